@@ -1,0 +1,155 @@
+-- The catalog: schema keyshift in one database, the only source of truth about placement, jobs and projections.
+-- Version 1. Run in one transaction by `keyshift init`; idempotent.
+CREATE SCHEMA IF NOT EXISTS keyshift;
+
+-- One row a setting that created persistent state: version, cluster, topic_prefix.
+CREATE TABLE IF NOT EXISTS keyshift.meta (key text PRIMARY KEY, value text NOT NULL);
+
+CREATE TABLE IF NOT EXISTS keyshift.node (
+    name              text PRIMARY KEY CHECK (name ~ '^[a-z][a-z0-9_]{0,30}$'),
+    dsn               text NOT NULL,                 -- libpq conninfo without password
+    password_file     text NOT NULL DEFAULT '',
+    host              text NOT NULL, port int NOT NULL, dbname text NOT NULL,  -- what clients are told
+    system_identifier text NOT NULL,
+    timeline          bigint NOT NULL,
+    slot              text NOT NULL,                 -- slot and publication have the same name
+    state             text NOT NULL DEFAULT 'active' CHECK (state IN ('adding', 'active', 'draining', 'removed')),
+    added_at          timestamptz NOT NULL DEFAULT now()
+);
+
+-- Co-located tables share buckets and move together. kind 'projection': written by the projection runner only.
+CREATE TABLE IF NOT EXISTS keyshift.table_group (
+    name         text PRIMARY KEY,                    -- name of the first table, unqualified when in public
+    buckets      int NOT NULL CHECK (buckets BETWEEN 1 AND 4096 AND buckets & (buckets - 1) = 0),
+    key_types    text[] NOT NULL,                     -- format_type of each key column
+    kind         text NOT NULL DEFAULT 'table' CHECK (kind IN ('table', 'projection'))
+);
+
+-- Every captured table. A table that is not distributed has group_name NULL, one bucket 0, and lives on `node`.
+CREATE TABLE IF NOT EXISTS keyshift.captured_table (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    schema_name  text NOT NULL,
+    table_name   text NOT NULL,
+    group_name   text REFERENCES keyshift.table_group,
+    node         text REFERENCES keyshift.node,        -- only where group_name is NULL
+    key_columns  text[] NOT NULL DEFAULT '{}',         -- shard key, in key order
+    captured     boolean NOT NULL DEFAULT true,        -- false: a projection's table, in no publication
+    UNIQUE NULLS NOT DISTINCT (schema_name, table_name, node)
+);
+
+-- Who owns a bucket now.
+CREATE TABLE IF NOT EXISTS keyshift.bucket (
+    group_name text NOT NULL REFERENCES keyshift.table_group ON DELETE CASCADE,
+    bucket     int NOT NULL,
+    node       text NOT NULL REFERENCES keyshift.node,
+    epoch      bigint NOT NULL,
+    PRIMARY KEY (group_name, bucket)
+);
+
+-- Whose events a bucket's are: node's events with open_lsn <= commit LSN < fence_lsn carry this epoch. Never deleted.
+CREATE TABLE IF NOT EXISTS keyshift.bucket_history (
+    group_name text NOT NULL,
+    bucket     int NOT NULL,
+    epoch      bigint NOT NULL,
+    node       text NOT NULL,
+    open_lsn   pg_lsn NOT NULL,
+    fence_lsn  pg_lsn,
+    PRIMARY KEY (group_name, bucket, epoch)
+);
+
+CREATE TABLE IF NOT EXISTS keyshift.job (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind         text NOT NULL DEFAULT 'reshard',
+    state        text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'paused', 'done', 'failed', 'cancelled')),
+    wanted       text NOT NULL DEFAULT 'run' CHECK (wanted IN ('run', 'pause', 'cancel')),
+    plan         jsonb NOT NULL DEFAULT '{}',
+    requested_by text NOT NULL DEFAULT session_user,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    finished_at  timestamptz,
+    error        jsonb                                  -- {"what","why","next"}
+);
+
+-- One bucket group changing node. States and what holds in each: docs/invariants.md.
+CREATE TABLE IF NOT EXISTS keyshift.move (
+    id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job             bigint NOT NULL REFERENCES keyshift.job,
+    group_name      text NOT NULL,
+    bucket          int NOT NULL,
+    donor           text NOT NULL,
+    recipient       text NOT NULL,
+    state           text NOT NULL DEFAULT 'planned' CHECK (state IN ('planned', 'copying', 'indexing', 'catching_up',
+                        'attached', 'fenced', 'switched', 'settling', 'done', 'aborting', 'aborted')),
+    epoch           bigint NOT NULL,                    -- the epoch the switch gives (donor's + 1)
+    token           text NOT NULL,                      -- random; proves fence and open messages
+    owner_epoch     bigint NOT NULL DEFAULT 0,          -- raised by whoever takes the move over
+    position        pg_lsn,                             -- the move's own position in the donor's stream
+    fence_lsn       pg_lsn,
+    open_lsn        pg_lsn,
+    rows            bigint NOT NULL DEFAULT 0,
+    bytes           bigint NOT NULL DEFAULT 0,
+    lag_bytes       bigint NOT NULL DEFAULT 0,
+    write_block_ms  double precision,
+    verified        boolean NOT NULL DEFAULT false,
+    donor_hash      text, recipient_hash text,          -- "count:hash" per table, as compared before the switch
+    fence_tries     int NOT NULL DEFAULT 0,
+    waiting_for     text,                               -- shown by `reshard explain`
+    error           jsonb,
+    settle_until    timestamptz,
+    started_at      timestamptz, switched_at timestamptz, finished_at timestamptz
+);
+-- No two unfinished moves of one bucket.
+CREATE UNIQUE INDEX IF NOT EXISTS move_one_per_bucket ON keyshift.move (group_name, bucket) WHERE state NOT IN ('done', 'aborted');
+
+CREATE TABLE IF NOT EXISTS keyshift.projection (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name          text NOT NULL UNIQUE,
+    view_schema   text NOT NULL,                        -- the view readers use
+    generation    int NOT NULL DEFAULT 1,
+    state         text NOT NULL DEFAULT 'building' CHECK (state IN ('building', 'live', 'paused', 'failed', 'dropping')),
+    wanted        text NOT NULL DEFAULT 'run' CHECK (wanted IN ('run', 'pause', 'drop')),
+    group_name    text NOT NULL,                        -- its buckets
+    sql           text NOT NULL,
+    definition    jsonb NOT NULL,                       -- as classified; docs/architecture.md
+    start_offsets jsonb,                                -- {"topic":{"0":123}}: applied from here
+    backfill      jsonb NOT NULL DEFAULT '{}',          -- {"node":{"table":{"bucket":"done"}}}
+    rows          bigint NOT NULL DEFAULT 0,
+    lag_seconds   double precision,
+    rejections    bigint NOT NULL DEFAULT 0,
+    error         jsonb,
+    created_at    timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE IF NOT EXISTS keyshift.rejection (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    projection text NOT NULL, topic text NOT NULL, partition int NOT NULL, kafka_offset bigint NOT NULL,
+    reason text NOT NULL, detail text NOT NULL, key text, value text, at timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (projection, topic, partition, kafka_offset)
+);
+
+-- Snapshot of a table's rows into its topic, per node and bucket (a table that is not distributed: bucket 0).
+CREATE TABLE IF NOT EXISTS keyshift.snapshot (
+    table_id  bigint NOT NULL REFERENCES keyshift.captured_table ON DELETE CASCADE,
+    node      text NOT NULL,
+    bucket    int NOT NULL,
+    state     text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'running', 'done')),
+    last_key  text[],                                    -- of the last chunk that Kafka acknowledged
+    rows      bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (table_id, node, bucket)
+);
+
+-- What the daemon sees of each node's stream; written about once a second.
+CREATE TABLE IF NOT EXISTS keyshift.stream_status (
+    node           text PRIMARY KEY,
+    state          text NOT NULL,                        -- starting, streaming, waiting, stopped
+    confirmed_lsn  pg_lsn, current_lsn pg_lsn,
+    lag_bytes      bigint, lag_seconds double precision, retained_bytes bigint,
+    wal_status     text,
+    left_out       jsonb NOT NULL DEFAULT '[]',          -- [{"table","column","type"}] columns of unknown type
+    error          jsonb,
+    at             timestamptz NOT NULL DEFAULT now()
+);
+
+-- The daemon that runs. Whoever holds the advisory lock hashtext('keyshift daemon') writes here; others are refused.
+CREATE TABLE IF NOT EXISTS keyshift.daemon (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one), host text, pid int, version text, http text, started_at timestamptz, seen_at timestamptz
+);

@@ -1,0 +1,43 @@
+-- What every node has in its schema keyshift, beside the functions of functions.sql. In no publication.
+CREATE SCHEMA IF NOT EXISTS keyshift;
+CREATE TABLE IF NOT EXISTS keyshift.local_identity (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one), cluster text NOT NULL, node text NOT NULL
+);
+-- Distributed tables here; root is the partitioned parent (for a projection: its physical table).
+CREATE TABLE IF NOT EXISTS keyshift.local_table (
+    root        regclass PRIMARY KEY,
+    alias       regclass UNIQUE,                   -- a projection's view; NULL for tables
+    group_name  text NOT NULL,
+    buckets     int NOT NULL,
+    key_columns text[] NOT NULL,
+    key_types   text[] NOT NULL,
+    captured    boolean NOT NULL DEFAULT true
+);
+-- Copy of the whole placement, for routing and for error messages; behind the catalog by at most a moment.
+CREATE TABLE IF NOT EXISTS keyshift.local_placement (
+    group_name text NOT NULL, bucket int NOT NULL, node text NOT NULL, epoch bigint NOT NULL,
+    host text NOT NULL, port int NOT NULL, dbname text NOT NULL,
+    PRIMARY KEY (group_name, bucket)
+);
+-- This node's own truth about each bucket, changed only in the transaction of fence and open (and distribute):
+-- state 'open' (owned, writable), 'fenced' (was owned until fence_lsn), 'closed' (never or no longer).
+CREATE TABLE IF NOT EXISTS keyshift.local_bucket (
+    group_name text NOT NULL, bucket int NOT NULL,
+    state      text NOT NULL DEFAULT 'closed' CHECK (state IN ('open', 'fenced', 'closed')),
+    epoch      bigint NOT NULL DEFAULT 0,          -- of the last open
+    open_lsn   pg_lsn, fence_lsn pg_lsn,
+    open_xid   xid8,                               -- must_own raises 40001 for snapshots that cannot see it
+    move       bigint, token text,
+    PRIMARY KEY (group_name, bucket)
+);
+-- One row a move that works on this node: its owner epoch (fences a sleeping daemon) and how far it has applied.
+CREATE TABLE IF NOT EXISTS keyshift.move_progress (
+    move bigint PRIMARY KEY, owner_epoch bigint NOT NULL, applied_lsn pg_lsn, state text NOT NULL DEFAULT 'active'
+);
+-- Up to which offset every event that routes here has been applied; written in the data transaction.
+CREATE TABLE IF NOT EXISTS keyshift.projection_progress (
+    projection text NOT NULL, generation int NOT NULL, topic text NOT NULL, partition int NOT NULL,
+    next_offset bigint NOT NULL, owner_epoch bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (projection, generation, topic, partition)
+);
+CREATE OR REPLACE VIEW keyshift.placement AS SELECT group_name, bucket, node, epoch FROM keyshift.local_placement;

@@ -1,0 +1,151 @@
+#pragma once
+/// librdkafka behind three small classes. Settings go through key by key ("bootstrap.servers" and whatever else
+/// librdkafka 2.0 knows); librdkafka checks them, a bad one is an Error of kind configuration that names the key.
+/// Error codes are classed in one table: broker away, timeouts, leader changes -> TransientError (mostly retried inside);
+/// authorization, authentication, unknown setting, message too large -> FatalError naming topic and what to do.
+
+#include "core/error.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace keyshift::kafka {
+
+/// librdkafka settings as the [kafka] section of the configuration has them.
+using Settings = std::map<std::string, std::string>;
+
+/// Throws Error(configuration) naming the first bad key; touches no broker.
+void check(const Settings& settings);
+
+struct Header {
+    std::string_view name;
+    std::string_view value;
+};
+struct Record {
+    std::string_view topic;
+    std::optional<std::int32_t> partition;   ///< nullopt: murmur2 of the key as the Java client, random without key
+    std::optional<std::string_view> key;
+    std::optional<std::string_view> value;   ///< nullopt: a tombstone
+    std::span<const Header> headers;
+    std::uint64_t token = 0;                 ///< comes back in Delivery
+};
+/// What became of one record.
+struct Delivery {
+    std::uint64_t token = 0;
+    std::string topic;
+    std::int32_t partition = -1;
+    std::int64_t offset = -1;
+    std::optional<ErrorParts> error; ///< set: not written
+    bool retry = false;              ///< with error: a new producer may succeed (queue purged, fatal producer state)
+};
+
+/// Idempotent producer, acks=all. produce() from one thread; deliveries come in poll() of any one thread.
+class Producer {
+public:
+    /// Called from within poll() on the polling thread.
+    using OnDelivery = std::function<void(const Delivery&)>;
+    /// queue_bytes bounds librdkafka's queue (rounded to KiB); linger as linger.ms.
+    Producer(const Settings& settings, std::string client_id, std::size_t queue_bytes, std::chrono::milliseconds linger, OnDelivery on_delivery);
+    ~Producer();
+    Producer(const Producer&) = delete;
+    Producer& operator=(const Producer&) = delete;
+
+    /// False: the queue is full, poll and try again. Throws FatalError when the record can never be written (too large),
+    /// TransientError when the producer itself is fatally failed (make a new one, replay).
+    bool try_produce(const Record& record);
+    /// Serves deliveries for at most `wait`. Returns the number served.
+    int poll(std::chrono::milliseconds wait);
+    /// Sends now instead of lingering, until all are delivered or the timeout.
+    bool flush(std::chrono::milliseconds timeout);
+    std::size_t queued_records() const;
+    /// Set once librdkafka declared the producer unusable.
+    std::optional<ErrorParts> fatal() const;
+    /// Last broker-level error text ("all brokers down"), for status; empty when brokers are up.
+    std::string broker_error() const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+struct Message {
+    std::string topic;
+    std::int32_t partition = 0;
+    std::int64_t offset = 0;
+    std::optional<std::string> key;
+    std::optional<std::string> value;
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::int64_t timestamp_ms = 0;
+
+    std::optional<std::string_view> header(std::string_view name) const;
+};
+struct TopicPartition {
+    std::string topic;
+    std::int32_t partition = 0;
+    std::int64_t offset = 0; ///< next to read
+
+    auto operator<=>(const TopicPartition&) const = default;
+};
+
+/// Reads assigned partitions from given offsets; commits nothing. One thread.
+class Consumer {
+public:
+    Consumer(const Settings& settings, std::string client_id);
+    ~Consumer();
+    Consumer(const Consumer&) = delete;
+    Consumer& operator=(const Consumer&) = delete;
+
+    void assign(std::span<const TopicPartition> positions);
+    /// Up to `most` messages; waits at most `wait` for the first. Throws TransientError / FatalError (e.g. offset out of
+    /// range: kept no longer, reported as FatalError with topic, partition and both offsets).
+    std::vector<Message> poll(std::size_t most, std::chrono::milliseconds wait);
+    /// First and end offset.
+    std::pair<std::int64_t, std::int64_t> watermarks(const std::string& topic, std::int32_t partition);
+    /// Partition count; 0: no such topic.
+    int partitions(const std::string& topic);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+struct TopicSettings {
+    std::string name;
+    int partitions = 1;
+    int replication_factor = 1;
+    std::map<std::string, std::string> config; ///< e.g. cleanup.policy=delete
+};
+class Admin {
+public:
+    Admin(const Settings& settings, std::string client_id);
+    ~Admin();
+    Admin(const Admin&) = delete;
+    Admin& operator=(const Admin&) = delete;
+
+    /// Creates the topic when it is missing; true: created. An existing one is left as it is.
+    bool ensure_topic(const TopicSettings& topic);
+    int partitions(const std::string& topic);
+    /// One setting of a topic as the broker has it.
+    std::string topic_config(const std::string& topic, const std::string& key);
+    /// Throws Error(unreachable) when no broker answers in time.
+    void ping(std::chrono::milliseconds timeout);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// The partition the Java client's default partitioner gives a key.
+std::int32_t murmur2_partition(std::string_view key, std::int32_t partitions);
+
+} // namespace keyshift::kafka

@@ -1,0 +1,28 @@
+#pragma once
+/// Names in SQL and the topics made of them.
+
+#include <compare>
+#include <string>
+#include <string_view>
+
+namespace keyshift {
+
+struct QualifiedName {
+    std::string schema;
+    std::string name;
+
+    auto operator<=>(const QualifiedName&) const = default;
+    /// "schema.name", unquoted: for messages, topics and the JSON of the command line.
+    std::string to_string() const { return schema + "." + name; }
+    /// Quoted for SQL: "schema"."name".
+    std::string quoted() const;
+    /// Reads what a user types: name, schema.name, "Odd ""name""". A missing schema is "public".
+    static QualifiedName parse(std::string_view text);
+};
+
+/// Quotes an identifier for SQL, always with double quotes.
+std::string quote_identifier(std::string_view name);
+/// Quotes a string literal for SQL (E'' form when it holds a backslash).
+std::string quote_literal(std::string_view text);
+
+} // namespace keyshift

@@ -1,0 +1,58 @@
+#pragma once
+/// The commands that need no daemon: init, nodes, tables, doctor, route. Each checks everything before it touches
+/// anything; a refusal is an Error with what, why and the next step.
+
+#include "catalog/catalog.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <optional>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace keyshift::catalog {
+
+/// Idempotent. Makes schema, roles (keyshift_operator, keyshift_reader; where the role may) and the meta rows.
+nlohmann::json init(pg::Connection& catalog, const std::string& cluster, const std::string& topic_prefix, bool dry_run);
+/// Removes everything: slots, publications, triggers, functions, schemas, on all nodes or one. Tables stay, with the data they hold.
+nlohmann::json deinit(pg::Connection& catalog, const std::optional<std::string>& node, bool dry_run);
+
+struct AddNode {
+    std::string name;
+    std::string dsn;
+    std::string password_file;
+    bool dry_run = false;
+};
+/// Preflight (reachable, version, wal_level, free slots and senders, rights, empty where it must be), then schema keyshift,
+/// functions, the distributed tables' schema (extensions, types, roots, leaves as placeholders), publication, slot, row.
+nlohmann::json add_node(pg::Connection& catalog, const AddNode& request);
+nlohmann::json list_nodes(pg::Connection& catalog);
+nlohmann::json show_node(pg::Connection& catalog, const std::string& name);
+/// Refused while it owns anything.
+nlohmann::json remove_node(pg::Connection& catalog, const std::string& name, bool dry_run);
+
+struct Distribute {
+    std::string table;
+    std::vector<std::string> key;
+    std::uint32_t buckets = 64;
+    std::string with; ///< co-locate with this table; empty: a new group
+    bool offline = false;
+    bool dry_run = false;
+};
+nlohmann::json distribute(pg::Connection& catalog, const Distribute& request);
+nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& tables, bool all,
+                       const std::optional<std::string>& node, bool dry_run);
+nlohmann::json list_tables(pg::Connection& catalog);
+nlohmann::json show_table(pg::Connection& catalog, const std::string& table);
+
+/// One finding: {"check","object","severity","why","fix"}. `plan`: (table, key column) pairs; empty: the cluster as it is.
+nlohmann::json doctor(pg::Connection& catalog, const std::vector<std::pair<std::string, std::string>>& plan);
+/// INTERFACE: `route`.
+nlohmann::json route(pg::Connection& catalog, const std::string& table, const std::vector<std::string>& key);
+
+/// Writes this catalog's placement of a group to every node's local_placement (those that are down are left to the daemon).
+void spread_placement(pg::Connection& catalog, const std::string& group);
+
+} // namespace keyshift::catalog

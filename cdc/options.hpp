@@ -1,0 +1,38 @@
+#pragma once
+/// Settings of change capture, as [cdc] and [kafka] of the configuration have them.
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <string>
+
+namespace keyshift::cdc {
+
+enum class DecimalMode { precise, string, real };
+
+struct CdcOptions {
+    /// Topics are `<topic_prefix>.<schema>.<table>`; also Debezium's connector name in `source.name`.
+    std::string topic_prefix;
+    /// Of topics that Keyshift creates.
+    int partitions = 8;
+    int replication_factor = 1;
+    /// How often an idle node's stream moves its slot on and writes a heartbeat.
+    std::chrono::milliseconds heartbeat_interval{1000};
+    DecimalMode decimal = DecimalMode::precise;
+    /// A null-value record after each delete.
+    bool tombstones = true;
+    /// Emit `t` events for TRUNCATE.
+    bool truncate = false;
+    /// JSON with {"schema":...,"payload":...}.
+    bool schemas = false;
+    /// A transaction (and a move's backlog) larger than this waits in a spool file.
+    std::size_t max_transaction_memory = 64U << 20U;
+    /// Where spool files go; they are unlinked as soon as they are open.
+    std::string spool_directory = "/var/tmp";
+    /// Bound of one node's producer queue. 32 MiB drains at the walsender's rate and keeps the daemon under 120 MB.
+    std::size_t producer_queue_bytes = 32U << 20U;
+    /// librdkafka settings.
+    std::map<std::string, std::string> kafka;
+};
+
+} // namespace keyshift::cdc

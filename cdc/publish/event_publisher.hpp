@@ -1,0 +1,79 @@
+#pragma once
+/// Writes one node's events to Kafka and knows how far they are acknowledged. Knows no PostgreSQL connection.
+/// publish/commit/advance are called by the stream's thread; the publisher's own thread serves deliveries;
+/// acknowledged() and wait_acknowledged() may be called from any thread.
+
+#include "cdc/options.hpp"
+#include "cdc/source/change.hpp"
+#include "core/change_event.hpp"
+#include "core/error.hpp"
+#include "core/schema.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace keyshift::metrics {
+struct CdcMetrics;
+}
+
+namespace keyshift::cdc {
+
+/// What stands around one change in its transaction.
+struct EventContext {
+    Origin origin;
+    SourcePosition position;
+    Lsn lsn;                               ///< of the WAL message (source.lsn)
+    std::optional<Lsn> last_commit_lsn;    ///< end LSN of the commit before (source.sequence[0])
+    std::int64_t commit_time_us = 0;       ///< since the Unix epoch
+    std::uint32_t xid = 0;                 ///< source.txId
+    std::string_view snapshot = "false";   ///< source.snapshot; with anything else op is r
+};
+
+class EventPublisher {
+public:
+    /// `on_wait` is called every few ms while publish() waits for room (the stream answers keepalives there); it may
+    /// throw to give up. Creates topics as tables appear.
+    EventPublisher(const CdcOptions& options, std::string node, std::string database, std::uint32_t timeline,
+                   metrics::CdcMetrics& metrics, std::function<void()> on_wait);
+    ~EventPublisher();
+
+    /// Encodes and produces the records of one change (0 to 3). Throws FatalError when a record can never be written,
+    /// TransientError when the producer died (make a new publisher, replay from the confirmed LSN).
+    void publish(const EventContext& context, const TableSchema& table, const Change& change);
+    /// The transaction's last change was handed over; everything up to end_lsn counts once all is acknowledged.
+    void commit(Lsn commit_lsn, Lsn end_lsn);
+    /// Nothing of interest up to here (keepalive, foreign transactions, heartbeat).
+    void advance(Lsn lsn);
+    /// Debezium's heartbeat record and a progress record.
+    void heartbeat(std::int64_t now_ms);
+    /// Writes a control record after all that was published before it is acknowledged, in order.
+    void control(const ControlRecord& record);
+
+    /// All events below this LSN are in Kafka (INV-CDC-1 rests on it).
+    Lsn acknowledged() const;
+    /// False: timed out. Sends at once instead of lingering.
+    bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait);
+    /// Set when the producer is dead or a record was refused; the stream's thread must act on it.
+    std::optional<ErrorParts> failure() const;
+    /// "" while brokers answer.
+    std::string broker_error() const;
+    /// Bytes handed over and not yet acknowledged.
+    std::size_t queued_bytes() const;
+    /// Columns of `table` that its events leave out (name, type), because the type is not supported.
+    static std::vector<std::pair<std::string, std::string>> left_out(const TableSchema& table);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// The newest progress record of a node in the control topic; nullopt: none yet. Reads the topic's tail.
+std::optional<ProgressRecord> last_progress(const CdcOptions& options, const std::string& node);
+
+} // namespace keyshift::cdc

@@ -1,0 +1,66 @@
+#pragma once
+/// Projections: topics -> tables keyed by something else (DESIGN section 6). ProjectionService runs in the daemon; the
+/// functions are the commands, run by the command line against the catalog.
+
+#include "core/pg/connection.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace keyshift::metrics {
+struct ProjectionMetrics;
+}
+
+namespace keyshift::projections {
+
+struct ProjectionOptions {
+    std::size_t batch_rows = 1000;
+    std::chrono::milliseconds batch_delay{5};
+    int workers = 2;
+    std::string topic_prefix;
+    std::map<std::string, std::string> kafka;
+};
+
+class ProjectionService {
+public:
+    ProjectionService(pg::ConnectionSettings catalog, ProjectionOptions options, metrics::ProjectionMetrics& metrics);
+    ~ProjectionService();
+    /// Runs every projection of the catalog until stop; one thread per projection. Transient faults retried inside.
+    void run(std::stop_token stop);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+struct CreateRequest {
+    std::string name;
+    std::vector<std::string> key;
+    std::string sql;
+    std::uint32_t buckets = 64;
+    bool apply = false;     ///< also run the ALTERs that replica identity needs
+    bool dry_run = false;
+    bool skip_null = false;
+};
+/// Parses, classifies, checks, makes tables and view on every node and the catalog row (state building).
+/// Throws Error(refused) with the caret under the place; the needed ALTERs stand in parts().next.
+/// The plan (tables, columns, types, ALTERs), whether made or dry.
+nlohmann::json create(pg::Connection& catalog, const CreateRequest& request);
+nlohmann::json list(pg::Connection& catalog);
+/// INTERFACE: `projection show`.
+nlohmann::json show(pg::Connection& catalog, const std::string& name);
+/// INTERFACE: `projection verify`; waits out rows in flight, no false alarm while writes go on.
+nlohmann::json verify(pg::Connection& catalog, const std::string& name, std::stop_token stop);
+void pause(pg::Connection& catalog, const std::string& name);
+void resume(pg::Connection& catalog, const std::string& name);
+/// Leaves nothing behind; restores the replica identity it changed.
+void drop(pg::Connection& catalog, const std::string& name);
+
+} // namespace keyshift::projections

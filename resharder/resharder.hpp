@@ -1,0 +1,71 @@
+#pragma once
+/// Drives every unfinished job of the catalog, one bucket group at a time per node (DESIGN section 5).
+
+#include "cdc/source/subscription.hpp"
+#include "core/pg/connection.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace keyshift::metrics {
+struct ReshardMetrics;
+}
+
+namespace keyshift::resharder {
+
+struct ReshardOptions {
+    int max_moves_per_node = 1;
+    int copy_workers = 2;
+    std::uint64_t max_copy_rate = 0; ///< bytes/s; 0: none
+    std::chrono::milliseconds write_block_limit{1000};
+    std::chrono::milliseconds grace{600'000};
+};
+
+class Resharder {
+public:
+    /// `stream` gives the stream of a node, nullptr while there is none.
+    using StreamOf = std::function<cdc::StreamPort*(const std::string& node)>;
+    Resharder(pg::ConnectionSettings catalog, StreamOf stream, ReshardOptions options, metrics::ReshardMetrics& metrics);
+    ~Resharder();
+    /// Works until stop; transient faults are retried inside, a move's fatal error is stored in its row.
+    void run(std::stop_token stop);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// What the user wishes of a plan.
+struct PlanWish {
+    std::vector<std::string> to;      ///< only these recipients; empty: all active nodes
+    std::vector<std::uint32_t> buckets;
+    std::optional<std::string> drain; ///< move everything off this node
+    std::string by = "count";         ///< count | size
+};
+/// {"plan":"<id>","moves":[{group,bucket,donor,recipient,bytes,rows,why}],"bytes":..,"seconds":..,"nodes":[...]}; changes nothing.
+nlohmann::json plan(pg::Connection& catalog, const PlanWish& wish);
+/// Stores job and moves, notifies the daemon; the job's number. `plan_id`: refused when the placement has changed since.
+/// Throws Error(refused) when a job is unfinished, a snapshot is running or a preflight check fails.
+std::int64_t start(pg::Connection& catalog, const PlanWish& wish, const std::optional<std::string>& plan_id);
+/// INTERFACE: `reshard status`. nullopt: the newest job.
+nlohmann::json status(pg::Connection& catalog, std::optional<std::int64_t> job);
+nlohmann::json list(pg::Connection& catalog);
+void pause(pg::Connection& catalog, std::int64_t job);
+void resume(pg::Connection& catalog, std::int64_t job);
+/// Refused when every move is past its fence.
+void cancel(pg::Connection& catalog, std::int64_t job);
+/// What each unfinished move waits for: pid, query, lock.
+nlohmann::json explain(pg::Connection& catalog, std::optional<std::int64_t> job);
+/// Every bucket's hash donor against recipient while both exist, and that no node holds rows of a bucket it does not own.
+nlohmann::json verify(pg::Connection& catalog, std::optional<std::int64_t> job);
+
+} // namespace keyshift::resharder

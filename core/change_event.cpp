@@ -1,0 +1,246 @@
+#include "core/change_event.hpp"
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <charconv>
+
+namespace keyshift {
+
+namespace {
+
+template <typename Number>
+std::optional<Number> decimal(std::string_view text)
+{
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc{} && end == text.data() + text.size() && !text.empty() ? std::optional(value) : std::nullopt;
+}
+
+bool plain_in_topic(char letter)
+{
+    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') || (letter >= '0' && letter <= '9') || letter == '.' ||
+           letter == '_' || letter == '-';
+}
+
+std::string percent_encoded(std::string_view name)
+{
+    std::string out;
+    for (const char letter : name) {
+        const bool plain = static_cast<unsigned char>(letter) > 0x20 && static_cast<unsigned char>(letter) < 0x7F &&
+                           std::string_view("%,;=").find(letter) == std::string_view::npos;
+        out += plain ? std::string(1, letter) : fmt::format("%{:02X}", static_cast<unsigned char>(letter));
+    }
+    return out;
+}
+
+std::optional<std::string> percent_decoded(std::string_view text)
+{
+    std::string out;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (text[at] != '%') {
+            out += text[at];
+            continue;
+        }
+        unsigned byte = 0;
+        if (at + 2 >= text.size()) {
+            return std::nullopt;
+        }
+        const auto [end, error] = std::from_chars(text.data() + at + 1, text.data() + at + 3, byte, 16);
+        if (error != std::errc{} || end != text.data() + at + 3) {
+            return std::nullopt;
+        }
+        out += static_cast<char>(byte);
+        at += 2;
+    }
+    return out;
+}
+
+std::optional<std::vector<std::string>> decoded_list(std::string_view text)
+{
+    std::vector<std::string> names;
+    while (true) {
+        const std::size_t comma = text.find(',');
+        auto name = percent_decoded(text.substr(0, comma));
+        if (!name || name->empty()) {
+            return std::nullopt;
+        }
+        names.push_back(std::move(*name));
+        if (comma == std::string_view::npos) {
+            return names;
+        }
+        text.remove_prefix(comma + 1);
+    }
+}
+
+std::string encoded_list(std::string_view what, const std::vector<std::string>& names)
+{
+    std::string out(what);
+    char before = '=';
+    for (const std::string& name : names) {
+        out += before + percent_encoded(name);
+        before = ',';
+    }
+    return out;
+}
+
+using Json = nlohmann::ordered_json;
+
+Json json_of(const ProgressRecord& record)
+{
+    Json ends = Json::object();
+    for (const auto& [topic, partitions] : record.end_offsets) {
+        for (const auto& [partition, offset] : partitions) {
+            ends[topic][std::to_string(partition)] = offset;
+        }
+    }
+    return {{"type", "progress"}, {"node", record.node}, {"timeline", record.timeline}, {"lsn", record.lsn.to_string()}, {"end_offsets", ends}};
+}
+
+Json json_of(const SwitchRecord& record)
+{
+    return {{"type", "switch"}, {"group", record.group}, {"bucket", number(record.bucket)}, {"epoch", number(record.epoch)},
+            {"from", record.from}, {"to", record.to}};
+}
+
+Json json_of(const TruncateRecord& record)
+{
+    return {{"type", "truncate"}, {"node", record.node}, {"table", record.table}, {"bucket", number(record.bucket)},
+            {"position", record.position.to_string()}};
+}
+
+Json json_of(const SnapshotRecord& record)
+{
+    return {{"type", "snapshot"}, {"node", record.node}, {"table", record.table}, {"phase", record.phase}, {"lsn", record.lsn.to_string()}};
+}
+
+/// nlohmann throws on a missing or wrong member; the caller turns that into nullopt.
+ControlRecord record_of(const Json& json)
+{
+    const auto type = json.at("type").get<std::string>();
+    if (type == "progress") {
+        ProgressRecord record{json.at("node"), json.at("timeline"), Lsn::parse(json.at("lsn").get<std::string>()).value(), {}};
+        for (const auto& [topic, partitions] : json.at("end_offsets").items()) {
+            for (const auto& [partition, offset] : partitions.items()) {
+                record.end_offsets[topic][decimal<std::int32_t>(partition).value()] = offset.get<std::int64_t>();
+            }
+        }
+        return record;
+    }
+    if (type == "switch") {
+        return SwitchRecord{json.at("group"), BucketId{json.at("bucket").get<std::uint32_t>()}, Epoch{json.at("epoch").get<std::uint64_t>()},
+                            json.at("from"), json.at("to")};
+    }
+    if (type == "truncate") {
+        return TruncateRecord{json.at("node"), json.at("table"), BucketId{json.at("bucket").get<std::uint32_t>()},
+                              SourcePosition::parse(json.at("position").get<std::string>()).value()};
+    }
+    if (type == "snapshot") {
+        return SnapshotRecord{json.at("node"), json.at("table"), json.at("phase"), Lsn::parse(json.at("lsn").get<std::string>()).value()};
+    }
+    throw std::bad_optional_access();
+}
+
+} // namespace
+
+std::string SourcePosition::to_string() const
+{
+    return fmt::format("{}/{}/{}", number(epoch), commit_lsn.value, seq);
+}
+
+std::optional<SourcePosition> SourcePosition::parse(std::string_view text)
+{
+    const std::size_t first = text.find('/');
+    const std::size_t second = text.find('/', first + 1);
+    if (first == std::string_view::npos || second == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const auto epoch = decimal<std::uint64_t>(text.substr(0, first));
+    const auto lsn = decimal<std::uint64_t>(text.substr(first + 1, second - first - 1));
+    const auto seq = decimal<std::uint64_t>(text.substr(second + 1));
+    if (!epoch || !lsn || !seq) {
+        return std::nullopt;
+    }
+    return SourcePosition{Epoch{*epoch}, Lsn{*lsn}, *seq};
+}
+
+std::string Origin::to_string() const
+{
+    return fmt::format("{}/{}", node, number(bucket));
+}
+
+std::optional<Origin> Origin::parse(std::string_view text)
+{
+    const std::size_t slash = text.rfind('/');
+    if (slash == std::string_view::npos || slash == 0) {
+        return std::nullopt;
+    }
+    const auto bucket = decimal<std::uint32_t>(text.substr(slash + 1));
+    return bucket ? std::optional(Origin{std::string(text.substr(0, slash)), BucketId{*bucket}}) : std::nullopt;
+}
+
+std::string AbsentColumns::to_string() const
+{
+    std::string out = before.empty() ? "" : encoded_list("before", before);
+    if (!after.empty()) {
+        out += (out.empty() ? "" : ";") + encoded_list("after", after);
+    }
+    return out;
+}
+
+std::optional<AbsentColumns> AbsentColumns::parse(std::string_view text)
+{
+    AbsentColumns columns;
+    while (!text.empty()) {
+        const std::size_t end = text.find(';');
+        const std::string_view part = text.substr(0, end);
+        const std::size_t equals = part.find('=');
+        if (equals == std::string_view::npos) {
+            return std::nullopt;
+        }
+        auto names = decoded_list(part.substr(equals + 1));
+        const bool is_before = part.substr(0, equals) == "before";
+        if (!names || (!is_before && part.substr(0, equals) != "after")) {
+            return std::nullopt;
+        }
+        (is_before ? columns.before : columns.after) = std::move(*names);
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    }
+    return columns;
+}
+
+std::string data_topic(std::string_view prefix, std::string_view schema, std::string_view table)
+{
+    std::string name = fmt::format("{}.{}.{}", prefix, schema, table);
+    std::replace_if(name.begin(), name.end(), [](char letter) { return !plain_in_topic(letter); }, '_');
+    return name;
+}
+
+std::string control_topic(std::string_view prefix)
+{
+    return fmt::format("{}.keyshift.control", prefix);
+}
+
+std::string heartbeat_topic(std::string_view prefix)
+{
+    return fmt::format("__debezium-heartbeat.{}", prefix);
+}
+
+std::string to_json(const ControlRecord& record)
+{
+    return std::visit([](const auto& one) { return json_of(one).dump(); }, record);
+}
+
+std::optional<ControlRecord> parse_control_record(std::string_view json)
+{
+    try {
+        return record_of(Json::parse(json));
+    } catch (const nlohmann::json::exception&) {
+        return std::nullopt;
+    } catch (const std::bad_optional_access&) {
+        return std::nullopt;
+    }
+}
+
+} // namespace keyshift

@@ -1,0 +1,115 @@
+#include "core/kafka/handles.hpp"
+#include "core/kafka/kafka_error.hpp"
+#include "core/kafka/murmur2.hpp"
+
+#include <fmt/core.h>
+
+#include <array>
+
+namespace keyshift::kafka {
+
+namespace {
+
+constexpr int kTimeoutMs = 15'000;
+using Event = Handle<rd_kafka_event_t, &rd_kafka_event_destroy>;
+using NewTopic = Handle<rd_kafka_NewTopic_t, &rd_kafka_NewTopic_destroy>;
+using Resource = Handle<rd_kafka_ConfigResource_t, &rd_kafka_ConfigResource_destroy>;
+
+Event wait_event(rd_kafka_queue_t* queue, const std::string& doing)
+{
+    Event event(rd_kafka_queue_poll(queue, kTimeoutMs));
+    if (!event) {
+        throw_error(RD_KAFKA_RESP_ERR__TIMED_OUT, doing);
+    }
+    if (const auto error = rd_kafka_event_error(event.get()); error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        throw_error(error, doing, rd_kafka_event_error_string(event.get()));
+    }
+    return event;
+}
+
+} // namespace
+
+struct Admin::State {
+    Client client;
+    Queue queue;
+};
+
+Admin::Admin(const Settings& settings, std::string client_id) : state_(std::make_unique<State>())
+{
+    state_->client = make_client(RD_KAFKA_PRODUCER, configuration(settings, {}, client_id));
+    state_->queue.reset(rd_kafka_queue_new(state_->client.get()));
+}
+
+Admin::~Admin() = default;
+
+bool Admin::ensure_topic(const TopicSettings& topic)
+{
+    if (partitions(topic.name) > 0) {
+        return false;
+    }
+    const std::string doing = "creating topic " + topic.name;
+    std::array<char, 512> reason{};
+    const NewTopic wanted(rd_kafka_NewTopic_new(topic.name.c_str(), topic.partitions, topic.replication_factor, reason.data(), reason.size()));
+    if (!wanted) {
+        throw FatalError({doing, reason.data(), "Correct partitions and replication factor in [cdc]."});
+    }
+    for (const auto& [key, value] : topic.config) {
+        rd_kafka_NewTopic_set_config(wanted.get(), key.c_str(), value.c_str());
+    }
+    rd_kafka_NewTopic_t* list = wanted.get();
+    rd_kafka_CreateTopics(state_->client.get(), &list, 1, nullptr, state_->queue.get());
+    const Event event = wait_event(state_->queue.get(), doing);
+    std::size_t count = 0;
+    const rd_kafka_topic_result_t** results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
+    const auto error = rd_kafka_topic_result_error(results[0]);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR && error != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+        const char* words = rd_kafka_topic_result_error_string(results[0]);
+        throw_error(error, doing, words == nullptr ? "" : words);
+    }
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+int Admin::partitions(const std::string& topic)
+{
+    return partition_count(state_->client.get(), topic);
+}
+
+std::string Admin::topic_config(const std::string& topic, const std::string& key)
+{
+    const std::string doing = "reading the settings of topic " + topic;
+    const Resource resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
+    rd_kafka_ConfigResource_t* list = resource.get();
+    rd_kafka_DescribeConfigs(state_->client.get(), &list, 1, nullptr, state_->queue.get());
+    const Event event = wait_event(state_->queue.get(), doing);
+    std::size_t count = 0;
+    const auto** resources = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
+    if (count == 0 || rd_kafka_ConfigResource_error(resources[0]) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        throw_error(count == 0 ? RD_KAFKA_RESP_ERR_UNKNOWN : rd_kafka_ConfigResource_error(resources[0]), doing);
+    }
+    std::size_t entries = 0;
+    const auto** configs = rd_kafka_ConfigResource_configs(resources[0], &entries);
+    for (std::size_t at = 0; at < entries; ++at) {
+        if (key == rd_kafka_ConfigEntry_name(configs[at])) {
+            const char* value = rd_kafka_ConfigEntry_value(configs[at]);
+            return value == nullptr ? "" : value;
+        }
+    }
+    return {};
+}
+
+void Admin::ping(std::chrono::milliseconds timeout)
+{
+    const rd_kafka_metadata_t* raw = nullptr;
+    const auto error = rd_kafka_metadata(state_->client.get(), 0, nullptr, &raw, static_cast<int>(timeout.count()));
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        throw Error(ErrorKind::unreachable, {"connecting to Kafka", rd_kafka_err2str(error), "Check \"bootstrap.servers\" in [kafka] and that a broker runs."});
+    }
+    rd_kafka_metadata_destroy(raw);
+}
+
+std::int32_t murmur2_partition(std::string_view key, std::int32_t partitions)
+{
+    return static_cast<std::int32_t>((murmur2(key) & 0x7FFFFFFFU) % static_cast<std::uint32_t>(partitions));
+}
+
+} // namespace keyshift::kafka

@@ -1,0 +1,123 @@
+#include "core/kafka/handles.hpp"
+#include "core/kafka/kafka_error.hpp"
+
+#include <fmt/core.h>
+
+namespace keyshift::kafka {
+
+namespace {
+
+constexpr int kTimeoutMs = 10'000;
+
+Message converted(const rd_kafka_message_t& raw)
+{
+    Message message;
+    message.topic = rd_kafka_topic_name(raw.rkt);
+    message.partition = raw.partition;
+    message.offset = raw.offset;
+    if (raw.key != nullptr) {
+        message.key.emplace(static_cast<const char*>(raw.key), raw.key_len);
+    }
+    if (raw.payload != nullptr) {
+        message.value.emplace(static_cast<const char*>(raw.payload), raw.len);
+    }
+    rd_kafka_timestamp_type_t type{};
+    message.timestamp_ms = rd_kafka_message_timestamp(&raw, &type);
+    rd_kafka_headers_t* headers = nullptr;
+    if (rd_kafka_message_headers(&raw, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        const char* name = nullptr;
+        const void* value = nullptr;
+        std::size_t size = 0;
+        for (std::size_t at = 0; rd_kafka_header_get_all(headers, at, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++at) {
+            message.headers.emplace_back(name, value == nullptr ? std::string() : std::string(static_cast<const char*>(value), size));
+        }
+    }
+    return message;
+}
+
+} // namespace
+
+std::optional<std::string_view> Message::header(std::string_view name) const
+{
+    for (const auto& [header_name, header_value] : headers) {
+        if (header_name == name) {
+            return header_value;
+        }
+    }
+    return std::nullopt;
+}
+
+struct Consumer::State {
+    Client client;
+    Queue queue;
+};
+
+Consumer::Consumer(const Settings& settings, std::string client_id) : state_(std::make_unique<State>())
+{
+    const Settings defaults{{"group.id", client_id},          {"enable.auto.commit", "false"},      {"auto.offset.reset", "error"},
+                            {"enable.partition.eof", "false"}, {"fetch.wait.max.ms", "100"},         {"queued.max.messages.kbytes", "16384"},
+                            {"fetch.error.backoff.ms", "50"},  {"socket.nagle.disable", "true"},     {"reconnect.backoff.max.ms", "1000"},
+                            {"allow.auto.create.topics", "false"}};
+    state_->client = make_client(RD_KAFKA_CONSUMER, configuration(settings, defaults, client_id));
+    rd_kafka_poll_set_consumer(state_->client.get());
+    state_->queue.reset(rd_kafka_queue_get_consumer(state_->client.get()));
+}
+
+Consumer::~Consumer()
+{
+    rd_kafka_assign(state_->client.get(), nullptr);
+    state_->queue.reset();
+    rd_kafka_consumer_close(state_->client.get());
+}
+
+void Consumer::assign(std::span<const TopicPartition> positions)
+{
+    const TopicList list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
+    for (const TopicPartition& position : positions) {
+        rd_kafka_topic_partition_list_add(list.get(), position.topic.c_str(), position.partition)->offset = position.offset;
+    }
+    if (const auto error = rd_kafka_assign(state_->client.get(), list.get()); error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        throw_error(error, "assigning partitions");
+    }
+}
+
+std::vector<Message> Consumer::poll(std::size_t most, std::chrono::milliseconds wait)
+{
+    std::vector<Message> messages;
+    int timeout = static_cast<int>(wait.count());
+    while (messages.size() < most) {
+        const MessageHandle raw(rd_kafka_consumer_poll(state_->client.get(), timeout));
+        if (!raw) {
+            break;
+        }
+        timeout = 0;
+        if (raw->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            messages.push_back(converted(*raw));
+        } else if (raw->err != RD_KAFKA_RESP_ERR__PARTITION_EOF && classify(raw->err) != ErrorClass::transient) {
+            const std::string topic = raw->rkt == nullptr ? "" : rd_kafka_topic_name(raw->rkt);
+            throw_error(raw->err, fmt::format("reading topic {} partition {} at offset {}", topic, raw->partition, raw->offset),
+                        rd_kafka_message_errstr(raw.get()));
+        } else {
+            break;
+        }
+    }
+    return messages;
+}
+
+std::pair<std::int64_t, std::int64_t> Consumer::watermarks(const std::string& topic, std::int32_t partition)
+{
+    std::int64_t low = 0;
+    std::int64_t high = 0;
+    const auto error = rd_kafka_query_watermark_offsets(state_->client.get(), topic.c_str(), partition, &low, &high, kTimeoutMs);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        throw_error(error, fmt::format("asking for the offsets of {} partition {}", topic, partition));
+    }
+    return {low, high};
+}
+
+int Consumer::partitions(const std::string& topic)
+{
+    return partition_count(state_->client.get(), topic);
+}
+
+} // namespace keyshift::kafka

@@ -1,0 +1,89 @@
+#include "core/kafka/handles.hpp"
+
+#include "core/kafka/kafka_error.hpp"
+#include "core/log.hpp"
+
+#include <array>
+#include <fmt/core.h>
+
+namespace keyshift::kafka {
+
+namespace {
+
+constexpr int kTimeoutMs = 10'000;
+
+void log_line(const rd_kafka_t*, int level, const char*, const char* text)
+{
+    // Syslog levels: 3 is an error, 4 a warning. A broker that is away is the normal business of reconnecting.
+    if (level <= 3) {
+        log::warning("kafka", "{}", text);
+    } else {
+        log::debug("kafka", "{}", text);
+    }
+}
+
+void set(rd_kafka_conf_t* configuration, const std::string& key, const std::string& value)
+{
+    std::array<char, 512> reason{};
+    if (rd_kafka_conf_set(configuration, key.c_str(), value.c_str(), reason.data(), reason.size()) != RD_KAFKA_CONF_OK) {
+        throw Error(ErrorKind::configuration,
+                    {fmt::format("[kafka] \"{}\"", key), reason.data(), "Correct the key in the [kafka] section; librdkafka 2.0's names are meant."});
+    }
+}
+
+} // namespace
+
+Configuration configuration(const Settings& settings, const Settings& defaults, const std::string& client_id)
+{
+    Configuration result(rd_kafka_conf_new());
+    set(result.get(), "client.id", client_id);
+    for (const auto& [key, value] : defaults) {
+        set(result.get(), key, value);
+    }
+    for (const auto& [key, value] : settings) {
+        set(result.get(), key, value);
+    }
+    rd_kafka_conf_set_log_cb(result.get(), log_line);
+    return result;
+}
+
+void check(const Settings& settings)
+{
+    if (!settings.contains("bootstrap.servers")) {
+        throw Error(ErrorKind::configuration, {"[kafka]", "\"bootstrap.servers\" is missing", "Name at least one broker: \"bootstrap.servers\" = \"host:9092\"."});
+    }
+    make_client(RD_KAFKA_PRODUCER, configuration(settings, {}, "keyshift-check"));
+}
+
+Client make_client(rd_kafka_type_t type, Configuration configuration)
+{
+    std::array<char, 512> reason{};
+    rd_kafka_t* client = rd_kafka_new(type, configuration.get(), reason.data(), reason.size());
+    if (client == nullptr) {
+        throw Error(ErrorKind::configuration, {"[kafka]", reason.data(), "Correct the [kafka] section."});
+    }
+    static_cast<void>(configuration.release());
+    return Client(client);
+}
+
+int partition_count(rd_kafka_t* client, const std::string& topic)
+{
+    using Topic = Handle<rd_kafka_topic_t, &rd_kafka_topic_destroy>;
+    const Topic handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
+    const rd_kafka_metadata_t* raw = nullptr;
+    const auto error = rd_kafka_metadata(client, 0, handle.get(), &raw, kTimeoutMs);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        throw_error(error, "asking for topic " + topic);
+    }
+    const Handle<const rd_kafka_metadata_t, &rd_kafka_metadata_destroy> metadata(raw);
+    const rd_kafka_metadata_topic_t& found = metadata->topics[0];
+    if (found.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+        return 0;
+    }
+    if (found.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        throw_error(found.err, "asking for topic " + topic);
+    }
+    return found.partition_cnt;
+}
+
+} // namespace keyshift::kafka

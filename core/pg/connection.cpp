@@ -1,0 +1,301 @@
+#include "core/pg/connection.hpp"
+
+#include "core/pg/session.hpp"
+
+#include <fmt/core.h>
+
+#include <charconv>
+#include <poll.h>
+#include <set>
+#include <stdexcept>
+
+namespace keyshift::pg {
+
+SqlError::SqlError(std::string sqlstate, ErrorParts parts) : FatalError(std::move(parts)), sqlstate_(std::move(sqlstate)) {}
+
+TransientSqlError::TransientSqlError(std::string sqlstate, ErrorParts parts)
+    : TransientError(std::move(parts)), sqlstate_(std::move(sqlstate))
+{
+}
+
+struct Connection::State {
+    PgConnection connection;
+    std::set<std::string> prepared;
+};
+
+namespace {
+
+/// The first words of a statement, for messages: never its values.
+std::string summary(const std::string& sql)
+{
+    std::string words = sql.substr(sql.find_first_not_of(" \n\t") == std::string::npos ? 0 : sql.find_first_not_of(" \n\t"), 80);
+    for (char& letter : words) {
+        letter = letter == '\n' ? ' ' : letter;
+    }
+    return words.substr(0, words.find('\''));
+}
+
+struct RawParameters {
+    std::vector<const char*> values;
+    std::vector<int> lengths;
+    std::vector<int> formats;
+    std::vector<Oid> types;
+    std::vector<std::string> texts; ///< libpq wants text parameters zero-terminated
+
+    explicit RawParameters(std::span<const Parameter> parameters)
+    {
+        texts.reserve(parameters.size());
+        for (const Parameter& parameter : parameters) {
+            const char* value = nullptr;
+            if (parameter.value) {
+                value = parameter.binary ? parameter.value->data() : texts.emplace_back(*parameter.value).c_str();
+            }
+            values.push_back(value);
+            lengths.push_back(parameter.value ? static_cast<int>(parameter.value->size()) : 0);
+            formats.push_back(parameter.binary ? 1 : 0);
+            types.push_back(parameter.type_oid);
+        }
+    }
+};
+
+PgResult checked(PGconn* connection, PGresult* raw, const std::string& name, const std::string& sql)
+{
+    PgResult result(raw);
+    const ExecStatusType status = PQresultStatus(raw);
+    if (raw == nullptr || status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE || status == PGRES_NONFATAL_ERROR) {
+        throw_error(connection, raw, name, summary(sql));
+    }
+    return result;
+}
+
+} // namespace
+
+Connection::Connection(ConnectionSettings settings)
+    : settings_(std::move(settings)), state_(std::make_unique<State>(State{open_session(settings_, false), {}}))
+{
+}
+
+Connection::~Connection() = default;
+Connection::Connection(Connection&&) noexcept = default;
+Connection& Connection::operator=(Connection&&) noexcept = default;
+
+Result Connection::query(const std::string& sql, std::initializer_list<Parameter> parameters)
+{
+    return query(sql, std::span(parameters.begin(), parameters.size()));
+}
+
+Result Connection::query(const std::string& sql, std::span<const Parameter> parameters)
+{
+    const RawParameters raw(parameters);
+    PGconn* connection = state_->connection.get();
+    return Result(checked(connection,
+                          PQexecParams(connection, sql.c_str(), static_cast<int>(raw.values.size()), raw.types.data(),
+                                       raw.values.data(), raw.lengths.data(), raw.formats.data(), 0),
+                          settings_.name, sql)
+                      .release());
+}
+
+Result Connection::script(const std::string& sql)
+{
+    PGconn* connection = state_->connection.get();
+    return Result(checked(connection, PQexec(connection, sql.c_str()), settings_.name, sql).release());
+}
+
+Result Connection::run_prepared(const std::string& name, const std::string& sql, std::span<const Parameter> parameters)
+{
+    const RawParameters raw(parameters);
+    PGconn* connection = state_->connection.get();
+    if (!state_->prepared.contains(name)) {
+        checked(connection, PQprepare(connection, name.c_str(), sql.c_str(), static_cast<int>(raw.types.size()), raw.types.data()),
+                settings_.name, sql);
+        state_->prepared.insert(name);
+    }
+    return Result(checked(connection,
+                          PQexecPrepared(connection, name.c_str(), static_cast<int>(raw.values.size()), raw.values.data(),
+                                         raw.lengths.data(), raw.formats.data(), 0),
+                          settings_.name, sql)
+                      .release());
+}
+
+std::int64_t Connection::copy_out(const std::string& sql, const std::function<void(std::string_view)>& take, std::stop_token stop)
+{
+    PGconn* connection = state_->connection.get();
+    checked(connection, PQexec(connection, sql.c_str()), settings_.name, sql);
+    // Cancels the server's side as soon as stop is requested, also while this thread waits for data.
+    const std::stop_callback on_stop(stop, [this] { cancel(); });
+    try {
+        while (true) {
+            char* buffer = nullptr;
+            const int length = PQgetCopyData(connection, &buffer, 0);
+            const Handle<char, &PQfreemem> chunk(buffer);
+            if (length <= 0) {
+                break;
+            }
+            take({buffer, static_cast<std::size_t>(length)});
+        }
+    } catch (...) {
+        cancel();
+        while (const PgResult rest{PQgetResult(connection)}) {
+            char* buffer = nullptr;
+            while (PQresultStatus(rest.get()) == PGRES_COPY_OUT && PQgetCopyData(connection, &buffer, 0) > 0) {
+                PQfreemem(buffer);
+            }
+        }
+        throw;
+    }
+    const Result result(checked(connection, PQgetResult(connection), settings_.name, sql).release());
+    while (const PgResult rest{PQgetResult(connection)}) {
+    }
+    return result.affected();
+}
+
+void Connection::copy_in_begin(const std::string& sql)
+{
+    PGconn* connection = state_->connection.get();
+    checked(connection, PQexec(connection, sql.c_str()), settings_.name, sql);
+}
+
+void Connection::copy_in_put(std::string_view bytes)
+{
+    PGconn* connection = state_->connection.get();
+    if (PQputCopyData(connection, bytes.data(), static_cast<int>(bytes.size())) != 1) {
+        const PgResult result(PQgetResult(connection));
+        throw_error(connection, result.get(), settings_.name, "COPY FROM STDIN");
+    }
+}
+
+std::int64_t Connection::copy_in_end()
+{
+    PGconn* connection = state_->connection.get();
+    if (PQputCopyEnd(connection, nullptr) != 1) {
+        throw_error(connection, nullptr, settings_.name, "ending COPY FROM STDIN");
+    }
+    const Result result(checked(connection, PQgetResult(connection), settings_.name, "COPY FROM STDIN").release());
+    while (const PgResult rest{PQgetResult(connection)}) {
+    }
+    return result.affected();
+}
+
+void Connection::copy_in_abort(const std::string& reason)
+{
+    PGconn* connection = state_->connection.get();
+    PQputCopyEnd(connection, reason.c_str());
+    while (const PgResult rest{PQgetResult(connection)}) {
+        if (PQresultStatus(rest.get()) == PGRES_COPY_IN) {
+            break;
+        }
+    }
+}
+
+std::optional<std::string> Connection::wait_notify(std::chrono::milliseconds timeout, std::stop_token stop)
+{
+    // Stop is noticed within this time.
+    constexpr std::chrono::milliseconds kSlice{100};
+    PGconn* connection = state_->connection.get();
+    const auto end = std::chrono::steady_clock::now() + timeout;
+    while (true) {
+        if (PQconsumeInput(connection) == 0) {
+            throw_error(connection, nullptr, settings_.name, "waiting for a notification");
+        }
+        if (const Handle<PGnotify, &PQfreemem> notify{PQnotifies(connection)}) {
+            return std::string(notify->extra);
+        }
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+        if (left.count() <= 0 || stop.stop_requested()) {
+            return std::nullopt;
+        }
+        pollfd socket{PQsocket(connection), POLLIN, 0};
+        ::poll(&socket, 1, static_cast<int>(std::min(left, kSlice).count()));
+    }
+}
+
+void Connection::cancel() noexcept
+{
+    const Handle<PGcancel, &PQfreeCancel> handle(PQgetCancel(state_->connection.get()));
+    char error[256] = {};
+    if (handle) {
+        PQcancel(handle.get(), error, sizeof error);
+    }
+}
+
+int Connection::server_version() const
+{
+    return PQserverVersion(state_->connection.get());
+}
+
+int Connection::backend_pid() const
+{
+    return PQbackendPID(state_->connection.get());
+}
+
+bool Connection::in_transaction() const
+{
+    const PGTransactionStatusType status = PQtransactionStatus(state_->connection.get());
+    return status == PQTRANS_INTRANS || status == PQTRANS_INERROR || status == PQTRANS_ACTIVE;
+}
+
+Transaction::Transaction(Connection& connection, Isolation isolation) : connection_(connection)
+{
+    connection_.script(isolation == Isolation::repeatable_read ? "BEGIN ISOLATION LEVEL REPEATABLE READ" : "BEGIN");
+}
+
+Transaction::~Transaction()
+{
+    if (open_) {
+        try {
+            connection_.script("ROLLBACK");
+        } catch (const Error&) {
+            // The connection is gone, and the transaction with it.
+        }
+    }
+}
+
+void Transaction::commit()
+{
+    open_ = false;
+    const Result result = connection_.script("COMMIT");
+}
+
+void Transaction::rollback()
+{
+    open_ = false;
+    connection_.script("ROLLBACK");
+}
+
+Address address_of(const std::string& conninfo)
+{
+    char* message = nullptr;
+    const Handle<PQconninfoOption, &PQconninfoFree> options(PQconninfoParse(conninfo.c_str(), &message));
+    const Handle<char, &PQfreemem> reason(message);
+    if (!options) {
+        std::string why = reason ? reason.get() : "out of memory";
+        while (why.ends_with('\n')) {
+            why.pop_back();
+        }
+        throw Error(ErrorKind::configuration, {"reading a dsn", why, "Write it as 'host=... port=... dbname=...' or postgresql://host:port/dbname."});
+    }
+    Address address;
+    for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
+        const std::string_view keyword = option->keyword;
+        if (option->val == nullptr || *option->val == '\0') {
+            continue;
+        }
+        if (keyword == "password" || keyword == "sslpassword") {
+            throw Error(ErrorKind::refused, {"reading a dsn", "it holds a password, which would end up in a catalog row",
+                                             "Leave it out and use --password-file, a passfile or a service."});
+        }
+        if (keyword == "host") {
+            address.host = option->val;
+        } else if (keyword == "hostaddr" && address.host.empty()) {
+            address.host = option->val;
+        } else if (keyword == "port") {
+            const std::string_view text = option->val;
+            std::from_chars(text.data(), text.data() + text.size(), address.port);
+        } else if (keyword == "dbname") {
+            address.dbname = option->val;
+        }
+    }
+    return address;
+}
+
+} // namespace keyshift::pg

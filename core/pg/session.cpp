@@ -1,0 +1,135 @@
+#include "core/pg/session.hpp"
+
+#include "core/pg/sqlstate.hpp"
+
+#include <fmt/core.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sys/stat.h>
+#include <vector>
+
+namespace keyshift::pg {
+
+namespace {
+
+constexpr const char* kSession =
+    "SET client_encoding = 'UTF8'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET timezone = 'UTC'; "
+    "SET extra_float_digits = 1; SET bytea_output = 'hex'; SET statement_timeout = 0; SET lock_timeout = 0; "
+    "SET client_min_messages = 'warning'; SET search_path = pg_catalog";
+
+std::string trimmed(const char* text)
+{
+    std::string out = text == nullptr ? "" : text;
+    while (!out.empty() && (out.back() == '\n' || out.back() == ' ')) {
+        out.pop_back();
+    }
+    return out;
+}
+
+/// Read at each connect, so that a rotated password needs no restart.
+std::string read_password(const ConnectionSettings& settings)
+{
+    if (settings.password_file.empty()) {
+        return {};
+    }
+    struct stat file {};
+    if (::stat(settings.password_file.c_str(), &file) != 0) {
+        throw Error(ErrorKind::configuration, {"reading the password file of " + settings.name,
+                                               settings.password_file + " is not there or not readable", "Name a file that holds one line."});
+    }
+    if ((file.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        throw Error(ErrorKind::configuration, {"reading the password file of " + settings.name,
+                                               settings.password_file + " can be read by others", "chmod 600 " + settings.password_file});
+    }
+    std::ifstream in(settings.password_file);
+    std::string password;
+    std::getline(in, password);
+    return password;
+}
+
+struct Words {
+    std::vector<const char*> names;
+    std::vector<const char*> values;
+
+    void add(const char* name, const char* value)
+    {
+        names.push_back(name);
+        values.push_back(value);
+    }
+};
+
+ErrorParts unreachable(PGconn* connection, const ConnectionSettings& settings)
+{
+    const char* host = connection == nullptr ? nullptr : PQhost(connection);
+    const char* port = connection == nullptr ? nullptr : PQport(connection);
+    const std::string why = trimmed(connection == nullptr ? "out of memory" : PQerrorMessage(connection));
+    const bool credentials = why.find("authentication") != std::string::npos || why.find("pg_hba.conf") != std::string::npos ||
+                             why.find("no password supplied") != std::string::npos;
+    return {fmt::format("connecting to {} at {}:{}", settings.name, host == nullptr ? "?" : host, port == nullptr ? "?" : port), why,
+            credentials ? "Check the user, its password (password file, passfile or service) and pg_hba.conf."
+                        : "Check that the server runs and that host, port and database are right."};
+}
+
+} // namespace
+
+PgConnection open_session(const ConnectionSettings& settings, bool replication)
+{
+    const std::string password = read_password(settings);
+    const std::string application = fmt::format("keyshift {}", settings.purpose).substr(0, 63);
+    Words words;
+    words.add("connect_timeout", "5");
+    words.add("keepalives_idle", "10");
+    words.add("keepalives_interval", "5");
+    words.add("keepalives_count", "3");
+    words.add("tcp_user_timeout", "25000");
+    words.add("fallback_application_name", "keyshift");
+    // Expanded by libpq; what it says overrides the words before it.
+    words.add("dbname", settings.conninfo.c_str());
+    words.add("application_name", application.c_str());
+    if (!password.empty()) {
+        words.add("password", password.c_str());
+    }
+    if (replication) {
+        words.add("replication", "database");
+    }
+    words.add(nullptr, nullptr);
+    PgConnection connection(PQconnectdbParams(words.names.data(), words.values.data(), 1));
+    if (!connection || PQstatus(connection.get()) != CONNECTION_OK) {
+        throw Error(ErrorKind::unreachable, unreachable(connection.get(), settings));
+    }
+    PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
+    if (!replication) {
+        const PgResult set(PQexec(connection.get(), kSession));
+        if (PQresultStatus(set.get()) != PGRES_COMMAND_OK) {
+            throw_error(connection.get(), set.get(), settings.name, "setting the session up");
+        }
+    }
+    return connection;
+}
+
+void throw_error(PGconn* connection, const PGresult* result, const std::string& name, const std::string& doing)
+{
+    const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const bool lost = PQstatus(connection) == CONNECTION_BAD;
+    const std::string sqlstate = state != nullptr ? state : lost ? "08006" : "XX001";
+    std::string why;
+    if (state != nullptr) {
+        why = fmt::format("{} [{}]", trimmed(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)), sqlstate);
+        for (const int field : {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_MESSAGE_HINT}) {
+            if (const char* more = PQresultErrorField(result, field); more != nullptr) {
+                why += "; " + trimmed(more);
+            }
+        }
+    } else {
+        why = fmt::format("{} [{}]", trimmed(PQerrorMessage(connection)), sqlstate);
+    }
+    ErrorParts parts{fmt::format("{} on {}", doing, name), why, ""};
+    if (lost || classify(sqlstate) == SqlClass::transient) {
+        parts.next = "It is tried again when the server answers.";
+        throw TransientSqlError(lost ? "08006" : sqlstate, std::move(parts));
+    }
+    throw SqlError(sqlstate, std::move(parts));
+}
+
+} // namespace keyshift::pg

@@ -1,0 +1,21 @@
+#pragma once
+/// Inside core/pg: opening a libpq connection the way all of Keyshift wants it.
+
+#include "core/handle.hpp"
+#include "core/pg/connection.hpp"
+
+#include <libpq-fe.h>
+
+#include <string>
+
+namespace keyshift::pg {
+
+using PgConnection = Handle<PGconn, &PQfinish>;
+using PgResult = Handle<PGresult, &PQclear>;
+
+/// Connects; throws Error(unreachable) naming node, host and port. `replication`: a walsender connection.
+PgConnection open_session(const ConnectionSettings& settings, bool replication);
+/// The error a failed result or broken connection stands for: SqlError or TransientSqlError.
+[[noreturn]] void throw_error(PGconn* connection, const PGresult* result, const std::string& name, const std::string& doing);
+
+} // namespace keyshift::pg

@@ -1,0 +1,302 @@
+-- Routing functions and reject triggers of a node. Run after node.sql; idempotent. The functions whose bodies hold compiled
+-- facts (must_own, owned_<hash>) are written by keyshift.internal_compile_routing and keyshift.internal_compile_ownership.
+-- Every name is qualified: these run under the search_path of any caller.
+
+CREATE OR REPLACE FUNCTION keyshift.internal_owned_name(group_name text) RETURNS text LANGUAGE sql IMMUTABLE
+RETURN 'owned_' || pg_catalog.substr(pg_catalog.md5(group_name), 1, 16);
+
+-- The one place that words KS001: the owner's address comes from local_placement.
+CREATE OR REPLACE FUNCTION keyshift.internal_raise_moved(moved_group text, moved_bucket int) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    owner keyshift.local_placement;
+BEGIN
+    SELECT * INTO owner FROM keyshift.local_placement p WHERE p.group_name = moved_group AND p.bucket = moved_bucket;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'KS001',
+            MESSAGE = pg_catalog.format('bucket %s of %s is not on this node, and its owner is not known here', moved_bucket, moved_group),
+            HINT = 'Ask `keyshift route` or the catalog; `keyshift doctor` says why this node''s copy of the placement is incomplete.';
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'KS001',
+        MESSAGE = pg_catalog.format('bucket %s of %s moved to node %s (epoch %s)', moved_bucket, moved_group, owner.node, owner.epoch),
+        DETAIL = (SELECT pg_catalog.row_to_json(r) FROM (SELECT moved_group AS "group", moved_bucket AS bucket, owner.node, owner.host,
+                                                                owner.port, owner.dbname, owner.epoch) r)::text,
+        HINT = pg_catalog.format('Repeat the transaction on node %s (%s:%s, database %s) and refresh the placement map.',
+                                 owner.node, owner.host, owner.port, owner.dbname);
+END $body$;
+
+-- Arguments of both: group, bucket, the mover's token ('' : nobody passes).
+CREATE OR REPLACE FUNCTION keyshift.reject() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+    IF TG_ARGV[2] <> '' AND pg_catalog.current_setting('keyshift.mover', true) = TG_ARGV[2] THEN
+        IF TG_OP = 'DELETE' THEN
+            RETURN OLD;
+        END IF;
+        RETURN NEW;
+    END IF;
+    PERFORM keyshift.internal_raise_moved(TG_ARGV[0], TG_ARGV[1]::int);
+    RETURN NULL;
+END $body$;
+CREATE OR REPLACE FUNCTION keyshift.reject_truncate() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+    IF TG_ARGV[2] = '' OR pg_catalog.current_setting('keyshift.mover', true) IS DISTINCT FROM TG_ARGV[2] THEN
+        PERFORM keyshift.internal_raise_moved(TG_ARGV[0], TG_ARGV[1]::int);
+    END IF;
+    RETURN NULL;
+END $body$;
+
+-- Row of local_table for a table or a projection's view.
+CREATE OR REPLACE FUNCTION keyshift.internal_table(wanted regclass) RETURNS keyshift.local_table LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    entry keyshift.local_table;
+BEGIN
+    SELECT * INTO entry FROM keyshift.local_table t WHERE t.root = wanted OR t.alias = wanted;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = '42P01',
+            MESSAGE = pg_catalog.format('%s is not a distributed table or projection of this node', wanted),
+            HINT = '`keyshift table list` names the distributed tables.';
+    END IF;
+    RETURN entry;
+END $body$;
+
+-- "user_id uuid, tenant bigint": what a message names as the expected key.
+CREATE OR REPLACE FUNCTION keyshift.internal_expected_key(entry keyshift.local_table) RETURNS text LANGUAGE sql STABLE
+RETURN (SELECT pg_catalog.string_agg(k.name || ' ' || k.type, ', ' ORDER BY k.position)
+        FROM ROWS FROM (pg_catalog.unnest(entry.key_columns), pg_catalog.unnest(entry.key_types)) WITH ORDINALITY AS k(name, type, position));
+
+-- SQL expression of one key column's 64-bit hash as hash partitioning takes it, for a value given as an SQL expression of
+-- the type `given`; NULL where this type's hash is not computed here. The date and timestamptz forms hold on 15-18, whose
+-- functions have other names but the same bits.
+CREATE OR REPLACE FUNCTION keyshift.internal_hash_expression(key_type text, given text, value text) RETURNS text
+LANGUAGE sql IMMUTABLE RETURN CASE
+    WHEN key_type = 'uuid' AND given IN ('uuid', 'text')
+        THEN pg_catalog.format('pg_catalog.uuid_hash_extended(%s::pg_catalog.uuid, 8816678312871386365)', value)
+    WHEN key_type IN ('bigint', 'integer', 'smallint') AND given IN ('bigint', 'integer', 'smallint')
+        THEN pg_catalog.format('pg_catalog.hashint8extended(%s::pg_catalog.int8, 8816678312871386365)', value)
+    WHEN key_type IN ('bigint', 'integer', 'smallint') AND given = 'text'
+        THEN pg_catalog.format('pg_catalog.hashint8extended(%s::%s::pg_catalog.int8, 8816678312871386365)', value, key_type)
+    WHEN key_type IN ('text', 'character varying') AND given = 'text'
+        THEN pg_catalog.format('pg_catalog.hashtextextended(%s COLLATE pg_catalog."C", 8816678312871386365)', value)
+    WHEN key_type = 'date' AND given IN ('date', 'text')
+        THEN pg_catalog.format('pg_catalog.hashint4extended(CASE WHEN pg_catalog.isfinite(%1$s::pg_catalog.date) THEN %1$s::pg_catalog.date - pg_catalog.date ''2000-01-01'' '
+             'WHEN %1$s::pg_catalog.date > pg_catalog.date ''2000-01-01'' THEN 2147483647 ELSE ''-2147483648''::int END, 8816678312871386365)', value)
+    WHEN key_type = 'timestamp with time zone' AND given IN ('timestamp with time zone', 'text')
+        THEN pg_catalog.format('pg_catalog.timestamp_hash_extended(%s::pg_catalog.timestamptz AT TIME ZONE ''UTC'', 8816678312871386365)', value)
+END;
+
+-- Low 53 bits of the row hash, combined as hash_combine64 does (its a << 54 touches higher bits only). Each column costs
+-- seven exact bits, so four columns leave 32: enough for 4096 buckets.
+CREATE OR REPLACE FUNCTION keyshift.internal_combine(hashes bigint[]) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS $body$
+DECLARE
+    combined bigint := 0;
+    hash bigint;
+BEGIN
+    FOREACH hash IN ARRAY hashes LOOP
+        combined := combined # (((hash & 9007199254740991) + (5305509591434766563 & 9007199254740991) + (combined >> 7)) & 9007199254740991);
+    END LOOP;
+    RETURN combined;
+END $body$;
+
+-- Expression of the bucket for given types and value expressions; NULL where the server must be asked.
+CREATE OR REPLACE FUNCTION keyshift.internal_bucket_expression(entry keyshift.local_table, given text[], given_values text[]) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $body$
+DECLARE
+    parts text[] := '{}';
+    part text;
+BEGIN
+    IF pg_catalog.cardinality(entry.key_types) > 4 THEN
+        RETURN NULL;
+    END IF;
+    FOR i IN 1 .. pg_catalog.cardinality(entry.key_types) LOOP
+        part := keyshift.internal_hash_expression(entry.key_types[i], given[i], given_values[i]);
+        IF part IS NULL THEN
+            RETURN NULL;
+        END IF;
+        parts := parts || part;
+    END LOOP;
+    IF pg_catalog.cardinality(parts) = 1 THEN
+        RETURN pg_catalog.format('(((%s & %s) + (5305509591434766563 & %2$s)) & %2$s)::int', parts[1], entry.buckets - 1);
+    END IF;
+    RETURN pg_catalog.format('(keyshift.internal_combine(ARRAY[%s]) & %s)::int', pg_catalog.array_to_string(parts, ', '), entry.buckets - 1);
+END $body$;
+
+CREATE OR REPLACE FUNCTION keyshift.internal_check_key(entry keyshift.local_table, key text[]) RETURNS void LANGUAGE plpgsql STABLE AS $body$
+BEGIN
+    IF pg_catalog.cardinality(key) <> pg_catalog.cardinality(entry.key_columns) THEN
+        RAISE EXCEPTION USING ERRCODE = '22023',
+            MESSAGE = pg_catalog.format('the key of %s has %s column(s), but %s value(s) were given', entry.root,
+                                        pg_catalog.cardinality(entry.key_columns), pg_catalog.cardinality(key)),
+            HINT = pg_catalog.format('Expected key: (%s).', keyshift.internal_expected_key(entry));
+    END IF;
+END $body$;
+
+-- Any key type: satisfies_hash_partition is asked bucket by bucket. Also what the computed path is tested against.
+CREATE OR REPLACE FUNCTION keyshift.internal_bucket_asked(entry keyshift.local_table, key text[]) RETURNS int LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    arguments text;
+    bucket int;
+BEGIN
+    SELECT pg_catalog.string_agg(pg_catalog.format('%L::%s', key[k.position], pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY k.position)
+        INTO arguments
+        FROM pg_catalog.unnest(entry.key_columns) WITH ORDINALITY AS k(name, position)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = entry.root AND a.attname = k.name;
+    EXECUTE pg_catalog.format('SELECT b FROM pg_catalog.generate_series(0, %s) b WHERE pg_catalog.satisfies_hash_partition(%s::oid, %s, b, %s)',
+                              entry.buckets - 1, entry.root::oid, entry.buckets, arguments) INTO bucket;
+    RETURN bucket;
+END $body$;
+
+-- Names the key that was expected when a value does not read as its type.
+CREATE OR REPLACE FUNCTION keyshift.bucket_of("table" regclass, VARIADIC key text[]) RETURNS int LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    entry keyshift.local_table := keyshift.internal_table("table");
+    expression text;
+    bucket int;
+    why text;
+BEGIN
+    PERFORM keyshift.internal_check_key(entry, key);
+    IF pg_catalog.array_position(key, NULL) IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    -- A single key of a common type needs no dynamic SQL.
+    IF pg_catalog.cardinality(key) = 1 THEN
+        CASE entry.key_types[1]
+            WHEN 'uuid' THEN
+                bucket := (((pg_catalog.uuid_hash_extended(key[1]::uuid, 8816678312871386365) & 4095) + (5305509591434766563 & 4095)) & (entry.buckets - 1))::int;
+            WHEN 'bigint' THEN
+                bucket := (((pg_catalog.hashint8extended(key[1]::bigint, 8816678312871386365) & 4095) + (5305509591434766563 & 4095)) & (entry.buckets - 1))::int;
+            WHEN 'integer' THEN
+                bucket := (((pg_catalog.hashint4extended(key[1]::int, 8816678312871386365) & 4095) + (5305509591434766563 & 4095)) & (entry.buckets - 1))::int;
+            WHEN 'text' THEN
+                bucket := (((pg_catalog.hashtextextended(key[1] COLLATE "C", 8816678312871386365) & 4095) + (5305509591434766563 & 4095)) & (entry.buckets - 1))::int;
+            ELSE
+                bucket := NULL;
+        END CASE;
+        IF bucket IS NOT NULL THEN
+            RETURN bucket;
+        END IF;
+    END IF;
+    SELECT keyshift.internal_bucket_expression(entry, pg_catalog.array_agg('text'::text), pg_catalog.array_agg(pg_catalog.format('$1[%s]', i)))
+        INTO expression FROM pg_catalog.generate_series(1, pg_catalog.cardinality(key)) i;
+    IF expression IS NULL THEN
+        RETURN keyshift.internal_bucket_asked(entry, key);
+    END IF;
+    EXECUTE 'SELECT ' || expression INTO bucket USING key;
+    RETURN bucket;
+EXCEPTION WHEN data_exception THEN
+    GET STACKED DIAGNOSTICS why = MESSAGE_TEXT;
+    IF why LIKE 'the key of %' THEN
+        RAISE;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = pg_catalog.format('no key of %s: %s', entry.root, why),
+        HINT = pg_catalog.format('Expected key: (%s).', keyshift.internal_expected_key(entry));
+END $body$;
+
+CREATE OR REPLACE FUNCTION keyshift.node_of("table" regclass, VARIADIC key text[]) RETURNS text LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    entry keyshift.local_table := keyshift.internal_table("table");
+BEGIN
+    RETURN (SELECT p.node FROM keyshift.local_placement p
+            WHERE p.group_name = entry.group_name AND p.bucket = keyshift.bucket_of("table", VARIADIC key));
+END $body$;
+
+CREATE OR REPLACE FUNCTION keyshift.owns("table" regclass, VARIADIC key text[]) RETURNS boolean LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    entry keyshift.local_table := keyshift.internal_table("table");
+BEGIN
+    RETURN EXISTS (SELECT FROM keyshift.local_bucket b WHERE b.group_name = entry.group_name AND b.state = 'open'
+                   AND b.bucket = keyshift.bucket_of("table", VARIADIC key));
+END $body$;
+
+-- must_own was asked with a key that does not fit the table. Never returns.
+CREATE OR REPLACE FUNCTION keyshift.internal_raise_key("table" regclass, given text) RETURNS boolean LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    entry keyshift.local_table := keyshift.internal_table("table");
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = '22023',
+        MESSAGE = pg_catalog.format('the key of %s is not (%s)', entry.root, given),
+        HINT = pg_catalog.format('Expected key: (%s).', keyshift.internal_expected_key(entry));
+END $body$;
+
+-- Writes owned_<hash>(bucket) of a group from local_bucket: the open buckets (a byte each) and the xids of their opens stand
+-- in the body. Bodies are written one after another under the lock, so a snapshot that sees the writer of this one sees
+-- every open before it: one check is enough for most calls. Runs in the transaction of fence and open.
+CREATE OR REPLACE FUNCTION keyshift.internal_compile_ownership(wanted text) RETURNS void LANGUAGE plpgsql AS $compile$
+DECLARE
+    bits text;
+    xids text;
+    bucket_count int;
+BEGIN
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('keyshift owned ' || wanted));
+    bucket_count := greatest((SELECT pg_catalog.max(t.buckets) FROM keyshift.local_table t WHERE t.group_name = wanted),
+                             (SELECT pg_catalog.max(b.bucket) + 1 FROM keyshift.local_bucket b WHERE b.group_name = wanted), 1);
+    SELECT pg_catalog.string_agg(CASE WHEN b.state = 'open' THEN '01' ELSE '00' END, '' ORDER BY n.bucket),
+           pg_catalog.string_agg(CASE WHEN b.state = 'open' THEN coalesce(b.open_xid::text, '0') ELSE '0' END, ',' ORDER BY n.bucket)
+        INTO bits, xids
+        FROM pg_catalog.generate_series(0, bucket_count - 1) AS n(bucket)
+        LEFT JOIN keyshift.local_bucket b ON b.group_name = wanted AND b.bucket = n.bucket;
+    EXECUTE pg_catalog.format($format$
+CREATE OR REPLACE FUNCTION keyshift.%1$I(bucket int) RETURNS boolean LANGUAGE plpgsql STABLE STRICT AS $body$
+BEGIN
+    IF pg_catalog.get_byte(%2$L::pg_catalog.bytea, bucket) = 1 THEN
+        IF pg_catalog.pg_visible_in_snapshot(%3$L::pg_catalog.xid8, pg_catalog.pg_current_snapshot()) THEN
+            RETURN true;
+        END IF;
+        RETURN keyshift.internal_check_open(%4$L, bucket, (%5$L::pg_catalog.text[])[bucket + 1]::pg_catalog.xid8);
+    END IF;
+    RETURN keyshift.internal_raise_moved(%4$L, bucket);
+END $body$$format$, keyshift.internal_owned_name(wanted), '\x' || bits, pg_catalog.pg_current_xact_id(), wanted, '{' || xids || '}');
+    EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION keyshift.%I(int) TO PUBLIC', keyshift.internal_owned_name(wanted));
+END $compile$;
+
+-- A snapshot taken before the bucket was opened here sees this node without the bucket's rows: the transaction must begin anew.
+CREATE OR REPLACE FUNCTION keyshift.internal_check_open(opened_group text, opened_bucket int, opened_by xid8) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $body$
+BEGIN
+    IF opened_by = '0'::xid8 OR pg_catalog.pg_visible_in_snapshot(opened_by, pg_catalog.pg_current_snapshot())
+        OR opened_by IS NOT DISTINCT FROM pg_catalog.pg_current_xact_id_if_assigned() THEN
+        RETURN true;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = '40001',
+        MESSAGE = pg_catalog.format('bucket %s of %s was opened on this node after this transaction''s snapshot was taken', opened_bucket, opened_group),
+        HINT = 'Repeat the transaction.';
+END $body$;
+
+-- Writes must_own for every common type from local_table. The tables' OIDs stand in the body: no table is read per call.
+CREATE OR REPLACE FUNCTION keyshift.internal_compile_routing() RETURNS void LANGUAGE plpgsql AS $compile$
+DECLARE
+    given text;
+    branches text;
+BEGIN
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('keyshift routing'));
+    FOREACH given IN ARRAY ARRAY['uuid', 'bigint', 'integer', 'smallint', 'text', 'date', 'timestamp with time zone'] LOOP
+        SELECT coalesce(pg_catalog.string_agg(pg_catalog.format(
+                   E'    IF "table" IN (%s) THEN\n        RETURN keyshift.%I(%s);\n    END IF;\n',
+                   t.root::oid || coalesce(', ' || t.alias::oid, ''), keyshift.internal_owned_name(t.group_name),
+                   coalesce(keyshift.internal_bucket_expression(t, ARRAY[given], ARRAY['key']),
+                            'keyshift.internal_bucket_asked(keyshift.internal_table("table"), ARRAY[key::text])')), '' ORDER BY t.root), '')
+            INTO branches
+            FROM keyshift.local_table t
+            WHERE pg_catalog.cardinality(t.key_columns) = 1
+              AND (given = 'text' OR keyshift.internal_bucket_expression(t, ARRAY[given], ARRAY['key']) IS NOT NULL);
+        EXECUTE pg_catalog.format($format$
+CREATE OR REPLACE FUNCTION keyshift.must_own("table" regclass, key %1$s) RETURNS boolean LANGUAGE plpgsql STABLE STRICT AS $body$
+BEGIN
+%2$s    RETURN keyshift.internal_raise_key("table", %3$L);
+END $body$$format$, given, branches, given);
+    END LOOP;
+    SELECT coalesce(pg_catalog.string_agg(pg_catalog.format(
+               E'    IF "table" IN (%s) THEN\n        RETURN keyshift.%I(keyshift.bucket_of("table", VARIADIC key));\n    END IF;\n',
+               t.root::oid || coalesce(', ' || t.alias::oid, ''), keyshift.internal_owned_name(t.group_name)), '' ORDER BY t.root), '')
+        INTO branches FROM keyshift.local_table t;
+    EXECUTE pg_catalog.format($format$
+CREATE OR REPLACE FUNCTION keyshift.must_own("table" regclass, VARIADIC key text[]) RETURNS boolean LANGUAGE plpgsql STABLE AS $body$
+BEGIN
+%s    RETURN keyshift.internal_raise_key("table", 'text[]');
+END $body$$format$, branches);
+END $compile$;
+
+GRANT USAGE ON SCHEMA keyshift TO PUBLIC;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA keyshift TO PUBLIC;
+REVOKE EXECUTE ON FUNCTION keyshift.internal_compile_ownership(text), keyshift.internal_compile_routing() FROM PUBLIC;
+GRANT SELECT ON keyshift.local_identity, keyshift.local_table, keyshift.local_placement, keyshift.placement TO PUBLIC;
+GRANT SELECT (group_name, bucket, state, epoch, open_lsn, fence_lsn, open_xid) ON keyshift.local_bucket TO PUBLIC;

@@ -57,6 +57,9 @@ public:
 
     /// All events below this LSN are in Kafka (INV-CDC-1 rests on it).
     Lsn acknowledged() const;
+    /// LSN of the newest progress record that Kafka acknowledged, at most ~50 ms behind acknowledged(). The slot is
+    /// confirmed only up to here: so a slot beyond the last progress record is always a gap, also after SIGKILL.
+    Lsn recorded() const;
     /// False: timed out. Sends at once instead of lingering.
     bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait);
     /// Set when the producer is dead or a record was refused; the stream's thread must act on it.

@@ -1,0 +1,163 @@
+# Real servers for tests, demo and benchmarks. Sourced by `dev` and by tests/support/servers.
+# Everything runs on 127.0.0.1 and free ports; PostgreSQL as user postgres when we are root. Whoever starts a server
+# keeps its directory and stops it through it.
+
+pg_bin() {
+    local dir
+    dir=$(find /usr/lib/postgresql -maxdepth 1 -mindepth 1 -type d 2>/dev/null | sort -V | tail -1)
+    printf '%s/bin\n' "${PG_BIN_DIR:-$dir}"
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# Runs a command as the user that PostgreSQL may run as.
+as_postgres() {
+    if [ "$(id -u)" = 0 ]; then
+        (cd / && exec runuser -u postgres -- "$@")
+    else
+        "$@"
+    fi
+}
+
+# pg_start DIR PORT [setting=value ...]: a fresh cluster in DIR (which must not exist), superuser postgres, trust.
+pg_start() {
+    local dir=$1 port=$2
+    shift 2
+    mkdir -p "$dir"
+    [ "$(id -u)" != 0 ] || chown postgres "$dir"
+    as_postgres "$(pg_bin)/initdb" -E UTF8 --locale=C.UTF-8 -A trust -U postgres -D "$dir/data" >"$dir/initdb.log" 2>&1 || {
+        cat "$dir/initdb.log" >&2
+        return 1
+    }
+    as_postgres tee -a "$dir/data/postgresql.conf" >/dev/null <<CONF
+port = $port
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+wal_level = logical
+max_wal_senders = 60
+max_replication_slots = 200
+max_connections = 300
+max_prepared_transactions = 10
+shared_buffers = 128MB
+max_wal_size = 4GB
+fsync = ${PG_FSYNC:-off}
+log_min_messages = warning
+CONF
+    local setting
+    for setting in "$@"; do
+        printf '%s\n' "$setting" | as_postgres tee -a "$dir/data/postgresql.conf" >/dev/null
+    done
+    as_postgres "$(pg_bin)/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w -t 60 start >/dev/null || {
+        cat "$dir/server.log" >&2
+        return 1
+    }
+}
+
+# pg_stop DIR [mode]
+pg_stop() {
+    [ -f "$1/data/postmaster.pid" ] || return 0
+    as_postgres "$(pg_bin)/pg_ctl" -D "$1/data" -m "${2:-immediate}" -w stop >/dev/null 2>&1 || true
+}
+
+# Where the Kafka jars are: the cache that `./dev setup` fills.
+kafka_jars() {
+    printf '%s\n' "${KEYSHIFT_CACHE:-$HOME/.cache/keyshift}/kafka"
+}
+
+# kafka_start DIR PORT: one broker in KRaft mode with its data in DIR; its pid in DIR/pid.
+kafka_start() {
+    local dir=$1 port=$2 controller jars id
+    controller=$(free_port)
+    jars=$(kafka_jars)
+    mkdir -p "$dir"
+    cat >"$dir/server.properties" <<CONF
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:$controller
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller
+advertised.listeners=PLAINTEXT://127.0.0.1:$port
+controller.listener.names=CONTROLLER
+log.dirs=$dir/data
+num.partitions=4
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+CONF
+    printf '%s\n' 'log4j.rootLogger=WARN, s' 'log4j.appender.s=org.apache.log4j.ConsoleAppender' \
+        'log4j.appender.s.layout=org.apache.log4j.PatternLayout' >"$dir/log4j.properties"
+    id=$(java -cp "$jars/*" kafka.tools.StorageTool random-uuid 2>/dev/null)
+    java -cp "$jars/*" kafka.tools.StorageTool format -t "$id" -c "$dir/server.properties" >"$dir/format.log" 2>&1 || {
+        cat "$dir/format.log" >&2
+        return 1
+    }
+    kafka_resume "$dir" "$port"
+}
+
+# kafka_resume DIR PORT: the same broker again, with the data it had.
+kafka_resume() {
+    local dir=$1 port=$2 try
+    java -Xmx512m -Dlog4j.configuration="file:$dir/log4j.properties" -cp "$(kafka_jars)/*" kafka.Kafka "$dir/server.properties" \
+        >>"$dir/server.log" 2>&1 </dev/null &
+    printf '%s\n' "$!" >"$dir/pid"
+    for try in $(seq 120); do
+        if kcat -b "127.0.0.1:$port" -L -m 2 >/dev/null 2>&1; then
+            return 0
+        fi
+        kill -0 "$(cat "$dir/pid")" 2>/dev/null || break
+        sleep 0.25
+    done
+    printf 'Kafka did not start (try %s):\n' "$try" >&2
+    tail -20 "$dir/server.log" >&2
+    return 1
+}
+
+# kafka_stop DIR
+kafka_stop() {
+    local pid
+    [ -f "$1/pid" ] || return 0
+    pid=$(cat "$1/pid")
+    kill -9 "$pid" 2>/dev/null || true
+    while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+    rm -f "$1/pid"
+}
+
+# servers_start DIR: three PostgreSQL servers and one broker; DIR/env says where they are. The data is in a directory of
+# its own below /tmp, since user postgres may not be able to enter DIR.
+servers_start() {
+    local dir=$1 data number port
+    servers_stop "$dir"
+    mkdir -p "$dir"
+    data=$(mktemp -d "${TMPDIR:-/tmp}/keyshift-servers.XXXXXX")
+    chmod 755 "$data"
+    printf '%s\n' "$data" >"$dir/data"
+    port=$(free_port)
+    kafka_start "$data/kafka" "$port" &
+    local kafka=$!
+    {
+        printf 'KAFKA=127.0.0.1:%s\n' "$port"
+        printf 'PG_BIN=%s\n' "$(pg_bin)"
+        printf 'PGUSER=postgres\n'
+        printf 'DATA=%s\n' "$data"
+    } >"$dir/env"
+    for number in 1 2 3; do
+        port=$(free_port)
+        pg_start "$data/pg$number" "$port" || return 1
+        printf 'PG%s_PORT=%s\n' "$number" "$port" >>"$dir/env"
+    done
+    wait "$kafka"
+}
+
+servers_stop() {
+    local dir=$1 data server
+    [ -f "$dir/data" ] || return 0
+    data=$(cat "$dir/data")
+    for server in "$data"/pg*; do
+        [ -d "$server" ] && pg_stop "$server"
+    done
+    kafka_stop "$data/kafka"
+    rm -rf "$data" "$dir/data" "$dir/env"
+}

@@ -1,0 +1,98 @@
+#include "tests/support/test_servers.hpp"
+
+#include "core/backoff.hpp"
+#include "core/names.hpp"
+
+#include <fmt/core.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <random>
+#include <stdexcept>
+
+namespace keyshift::test {
+
+using namespace std::chrono_literals;
+
+TestServers::TestServers()
+{
+    const char* directory = std::getenv("KEYSHIFT_TEST_SERVERS");
+    std::ifstream file(fmt::format("{}/env", directory == nullptr ? "" : directory));
+    for (std::string line; std::getline(file, line);) {
+        const std::size_t equals = line.find('=');
+        values_[line.substr(0, equals)] = line.substr(equals + 1);
+    }
+    if (values_.empty()) {
+        throw std::runtime_error("no test servers: run this test through ctest, which starts them, or set KEYSHIFT_TEST_SERVERS");
+    }
+}
+
+int TestServers::postgres_port(int server) const
+{
+    return std::stoi(values_.at(fmt::format("PG{}_PORT", server)));
+}
+
+std::string unique_name(const std::string& beginning)
+{
+    static std::random_device random;
+    return fmt::format("{}_{:08x}", beginning, random());
+}
+
+TestDatabase::TestDatabase(int server, const std::string& beginning) : port_(servers_.postgres_port(server)), name_(unique_name(beginning))
+{
+    pg::Connection maintenance({"server", fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres", port_), "", "test"});
+    maintenance.query("CREATE DATABASE " + quote_identifier(name_));
+}
+
+TestDatabase::~TestDatabase()
+{
+    try {
+        pg::Connection maintenance({"server", fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres", port_), "", "test"});
+        maintenance.query("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = $1 AND active", {name_});
+        for (int tries = 0; tries < 50; ++tries) {
+            try {
+                maintenance.query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1", {name_});
+                break;
+            } catch (const Error&) {
+                sleep_for(100ms, {});
+            }
+        }
+        maintenance.query("DROP DATABASE IF EXISTS " + quote_identifier(name_) + " WITH (FORCE)");
+    } catch (const Error& error) {
+        fmt::print(stderr, "cleaning up {}: {}\n", name_, error.what());
+    }
+}
+
+std::string TestDatabase::conninfo() const
+{
+    return fmt::format("host=127.0.0.1 port={} user=postgres dbname={}", port_, name_);
+}
+
+std::vector<kafka::Message> read_topic(const kafka::Settings& settings, const std::string& topic, std::size_t expected)
+{
+    kafka::Consumer consumer(settings, unique_name("reader"));
+    const auto give_up = std::chrono::steady_clock::now() + 10s;
+    while (consumer.partitions(topic) == 0 && expected > 0 && std::chrono::steady_clock::now() < give_up) {
+        sleep_for(50ms, {});
+    }
+    std::vector<kafka::Message> messages;
+    std::size_t wanted = expected;
+    std::vector<kafka::TopicPartition> from;
+    std::size_t there = 0;
+    for (int partition = 0; partition < consumer.partitions(topic); ++partition) {
+        const auto [first, end] = consumer.watermarks(topic, partition);
+        from.push_back({topic, partition, first});
+        there += static_cast<std::size_t>(end - first);
+    }
+    wanted = std::max(wanted, there);
+    consumer.assign(from);
+    while (messages.size() < wanted && std::chrono::steady_clock::now() < give_up) {
+        for (kafka::Message& message : consumer.poll(1000, 100ms)) {
+            messages.push_back(std::move(message));
+        }
+    }
+    return messages;
+}
+
+} // namespace keyshift::test

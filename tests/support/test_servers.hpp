@@ -1,0 +1,53 @@
+#pragma once
+/// The real servers that all tests of one run share, and what a test makes for itself on them.
+
+#include "core/kafka/client.hpp"
+#include "core/pg/connection.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace keyshift::test {
+
+/// Where the shared servers are, from $KEYSHIFT_TEST_SERVERS/env. Throws when they are not there: run ctest, which starts them.
+class TestServers {
+public:
+    TestServers();
+    /// Server 1, 2 or 3.
+    int postgres_port(int server) const;
+    /// pg_ctl and friends.
+    std::string postgres_binaries() const { return values_.at("PG_BIN"); }
+    kafka::Settings kafka() const { return {{"bootstrap.servers", values_.at("KAFKA")}}; }
+
+private:
+    std::map<std::string, std::string> values_;
+};
+
+/// A name that no other test of this run has: letters, digits and underscore.
+std::string unique_name(const std::string& beginning);
+
+/// A database of its own on a shared server; dropped with its replication slots when it goes out of scope.
+class TestDatabase {
+public:
+    explicit TestDatabase(int server = 1, const std::string& beginning = "test");
+    ~TestDatabase();
+    TestDatabase(const TestDatabase&) = delete;
+    TestDatabase& operator=(const TestDatabase&) = delete;
+
+    const std::string& name() const { return name_; }
+    int port() const { return port_; }
+    std::string conninfo() const;
+    pg::ConnectionSettings settings(const std::string& node = "test") const { return {node, conninfo(), "", "test"}; }
+    pg::Connection connect(const std::string& node = "test") const { return pg::Connection(settings(node)); }
+
+private:
+    TestServers servers_;
+    int port_;
+    std::string name_;
+};
+
+/// Every record of a topic, partition by partition, in order. Waits until `expected` are there or ten seconds have passed.
+std::vector<kafka::Message> read_topic(const kafka::Settings& settings, const std::string& topic, std::size_t expected = 0);
+
+} // namespace keyshift::test

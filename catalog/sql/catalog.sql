@@ -83,6 +83,7 @@ CREATE TABLE IF NOT EXISTS keyshift.move (
     token           text NOT NULL,                      -- random; proves fence and open messages
     owner_epoch     bigint NOT NULL DEFAULT 0,          -- raised by whoever takes the move over
     position        pg_lsn,                             -- the move's own position in the donor's stream
+    copy_snapshot   text,                               -- pg_current_snapshot() of the copy
     fence_lsn       pg_lsn,
     open_lsn        pg_lsn,
     rows            bigint NOT NULL DEFAULT 0,

@@ -1,0 +1,50 @@
+#pragma once
+/// The move's row in the catalog: every state is written here before it is acted upon, by compare-and-set on state and
+/// owner epoch, so a daemon that lost the move changes nothing (corner 5). One thread.
+
+#include "core/error.hpp"
+#include "core/pg/connection.hpp"
+#include "resharder/bucket_move.hpp"
+
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace keyshift::resharder {
+
+class MoveJournal {
+public:
+    /// Reads the row and raises its owner epoch: from here on older owners are refused.
+    MoveJournal(pg::Connection& catalog, std::int64_t move);
+
+    const BucketMove& move() const { return move_; }
+
+    /// One legal step; `together` runs in the same transaction. Failpoints move.<to>.persisting and .persisted.
+    /// Throws TransientError when another owner has taken the move.
+    void step(MoveState to, const std::function<void(pg::Connection&)>& together = {});
+
+    void record_copy(const std::string& snapshot, Lsn position);
+    /// Never above what the recipient has durably applied: the slot is held from here after a restart.
+    void record_position(Lsn position, std::int64_t lag_bytes);
+    void record_progress(std::int64_t rows, std::int64_t bytes);
+    void record_fence_try();
+    void record_hashes(const std::string& donor, const std::string& recipient, bool equal);
+    void record_error(const ErrorParts& error);
+    /// What `reshard explain` shows; nullopt: nothing. Written only when it changes.
+    void waiting_for(const std::optional<std::string>& what);
+
+private:
+    void update(const std::string& assignments, std::initializer_list<pg::Parameter> parameters);
+
+    pg::Connection& catalog_;
+    BucketMove move_;
+    std::optional<std::string> waiting_;
+};
+
+/// Columns of keyshift.move in the order that read_move() expects.
+extern const char* const kMoveColumns;
+BucketMove read_move(const pg::Result& rows, int row);
+/// {"what","why","next"} as keyshift.job.error and keyshift.move.error hold it.
+std::string error_json(const ErrorParts& error);
+
+} // namespace keyshift::resharder

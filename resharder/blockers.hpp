@@ -1,0 +1,34 @@
+#pragma once
+/// Who holds locks on leaves: what a move waits for, for back-off and for `reshard explain`.
+
+#include "core/names.hpp"
+#include "core/pg/connection.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace keyshift::resharder {
+
+struct Blocker {
+    std::optional<std::int64_t> pid; ///< nullopt: a prepared transaction
+    std::string application;
+    std::string user;
+    std::string state; ///< "active", "idle in transaction"
+    std::string table;
+    std::string lock;
+    double seconds = 0; ///< age of its transaction
+    std::string query;
+
+    /// "pid 123 (psql, idle in transaction for 12 s) holds RowExclusiveLock on public.users_b3 on node n1"
+    std::string sentence(const std::string& node) const;
+};
+
+/// Sessions that hold a lock on one of the tables for longer than `older_than`, oldest first, except Keyshift's own.
+/// `writers_only`: leaves out those that only read.
+std::vector<Blocker> blockers(pg::Connection& node, const std::vector<QualifiedName>& tables, bool writers_only,
+                              std::chrono::milliseconds older_than);
+
+} // namespace keyshift::resharder

@@ -1,0 +1,58 @@
+#pragma once
+/// Applies the donor's stream to the copy: a chain of batches, each of which continues exactly from the stored position
+/// in its own transaction on the recipient (corner 8). One thread.
+
+#include "core/lsn.hpp"
+#include "resharder/move_context.hpp"
+#include "resharder/snapshot_filter.hpp"
+
+#include <chrono>
+#include <deque>
+#include <stop_token>
+#include <string>
+
+namespace keyshift::resharder {
+
+class CatchUp {
+public:
+    /// Uses context.subscription, or subscribes again from what the recipient holds.
+    explicit CatchUp(MoveContext& context);
+
+    /// Applies what has come, at most one batch; waits up to `wait` for the first item. False: nothing had come.
+    bool pump(std::chrono::milliseconds wait, std::stop_token stop);
+    /// Applies until everything the donor had committed when called is on the recipient.
+    void catch_up(std::stop_token stop);
+    /// Applies until the barrier has come by; its LSN, or nullopt at the deadline.
+    std::optional<Lsn> reach_barrier(const std::string& id, std::chrono::steady_clock::time_point deadline, std::stop_token stop);
+    /// Emits a barrier on the donor and returns its id.
+    std::string emit_barrier();
+
+    /// Durably on the recipient.
+    Lsn applied() const { return applied_; }
+    /// Rows that changed since the last call, as "table index, key" (for verification outside the write block).
+    std::int64_t changes_applied() const { return changes_; }
+
+private:
+    struct Batch {
+        std::vector<cdc::OwnedTransaction> transactions;
+        std::size_t changes = 0;
+        Lsn end;
+    };
+    void take(cdc::SubscriptionItem item, Batch& batch);
+    void apply(const Batch& batch);
+    void apply_in_statements_of(const Batch& batch, std::size_t rows);
+    void advance_when_idle(Lsn received);
+    void report();
+
+    MoveContext& context_;
+    pg::Connection control_; ///< on the donor: barriers and its position, beside a session that holds the lock
+    SnapshotFilter snapshot_;
+    Lsn applied_;
+    std::string barrier_seen_;
+    Lsn barrier_lsn_;
+    std::int64_t changes_ = 0;
+    std::uint64_t barriers_ = 0;
+    std::chrono::steady_clock::time_point reported_{};
+};
+
+} // namespace keyshift::resharder

@@ -1,0 +1,71 @@
+#pragma once
+/// What the steps of one move share during one attempt: connections, journal, tables, the donor's stream.
+/// Made anew for each attempt: constructing it takes the move over on the catalog and both nodes. One thread.
+
+#include "catalog/catalog.hpp"
+#include "cdc/source/subscription.hpp"
+#include "core/pg/connection.hpp"
+#include "resharder/move_journal.hpp"
+#include "resharder/resharder.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace keyshift::resharder {
+
+struct MoveEnvironment {
+    pg::ConnectionSettings catalog;
+    Resharder::StreamOf stream;
+    ReshardOptions options;
+    metrics::ReshardMetrics* metrics = nullptr;
+};
+
+class MoveContext {
+public:
+    MoveContext(const MoveEnvironment& with, std::int64_t move_id);
+
+    const BucketMove& move() const { return journal.move(); }
+    /// Another session on the donor or recipient, for work beside the main ones.
+    pg::Connection connect_donor(const std::string& purpose) const;
+    pg::Connection connect_recipient(const std::string& purpose) const;
+    /// The donor's stream; throws TransientError while it does not run.
+    cdc::StreamPort& donor_stream() const;
+    /// Tells the streams of both ends that the bucket history changed.
+    void tell_streams() const;
+    /// The name under which the copy of a table stands on the recipient now: staging, or the leaf once swapped.
+    QualifiedName copy_of(const MoveTable& table);
+
+    const MoveEnvironment& environment;
+    pg::Connection catalog;
+    MoveJournal journal;
+    catalog::Group group;
+    catalog::Node donor_node;
+    catalog::Node recipient_node;
+    pg::Connection donor;
+    pg::Connection recipient;
+    std::vector<MoveTable> tables; ///< referenced tables before those that reference them
+    /// Begun by the copy, or again by catching up after a restart; nullptr for projections.
+    std::unique_ptr<cdc::Subscription> subscription;
+    /// When the write block's lock was got; nullopt after a crash in it, and for projections.
+    std::optional<std::chrono::steady_clock::time_point> block_began;
+    /// Of donor and recipient, compared under the lock.
+    std::pair<std::string, std::string> hashes;
+    /// An xid of the donor: while a snapshot there is older, its frozen rows stay.
+    std::string settle_horizon;
+
+private:
+    pg::ConnectionSettings purpose(const catalog::Node& node, const std::string& what) const;
+};
+
+/// Definition of the group's tables as the recipient has them. The order is by foreign keys inside the group.
+std::vector<MoveTable> tables_of_move(pg::Connection& catalog, pg::Connection& recipient, const BucketMove& move);
+
+bool table_exists(pg::Connection& node, const QualifiedName& table);
+
+} // namespace keyshift::resharder

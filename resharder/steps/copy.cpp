@@ -1,0 +1,182 @@
+#include "core/backoff.hpp"
+#include "core/log.hpp"
+#include "metrics/families.hpp"
+#include "resharder/move_owner.hpp"
+#include "resharder/snapshot_filter.hpp"
+#include "resharder/steps/copy_pipe.hpp"
+#include "resharder/steps/steps.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+namespace keyshift::resharder {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Every transaction in the snapshot's list of running ones will come by the subscription (corner 3).
+bool covers(const cdc::Subscription& subscription, const SnapshotFilter& snapshot)
+{
+    const auto running = snapshot.in_progress();
+    return std::none_of(running.begin(), running.end(),
+                        [&](std::uint32_t xid) { return subscription.delivered_before(xid); });
+}
+
+struct Snapshot {
+    std::string text;     ///< pg_current_snapshot()
+    std::string exported; ///< for SET TRANSACTION SNAPSHOT
+};
+
+Snapshot take_snapshot(MoveContext& context, std::stop_token stop)
+{
+    while (true) {
+        context.donor.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        const auto rows = context.donor.query("SELECT pg_current_snapshot()::text, pg_export_snapshot()");
+        Snapshot snapshot{std::string(rows.text(0, 0)), std::string(rows.text(0, 1))};
+        if (covers(*context.subscription, SnapshotFilter(snapshot.text))) {
+            return snapshot;
+        }
+        context.donor.query("ROLLBACK");
+        if (!sleep_for(10ms, stop)) {
+            throw TransientError({"copying " + context.move().subject(), "the daemon stops", "it begins again at the next start"});
+        }
+    }
+}
+
+void store_position(MoveContext& context, Lsn position)
+{
+    pg::Transaction transaction(context.recipient);
+    check_owner(context.recipient, context.move());
+    set_applied_lsn(context.recipient, context.move(), position);
+    transaction.commit();
+}
+
+/// Hands tables to workers, largest effort first come; the first failure stops the others.
+class CopyWorkers {
+public:
+    CopyWorkers(MoveContext& context, std::string snapshot)
+        : context_(context), snapshot_(std::move(snapshot)), meter_(context.environment.options.max_copy_rate)
+    {
+    }
+
+    void run(std::stop_token stop)
+    {
+        const std::size_t count =
+            std::min(context_.tables.size(), static_cast<std::size_t>(std::max(1, context_.environment.options.copy_workers)));
+        std::stop_callback forward(stop, [this] { failed_.request_stop(); });
+        std::vector<std::jthread> workers;
+        working_ = count;
+        for (std::size_t i = 0; i < count; ++i) {
+            workers.emplace_back([this] { work(); });
+        }
+        {
+            std::unique_lock lock(mutex_);
+            while (!idle_.wait_for(lock, 1s, [this] { return working_ == 0; })) {
+                lock.unlock();
+                report();
+                lock.lock();
+            }
+        }
+        workers.clear();
+        if (failure_) {
+            std::rethrow_exception(failure_);
+        }
+        report();
+        const BucketMove& move = context_.move();
+        context_.environment.metrics->rows_copied(move.donor, move.recipient).add(static_cast<double>(meter_.rows()));
+    }
+
+private:
+    void report()
+    try {
+        context_.journal.record_progress(meter_.rows(), meter_.bytes());
+    } catch (...) {
+        failed_.request_stop();
+        throw;
+    }
+
+    void work() noexcept
+    {
+        try {
+            pg::Connection donor = context_.connect_donor("copy");
+            pg::Connection recipient = context_.connect_recipient("copy");
+            donor.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+            donor.query("SET TRANSACTION SNAPSHOT " + quote_literal(snapshot_));
+            while (const MoveTable* table = next_table()) {
+                copy_table(donor, recipient, *table, meter_, failed_.get_token());
+            }
+        } catch (...) {
+            const std::lock_guard lock(mutex_);
+            if (!failure_) {
+                failure_ = std::current_exception();
+            }
+            failed_.request_stop();
+        }
+        const std::lock_guard lock(mutex_);
+        --working_;
+        idle_.notify_all();
+    }
+
+    const MoveTable* next_table()
+    {
+        const std::lock_guard lock(mutex_);
+        if (next_ == context_.tables.size() || failed_.stop_requested()) {
+            return nullptr;
+        }
+        return &context_.tables[next_++];
+    }
+
+    MoveContext& context_;
+    std::string snapshot_;
+    CopyMeter meter_;
+    std::mutex mutex_;
+    std::condition_variable idle_;
+    std::stop_source failed_;
+    std::exception_ptr failure_;
+    std::size_t next_ = 0;
+    std::size_t working_ = 0;
+};
+
+void make_all_staging(MoveContext& context)
+{
+    pg::Transaction transaction(context.recipient);
+    check_owner(context.recipient, context.move());
+    // Children first: a staging table of an earlier attempt may already hold foreign keys.
+    for (auto table = context.tables.rbegin(); table != context.tables.rend(); ++table) {
+        make_staging(context.recipient, *table);
+    }
+    transaction.commit();
+}
+
+} // namespace
+
+void copy_snapshot(MoveContext& context, std::stop_token stop)
+{
+    const BucketMove& move = context.move();
+    context.subscription.reset();
+    context.subscription = context.donor_stream().subscribe(move.id, move.group, move.bucket, std::nullopt);
+    store_position(context, context.subscription->begin());
+    make_all_staging(context);
+    const Snapshot snapshot = take_snapshot(context, stop);
+    context.journal.record_copy(snapshot.text, context.subscription->begin());
+    CopyWorkers(context, snapshot.exported).run(stop);
+    context.donor.query("COMMIT");
+    log::info("resharder", "move={} rows of the snapshot copied", move.id);
+}
+
+void copy_locked(MoveContext& context, pg::Connection& donor, std::stop_token stop)
+{
+    make_all_staging(context);
+    CopyMeter meter(context.environment.options.max_copy_rate);
+    for (const MoveTable& table : context.tables) {
+        copy_table(donor, context.recipient, table, meter, stop);
+    }
+    context.journal.record_progress(meter.rows(), meter.bytes());
+    context.environment.metrics->rows_copied(context.move().donor, context.move().recipient).add(static_cast<double>(meter.rows()));
+}
+
+} // namespace keyshift::resharder

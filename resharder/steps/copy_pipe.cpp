@@ -1,0 +1,97 @@
+#include "resharder/steps/copy_pipe.hpp"
+
+#include "core/backoff.hpp"
+#include "core/failpoint.hpp"
+
+#include <string_view>
+
+namespace keyshift::resharder {
+
+namespace {
+
+constexpr std::size_t kChunkBytes = 64U << 10U;
+
+std::string column_list(const MoveTable& table)
+{
+    std::string list;
+    for (const MoveColumn& column : table.columns) {
+        list += (list.empty() ? "" : ", ") + quote_identifier(column.name);
+    }
+    return list;
+}
+
+} // namespace
+
+void CopyMeter::passed(std::int64_t rows, std::size_t bytes, std::stop_token stop)
+{
+    rows_ += rows;
+    const std::int64_t total = bytes_ += static_cast<std::int64_t>(bytes);
+    if (rate_ == 0) {
+        return;
+    }
+    const auto due = begin_ + std::chrono::milliseconds(static_cast<std::uint64_t>(total) * 1000 / rate_);
+    const auto ahead = std::chrono::duration_cast<std::chrono::milliseconds>(due - std::chrono::steady_clock::now());
+    if (ahead.count() > 0) {
+        sleep_for(ahead, stop);
+    }
+}
+
+void make_staging(pg::Connection& recipient, const MoveTable& table)
+{
+    const std::string staging = table.staging.quoted();
+    const std::string leaf = table.leaf.quoted();
+    recipient.query("DROP TABLE IF EXISTS " + staging);
+    recipient.query("CREATE TABLE " + staging + " (LIKE " + leaf + " INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY)");
+    const auto rows = recipient.query(
+        "SELECT quote_ident(pg_get_userbyid(relowner)), array_to_string(reloptions, ', ') FROM pg_class WHERE oid = $1::regclass", {leaf});
+    if (!rows.is_null(0, 1) && !rows.text(0, 1).empty()) {
+        recipient.query("ALTER TABLE " + staging + " SET (" + std::string(rows.text(0, 1)) + ")");
+    }
+    const auto grants = recipient.query(
+        "SELECT format('GRANT %s ON TABLE %s TO %s%s', a.privilege_type, $2::text, "
+        "CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, "
+        "CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) "
+        "FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE c.oid = $1::regclass AND a.grantee <> c.relowner",
+        {leaf, staging});
+    for (int row = 0; row < grants.rows(); ++row) {
+        recipient.query(std::string(grants.text(row, 0)));
+    }
+    recipient.query("ALTER TABLE " + staging + " OWNER TO " + std::string(rows.text(0, 0)));
+}
+
+void copy_table(pg::Connection& donor, pg::Connection& recipient, const MoveTable& table, CopyMeter& meter,
+                std::stop_token stop)
+{
+    // Binary needs the same server on both ends; text is read by any.
+    const bool binary = donor.server_version() / 10000 == recipient.server_version() / 10000;
+    const std::string format = binary ? "FORMAT binary" : "FORMAT text";
+    const std::string columns = " (" + column_list(table) + ")";
+    pg::Transaction transaction(recipient);
+    recipient.query("TRUNCATE ONLY " + table.staging.quoted()); // FREEZE wants it in the same transaction
+    recipient.copy_in_begin("COPY " + table.staging.quoted() + columns + " FROM STDIN WITH (" + format + ", FREEZE true)");
+    std::string chunk;
+    std::int64_t rows = 0;
+    const auto pass_on = [&] {
+        recipient.copy_in_put(chunk);
+        meter.passed(rows, chunk.size(), stop);
+        chunk.clear();
+        rows = 0;
+    };
+    const auto take = [&](std::string_view bytes) {
+        chunk.append(bytes);
+        ++rows;
+        if (chunk.size() >= kChunkBytes) {
+            failpoint("move.copy.chunk");
+            pass_on();
+        }
+    };
+    donor.copy_out("COPY " + table.leaf.quoted() + columns + " TO STDOUT WITH (" + format + ")", take, stop);
+    if (binary && rows > 0) {
+        --rows; // the trailer
+    }
+    pass_on();
+    recipient.copy_in_end();
+    transaction.commit();
+}
+
+} // namespace keyshift::resharder

@@ -1,0 +1,40 @@
+#pragma once
+/// COPY from a donor's session into a recipient's, counted and held to a rate.
+
+#include "core/pg/connection.hpp"
+#include "resharder/bucket_move.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <stop_token>
+#include <string>
+
+namespace keyshift::resharder {
+
+/// What all workers of one copy have done so far, and the rate they share.
+class CopyMeter {
+public:
+    explicit CopyMeter(std::uint64_t bytes_per_second) : rate_(bytes_per_second) {}
+    /// Counts, and waits while the copy is ahead of its rate.
+    void passed(std::int64_t rows, std::size_t bytes, std::stop_token stop);
+
+    std::int64_t rows() const { return rows_; }
+    std::int64_t bytes() const { return bytes_; }
+
+private:
+    std::uint64_t rate_; ///< 0: no limit
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+    std::atomic<std::int64_t> rows_ = 0;
+    std::atomic<std::int64_t> bytes_ = 0;
+};
+
+/// Fills the (empty) staging table with the donor's leaf as `donor`'s snapshot sees it.
+void copy_table(pg::Connection& donor, pg::Connection& recipient, const MoveTable& table, CopyMeter& meter,
+                std::stop_token stop);
+
+/// Drops and makes the staging table: like the placeholder, without indexes, keys and identity; owner and options too.
+void make_staging(pg::Connection& recipient, const MoveTable& table);
+
+} // namespace keyshift::resharder

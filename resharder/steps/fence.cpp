@@ -1,0 +1,230 @@
+#include "catalog/node_sql.hpp"
+#include "core/backoff.hpp"
+#include "core/failpoint.hpp"
+#include "core/log.hpp"
+#include "metrics/families.hpp"
+#include "resharder/blockers.hpp"
+#include "resharder/bucket_hash.hpp"
+#include "resharder/catch_up.hpp"
+#include "resharder/move_owner.hpp"
+#include "resharder/short_lock.hpp"
+#include "resharder/steps/steps.hpp"
+
+#include <fmt/format.h>
+
+#include <future>
+
+namespace keyshift::resharder {
+
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+/// This try does not fit into the limit; the lock is given back and the next try comes later.
+struct BackOut {
+    std::string why;
+};
+
+class FenceTry {
+public:
+    FenceTry(MoveContext& context, CatchUp& apply, std::stop_token stop)
+        : context_(context), apply_(apply), stop_(std::move(stop)), session_(context.connect_donor("fence")),
+          limit_(context.environment.options.write_block_limit)
+    {
+        // The server itself ends the block when this daemon stops in it (corner 4).
+        const std::string cap = quote_literal(std::to_string(limit_.count()) + "ms");
+        session_.script("SET idle_in_transaction_session_timeout = " + cap + "; SET statement_timeout = " + cap +
+                        "; SET lock_timeout = '80ms'; SET synchronous_commit = on");
+    }
+
+    /// Fences, or throws BackOut. Any other failure once committing(): the outcome is unknown (corner 6).
+    void run()
+    {
+        wait_for_calm();
+        pg::Transaction block(session_);
+        check_owner(session_, context_.move());
+        lock_leaves();
+        deadline_ = Clock::now() + limit_;
+        context_.block_began = Clock::now();
+        drain();
+        compare();
+        session_.query("SET LOCAL lock_timeout = 0");
+        write_fence(context_, session_);
+        failpoint("move.fence.committing");
+        if (Clock::now() >= deadline_) {
+            throw BackOut{"the write block reached its limit before the fence"};
+        }
+        committing_ = true;
+        block.commit();
+        failpoint("move.fence.committed");
+    }
+
+    bool committing() const { return committing_; }
+
+private:
+    void lock_leaves()
+    {
+        std::string leaves;
+        for (const MoveTable& table : context_.tables) {
+            leaves += (leaves.empty() ? "ONLY " : ", ONLY ") + table.leaf.quoted();
+        }
+        try {
+            session_.query("LOCK TABLE " + leaves + " IN SHARE ROW EXCLUSIVE MODE");
+        } catch (const pg::TransientSqlError& error) {
+            if (error.sqlstate() == "55P03" || error.sqlstate() == "40P01") {
+                throw BackOut{holder()};
+            }
+            throw;
+        }
+    }
+
+    std::string holder()
+    {
+        pg::Connection& look = context_.donor;
+        const auto holders = blockers(look, leaves(), true, 0ms);
+        return holders.empty() ? "a writer held a leaf for longer than a try waits" : holders.front().sentence(context_.move().donor);
+    }
+
+    std::vector<QualifiedName> leaves() const
+    {
+        std::vector<QualifiedName> names;
+        for (const MoveTable& table : context_.tables) {
+            names.push_back(table.leaf);
+        }
+        return names;
+    }
+
+    /// Everything that can be waited for before the block begins: healthy streams, Kafka, old writers, a drained stream.
+    void wait_for_calm()
+    {
+        cdc::StreamPort& stream = context_.donor_stream();
+        if (!stream.healthy()) {
+            throw BackOut{"the stream of node " + context_.move().donor + " or Kafka is not healthy"};
+        }
+        const auto old_writers = blockers(context_.donor, leaves(), true, 100ms);
+        if (!old_writers.empty()) {
+            throw BackOut{old_writers.front().sentence(context_.move().donor)};
+        }
+        // A barrier as a probe: the same road as in the block, with nobody waiting.
+        const auto begin = Clock::now();
+        const auto reached = apply_.reach_barrier(apply_.emit_barrier(), begin + 5s, stop_);
+        if (!reached || !stream.wait_acknowledged(*reached, 2s)) {
+            throw BackOut{reached ? "Kafka acknowledges events of node " + context_.move().donor + " too slowly"
+                                  : "changes of node " + context_.move().donor + " arrive too slowly"};
+        }
+        if (Clock::now() - begin > limit_ / 2) {
+            throw BackOut{"draining the stream takes longer than half the write block limit"};
+        }
+    }
+
+    void drain()
+    {
+        const auto barrier = apply_.reach_barrier(apply_.emit_barrier(), deadline_, stop_);
+        if (!barrier) {
+            throw BackOut{"the barrier did not come by in time"};
+        }
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Clock::now());
+        if (left <= 0ms || !context_.donor_stream().wait_acknowledged(*barrier, left)) {
+            throw BackOut{"Kafka did not acknowledge the bucket's events in time"};
+        }
+        // The recipient's progress must cover this before it may open (corner 8).
+        set_applied_lsn(session_, context_.move(), *barrier);
+    }
+
+    void compare()
+    {
+        std::vector<std::string> there;
+        std::vector<std::string> here;
+        for (const MoveTable& table : context_.tables) {
+            there.push_back(table.leaf.quoted());
+            here.push_back(context_.copy_of(table).quoted());
+        }
+        auto recipient = std::async(std::launch::async, [&] { return bucket_hash(context_.recipient, context_.tables, here); });
+        std::string donor_hash;
+        try {
+            donor_hash = bucket_hash(session_, context_.tables, there);
+        } catch (...) {
+            context_.recipient.cancel();
+            recipient.wait();
+            throw;
+        }
+        const std::string recipient_hash = recipient.get();
+        const bool equal = donor_hash == recipient_hash;
+        context_.hashes = {donor_hash, recipient_hash};
+        if (!equal) {
+            context_.journal.record_hashes(donor_hash, recipient_hash, false);
+            context_.environment.metrics->verify_differences.add();
+            throw FatalError({"verifying " + context_.move().subject() + " before the switch",
+                              "the donor holds " + donor_hash + ", the recipient " + recipient_hash,
+                              "the move is taken back and the donor stays the owner; start it again, and report this"});
+        }
+    }
+
+    MoveContext& context_;
+    CatchUp& apply_;
+    std::stop_token stop_;
+    pg::Connection session_;
+    std::chrono::milliseconds limit_;
+    Clock::time_point deadline_;
+    bool committing_ = false;
+};
+
+bool is_timeout(std::string_view sqlstate)
+{
+    return sqlstate == "55P03" || sqlstate == "57014" || sqlstate == "25P03";
+}
+
+/// nullopt: fenced; else why this try backed out.
+std::optional<std::string> try_fence(MoveContext& context, CatchUp& apply, std::stop_token stop)
+{
+    FenceTry attempt(context, apply, std::move(stop));
+    try {
+        attempt.run();
+        return std::nullopt;
+    } catch (const BackOut& back_out) {
+        return back_out.why;
+    } catch (const pg::TransientSqlError& error) {
+        if (attempt.committing() || !is_timeout(error.sqlstate())) {
+            throw;
+        }
+    } catch (const pg::SqlError& error) {
+        if (attempt.committing() || !is_timeout(error.sqlstate())) {
+            throw;
+        }
+    }
+    return "the server ended the write block at its limit";
+}
+
+void prepare_donor(MoveContext& context, std::stop_token stop)
+{
+    for (const MoveTable& table : context.tables) {
+        const auto prepare = [&] {
+            // Autovacuum holds the fence's lock off until deadlock_timeout.
+            context.donor.query("ALTER TABLE " + table.leaf.quoted() + " SET (autovacuum_enabled = false)");
+            if (catalog::has_reject_trigger(context.donor, table.leaf)) {
+                catalog::drop_reject_trigger(context.donor, table.leaf); // disabled since the bucket was opened here
+            }
+        };
+        with_short_locks(context.donor, prepare, {}, stop);
+    }
+}
+
+} // namespace
+
+void fence_donor(MoveContext& context, CatchUp& apply, std::stop_token stop)
+{
+    prepare_donor(context, stop);
+    Backoff backoff(20ms, 5000ms);
+    while (const auto why = try_fence(context, apply, stop)) {
+        context.journal.record_fence_try();
+        context.journal.waiting_for(why);
+        log::info("resharder", "move={} fence backed out: {}", context.move().id, *why);
+        if (!backoff.wait(stop)) {
+            throw TransientError({"fencing " + context.move().subject(), "the daemon or the job stops", "nothing"});
+        }
+    }
+    record_fence(context);
+}
+
+} // namespace keyshift::resharder

@@ -1,0 +1,63 @@
+/// What a fence is made of, on the donor and in the catalog; shared by moves with and without a stream.
+
+#include "catalog/node_sql.hpp"
+#include "resharder/steps/control_message.hpp"
+#include "resharder/steps/steps.hpp"
+
+namespace keyshift::resharder {
+
+void write_fence(MoveContext& context, pg::Connection& donor)
+{
+    const BucketMove& move = context.move();
+    for (const MoveTable& table : context.tables) {
+        catalog::create_reject_trigger(donor, table.leaf, move.group, move.bucket, move.token);
+    }
+    const auto fenced = donor.query(
+        "UPDATE keyshift.local_bucket SET state = 'fenced', fence_lsn = pg_current_wal_insert_lsn(), move = $3, token = $4 "
+        "WHERE group_name = $1 AND bucket = $2 AND state = 'open' RETURNING fence_lsn",
+        {move.group, std::to_string(number(move.bucket)), std::to_string(move.id), move.token});
+    if (fenced.rows() != 1) {
+        throw FatalError({"fencing " + move.subject() + " on node " + move.donor, "the bucket is not open there",
+                          "run `keyshift doctor`"});
+    }
+    catalog::refresh_ownership(donor, move.group);
+    catalog::write_local_placement(donor, move.group, move.bucket, {move.recipient, move.epoch}, context.recipient_node.address);
+    emit_control_message(donor, move, "fence", fenced.lsn(0, 0));
+}
+
+namespace {
+
+std::optional<Lsn> fence_of(MoveContext& context)
+{
+    const BucketMove& move = context.move();
+    const auto rows = context.donor.query("SELECT fence_lsn FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 "
+                                          "AND state = 'fenced' AND move = $3 AND token = $4",
+                                          {move.group, std::to_string(number(move.bucket)), std::to_string(move.id), move.token});
+    return rows.rows() == 1 ? std::optional(rows.lsn(0, 0)) : std::nullopt;
+}
+
+} // namespace
+
+bool fence_landed(MoveContext& context)
+{
+    return fence_of(context).has_value();
+}
+
+void record_fence(MoveContext& context)
+{
+    const BucketMove& move = context.move();
+    const std::string fence = fence_of(context).value().to_string();
+    context.journal.step(MoveState::fenced, [&](pg::Connection& catalog) {
+        catalog.query("UPDATE keyshift.move SET fence_lsn = $2::pg_lsn, lag_bytes = 0 WHERE id = $1", {std::to_string(move.id), fence});
+        if (!context.hashes.first.empty()) {
+            catalog.query("UPDATE keyshift.move SET donor_hash = $2, recipient_hash = $3, verified = true WHERE id = $1",
+                          {std::to_string(move.id), context.hashes.first, context.hashes.second});
+        }
+        catalog.query("UPDATE keyshift.bucket_history SET fence_lsn = $4::pg_lsn "
+                      "WHERE group_name = $1 AND bucket = $2 AND epoch = $3::bigint - 1 AND node = $5",
+                      {move.group, std::to_string(number(move.bucket)), std::to_string(number(move.epoch)), fence, move.donor});
+    });
+    context.tell_streams();
+}
+
+} // namespace keyshift::resharder

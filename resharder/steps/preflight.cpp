@@ -1,0 +1,92 @@
+#include "resharder/steps/steps.hpp"
+
+#include <fmt/format.h>
+
+namespace keyshift::resharder {
+
+namespace {
+
+RefusedError refusal(const MoveContext& context, std::string why, std::string next)
+{
+    return RefusedError({"moving " + context.move().subject() + " from " + context.move().donor + " to " +
+                             context.move().recipient,
+                         std::move(why), std::move(next)});
+}
+
+void donor_owns(MoveContext& context)
+{
+    const auto rows = context.donor.query("SELECT state, epoch FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2",
+                                          {context.move().group, std::to_string(number(context.move().bucket))});
+    if (rows.rows() != 1 || rows.text(0, 0) != "open") {
+        throw refusal(context, "the donor's own record says that the bucket is not open there",
+                      "compare keyshift.local_bucket there with `keyshift route`; run `keyshift doctor`");
+    }
+    const auto epoch = static_cast<Epoch>(rows.integer(0, 1));
+    if (number(epoch) + 1 != number(context.move().epoch)) {
+        throw refusal(context, fmt::format("the donor's epoch is {}, the move expects {}", number(epoch), number(context.move().epoch) - 1),
+                      "make a new plan: `keyshift reshard plan`");
+    }
+}
+
+std::string shape(pg::Connection& node, const QualifiedName& leaf)
+{
+    const auto rows = node.query(
+        "SELECT string_agg(format('%I %s%s%s', attname, format_type(atttypid, atttypmod), "
+        "CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END, CASE WHEN attgenerated <> '' THEN ' GENERATED' ELSE '' END), "
+        "', ' ORDER BY attname) FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
+        {leaf.quoted()});
+    return std::string(rows.text(0, 0));
+}
+
+void same_schema(MoveContext& context, const MoveTable& table)
+{
+    const std::string there = shape(context.donor, table.leaf);
+    const std::string here = shape(context.recipient, table.leaf);
+    if (there.empty() || here.empty()) {
+        throw refusal(context, "table " + table.leaf.to_string() + " does not exist on node " +
+                                   (there.empty() ? context.move().donor : context.move().recipient),
+                      "run `keyshift doctor`");
+    }
+    if (there != here) {
+        throw refusal(context, "columns of " + table.leaf.to_string() + " differ: donor has (" + there + "), recipient (" + here + ")",
+                      "make the table the same on both nodes");
+    }
+    if (table.primary_key.empty()) {
+        throw refusal(context, "table " + table.root.to_string() + " has no primary key", "add one that holds the shard key");
+    }
+}
+
+void snapshots_done(MoveContext& context)
+{
+    const auto rows = context.catalog.query(
+        "SELECT count(*) FROM keyshift.snapshot s JOIN keyshift.captured_table t ON t.id = s.table_id "
+        "WHERE t.group_name = $1 AND s.node = $2 AND s.bucket = $3 AND s.state <> 'done'",
+        {context.move().group, context.move().donor, std::to_string(number(context.move().bucket))});
+    if (rows.integer(0, 0) > 0) {
+        throw TransientError({"moving " + context.move().subject(), "its rows are still being written to Kafka as snapshot events",
+                              "wait; see `keyshift cdc status`"});
+    }
+}
+
+void placeholder_is_empty(MoveContext& context, const MoveTable& table)
+{
+    const auto rows = context.recipient.query("SELECT EXISTS (SELECT FROM ONLY " + table.leaf.quoted() + ")");
+    if (rows.boolean(0, 0)) {
+        throw refusal(context, "the recipient's placeholder " + table.leaf.to_string() + " holds rows",
+                      "an earlier move may still be settling there; look at `keyshift reshard list`, then remove the rows");
+    }
+}
+
+} // namespace
+
+void preflight(MoveContext& context)
+{
+    donor_owns(context);
+    snapshots_done(context);
+    for (const MoveTable& table : context.tables) {
+        same_schema(context, table);
+        placeholder_is_empty(context, table);
+    }
+}
+
+} // namespace keyshift::resharder

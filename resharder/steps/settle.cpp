@@ -1,0 +1,142 @@
+#include "catalog/node_sql.hpp"
+#include "core/failpoint.hpp"
+#include "core/log.hpp"
+#include "resharder/move_owner.hpp"
+#include "resharder/short_lock.hpp"
+#include "resharder/steps/steps.hpp"
+
+#include <fmt/format.h>
+
+namespace keyshift::resharder {
+
+namespace {
+
+constexpr int kDeleteRows = 10'000;
+
+bool referenced(pg::Connection& node, const MoveTable& table)
+{
+    return node
+        .query("SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid IN ($1::regclass, $2::regclass))",
+               {table.root.quoted(), table.leaf.quoted()})
+        .boolean(0, 0);
+}
+
+/// A snapshot from before now may still read the frozen rows; TRUNCATE would take them away.
+bool old_snapshot_left(MoveContext& context)
+{
+    // The horizon is fixed at the first look: every snapshot taken later sees the fence.
+    if (context.settle_horizon.empty()) {
+        context.settle_horizon = context.donor.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid").text(0, 0);
+    }
+    return context.donor
+        .query("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND backend_xmin IS NOT NULL "
+               "AND backend_type <> 'walsender' AND pid <> pg_backend_pid() AND age(backend_xmin) > age($1::xid))",
+               {context.settle_horizon})
+        .boolean(0, 0);
+}
+
+void delete_rows(MoveContext& context, const MoveTable& table, std::stop_token stop)
+{
+    const std::string leaf = table.leaf.quoted();
+    while (true) {
+        std::int64_t deleted = 0;
+        with_short_locks(context.donor, [&] {
+            check_owner(context.donor, context.move());
+            act_as_mover(context.donor, context.move());
+            deleted = context.donor
+                          .query(fmt::format("DELETE FROM ONLY {0} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY {0} LIMIT {1}))", leaf,
+                                             kDeleteRows))
+                          .affected();
+        }, {}, stop);
+        failpoint("move.settle.deleted");
+        if (deleted == 0) {
+            break;
+        }
+    }
+    context.donor.query("VACUUM " + leaf);
+}
+
+void clear_leaf(MoveContext& context, const MoveTable& table, std::stop_token stop)
+{
+    if (referenced(context.donor, table)) {
+        delete_rows(context, table, stop);
+        return;
+    }
+    with_short_locks(context.donor, [&] {
+        check_owner(context.donor, context.move());
+        act_as_mover(context.donor, context.move());
+        context.donor.query("TRUNCATE ONLY " + table.leaf.quoted());
+    }, {}, stop);
+}
+
+/// From now on nobody passes, not even this move.
+void close_donor(MoveContext& context, std::stop_token stop)
+{
+    const BucketMove& move = context.move();
+    with_short_locks(context.donor, [&] {
+        check_owner(context.donor, move);
+        for (const MoveTable& table : context.tables) {
+            catalog::drop_reject_trigger(context.donor, table.leaf);
+            catalog::create_reject_trigger(context.donor, table.leaf, move.group, move.bucket, "");
+            context.donor.query("ALTER TABLE " + table.leaf.quoted() + " RESET (autovacuum_enabled)");
+        }
+        context.donor.query("UPDATE keyshift.local_bucket SET state = 'closed', move = NULL, token = NULL "
+                            "WHERE group_name = $1 AND bucket = $2 AND move = $3 AND state = 'fenced'",
+                            {move.group, std::to_string(number(move.bucket)), std::to_string(move.id)});
+    }, {}, stop);
+}
+
+void drop_recipient_triggers(MoveContext& context, std::stop_token stop)
+{
+    const auto rows = context.recipient.query(
+        "SELECT FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 AND state = 'open' AND move = $3",
+        {context.move().group, std::to_string(number(context.move().bucket)), std::to_string(context.move().id)});
+    if (rows.rows() == 0) {
+        return; // moved on since
+    }
+    for (const MoveTable& table : context.tables) {
+        if (catalog::has_reject_trigger(context.recipient, table.leaf)) {
+            with_short_locks(context.recipient, [&] { catalog::drop_reject_trigger(context.recipient, table.leaf); }, {}, stop);
+        }
+    }
+}
+
+bool donor_is_cleared(MoveContext& context)
+{
+    return !fence_landed(context);
+}
+
+} // namespace
+
+bool settle(MoveContext& context, std::stop_token stop)
+{
+    drop_recipient_triggers(context, stop);
+    const auto due = context.catalog.query("SELECT coalesce(settle_until <= now(), true) FROM keyshift.move WHERE id = $1",
+                                           {std::to_string(context.move().id)});
+    if (!due.boolean(0, 0)) {
+        return false;
+    }
+    if (!donor_is_cleared(context)) {
+        if (old_snapshot_left(context)) {
+            context.journal.waiting_for("a transaction on node " + context.move().donor + " older than the switch to end");
+            return false;
+        }
+        for (auto table = context.tables.rbegin(); table != context.tables.rend(); ++table) {
+            clear_leaf(context, *table, stop);
+        }
+        close_donor(context, stop);
+    }
+    forget_progress(context);
+    return true;
+}
+
+void forget_progress(MoveContext& context)
+{
+    const std::string id = std::to_string(context.move().id);
+    for (pg::Connection* node : {&context.donor, &context.recipient}) {
+        node->query("DELETE FROM keyshift.move_progress WHERE move = $1 AND owner_epoch = $2",
+                    {id, std::to_string(context.move().owner_epoch)});
+    }
+}
+
+} // namespace keyshift::resharder

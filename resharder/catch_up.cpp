@@ -19,7 +19,9 @@ constexpr std::size_t kBatchChanges = 5000;
 constexpr std::size_t kStatementRows = 2000;
 constexpr auto kReportEvery = 1s;
 
-Lsn start_of(MoveContext& context)
+} // namespace
+
+Lsn CatchUp::position(MoveContext& context)
 {
     if (const auto applied = applied_lsn(context.recipient, context.move())) {
         return *applied;
@@ -28,11 +30,9 @@ Lsn start_of(MoveContext& context)
                       "the move is taken back; start it again"});
 }
 
-} // namespace
-
 CatchUp::CatchUp(MoveContext& context)
     : context_(context), control_(context.connect_donor("control")), snapshot_(context.move().copy_snapshot),
-      applied_(start_of(context))
+      applied_(position(context))
 {
     if (!context.subscription) {
         const BucketMove& move = context.move();

@@ -7,9 +7,11 @@
 #include "resharder/snapshot_filter.hpp"
 
 #include <chrono>
-#include <deque>
+#include <cstdint>
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 namespace keyshift::resharder {
 
@@ -17,6 +19,8 @@ class CatchUp {
 public:
     /// Uses context.subscription, or subscribes again from what the recipient holds.
     explicit CatchUp(MoveContext& context);
+    /// Up to where the recipient holds the donor's changes. Throws FatalError when it has recorded nothing.
+    static Lsn position(MoveContext& context);
 
     /// Applies what has come, at most one batch; waits up to `wait` for the first item. False: nothing had come.
     bool pump(std::chrono::milliseconds wait, std::stop_token stop);
@@ -29,7 +33,6 @@ public:
 
     /// Durably on the recipient.
     Lsn applied() const { return applied_; }
-    /// Rows that changed since the last call, as "table index, key" (for verification outside the write block).
     std::int64_t changes_applied() const { return changes_; }
 
 private:

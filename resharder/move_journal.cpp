@@ -65,6 +65,7 @@ void MoveJournal::step(MoveState to, const std::function<void(pg::Connection&)>&
     failpoint("move." + std::string(name(to)) + ".persisting");
     pg::Transaction transaction(catalog_);
     update("state = $3, waiting_for = NULL, "
+           "error = CASE WHEN $3 = 'switched' THEN NULL ELSE error END, "
            "switched_at = CASE WHEN $3 = 'switched' THEN now() ELSE switched_at END, "
            "finished_at = CASE WHEN $3 IN ('done', 'aborted') THEN now() ELSE finished_at END",
            {name(to)});

@@ -1,0 +1,237 @@
+#include "resharder/move_runner.hpp"
+
+#include "core/backoff.hpp"
+#include "core/log.hpp"
+#include "resharder/catch_up.hpp"
+#include "resharder/steps/steps.hpp"
+
+#include <exception>
+
+namespace keyshift::resharder {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+bool passes_by_itself(const Error& error)
+{
+    return error.kind() == ErrorKind::transient || error.kind() == ErrorKind::unreachable || error.kind() == ErrorKind::timed_out;
+}
+
+/// One attempt: owns the context, knows which step each state asks for.
+class Attempt {
+public:
+    Attempt(const MoveEnvironment& environment, std::int64_t move) : context_(environment, move) {}
+
+    void go_back()
+    {
+        if (!before_fence(context_.move().state)) {
+            return;
+        }
+        if (context_.move().state == MoveState::attached && fence_landed(context_)) {
+            record_fence(context_);
+        } else {
+            context_.journal.step(MoveState::aborting);
+        }
+    }
+
+    void drive(std::stop_token stop)
+    {
+        while (!stop.stop_requested() && step(stop)) {
+        }
+    }
+
+    void note(const Error& error) noexcept
+    {
+        try {
+            if (passes_by_itself(error)) {
+                context_.journal.waiting_for(error.parts().what + ": " + error.parts().why);
+            } else {
+                context_.journal.record_error(error.parts());
+            }
+        } catch (const Error& again) {
+            log::warning("resharder", "move={} error not stored: {}", context_.move().id, again.what());
+        }
+    }
+
+private:
+    /// False: nothing more to do now.
+    bool step(std::stop_token stop)
+    {
+        MoveJournal& journal = context_.journal;
+        switch (context_.move().state) {
+        case MoveState::planned:
+            preflight(context_);
+            journal.step(MoveState::copying);
+            return true;
+        case MoveState::copying:
+            copy(stop);
+            return true;
+        case MoveState::indexing:
+            build(stop);
+            return true;
+        case MoveState::catching_up:
+            attach(stop);
+            return true;
+        case MoveState::attached:
+            fence(stop);
+            return true;
+        case MoveState::fenced:
+            open_recipient(context_);
+            return true;
+        case MoveState::switched:
+            spread_switch(context_);
+            begin_settling();
+            return true;
+        case MoveState::settling:
+            return finish(stop);
+        case MoveState::aborting:
+            take_back(context_, stop);
+            forget_progress(context_);
+            journal.step(MoveState::aborted, [](pg::Connection& catalog) { catalog::notify(catalog, "job"); });
+            return false;
+        case MoveState::done:
+        case MoveState::aborted:
+            return false;
+        }
+        return false;
+    }
+
+    void copy(std::stop_token stop)
+    {
+        if (context_.group.projection) {
+            move_projection_bucket(context_, stop);
+            return;
+        }
+        copy_snapshot(context_, stop);
+        context_.journal.step(MoveState::indexing);
+    }
+
+    void build(std::stop_token stop)
+    {
+        if (context_.group.projection) {
+            move_projection_bucket(context_, stop);
+            return;
+        }
+        build_indexes(context_, stop);
+        context_.journal.step(MoveState::catching_up);
+    }
+
+    void attach(std::stop_token stop)
+    {
+        if (context_.group.projection) {
+            move_projection_bucket(context_, stop);
+            return;
+        }
+        if (!have_apply(stop)) {
+            return;
+        }
+        apply_->catch_up(stop);
+        attach_copies(context_, [this, stop] { apply_->pump(0ms, stop); }, stop);
+        context_.journal.step(MoveState::attached);
+    }
+
+    void fence(std::stop_token stop)
+    {
+        if (fence_landed(context_)) {
+            record_fence(context_);
+        } else if (context_.group.projection) {
+            move_projection_bucket(context_, stop);
+        } else if (have_apply(stop)) {
+            fence_donor(context_, *apply_, stop);
+            apply_.reset();
+            context_.subscription.reset();
+        }
+    }
+
+    /// False: the stream has forgotten what the copy lacks, and the move goes back to copying.
+    bool have_apply(std::stop_token stop)
+    {
+        if (apply_) {
+            return true;
+        }
+        if (!context_.subscription && position_lost()) {
+            log::warning("resharder", "move={} the slot has moved past its position; copying again", context_.move().id);
+            take_back(context_, stop);
+            context_.journal.step(MoveState::copying);
+            return false;
+        }
+        apply_ = std::make_unique<CatchUp>(context_);
+        return true;
+    }
+
+    bool position_lost()
+    {
+        return context_.donor
+            .query("SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1 AND confirmed_flush_lsn > $2::pg_lsn)",
+                   {context_.donor_node.slot, CatchUp::position(context_).to_string()})
+            .boolean(0, 0);
+    }
+
+    void begin_settling()
+    {
+        const std::string grace = std::to_string(context_.environment.options.grace.count());
+        context_.journal.step(MoveState::settling, [&](pg::Connection& catalog) {
+            catalog.query("UPDATE keyshift.move SET settle_until = now() + make_interval(secs => $2::float8 / 1000) WHERE id = $1",
+                          {std::to_string(context_.move().id), grace});
+        });
+    }
+
+    bool finish(std::stop_token stop)
+    {
+        if (settle(context_, stop)) {
+            context_.journal.step(MoveState::done);
+        }
+        return false;
+    }
+
+    MoveContext context_;
+    std::unique_ptr<CatchUp> apply_;
+};
+
+/// True: the move needs no further attempt now.
+bool attempt_once(const MoveEnvironment& environment, std::int64_t move, bool& back, std::stop_token stop)
+{
+    Attempt attempt(environment, move);
+    try {
+        if (back) {
+            attempt.go_back();
+        }
+        attempt.drive(stop);
+        return true;
+    } catch (const Error& error) {
+        attempt.note(error);
+        if (!passes_by_itself(error)) {
+            log::error("resharder", "move={} {}", move, error.what());
+            back = true; // go_back() refuses it past the fence
+        }
+        throw;
+    }
+}
+
+} // namespace
+
+void run_move(const MoveEnvironment& environment, std::int64_t move, bool cancel, std::stop_token stop) noexcept
+{
+    bool back = cancel;
+    Backoff backoff(100ms, 5000ms);
+    do {
+        try {
+            if (attempt_once(environment, move, back, stop)) {
+                return;
+            }
+        } catch (const Error& error) {
+            if (!stop.stop_requested()) {
+                log::info("resharder", "move={} tries again: {}", move, error.what());
+            }
+        } catch (const std::exception& error) {
+            log::error("resharder", "move={} stopped by a fault of the program: {}", move, error.what());
+            return;
+        } catch (...) {
+            log::error("resharder", "move={} stopped by an unknown exception", move);
+            return;
+        }
+    } while (backoff.wait(stop));
+}
+
+} // namespace keyshift::resharder

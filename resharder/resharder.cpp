@@ -1,0 +1,247 @@
+#include "resharder/resharder.hpp"
+
+#include "core/backoff.hpp"
+#include "core/log.hpp"
+#include "metrics/families.hpp"
+#include "resharder/move_runner.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+namespace keyshift::resharder {
+
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kTick = 200ms;
+constexpr auto kSettleRetry = 2s;
+constexpr std::size_t kSettlersAtOnce = 2;
+
+/// An unfinished move and what its job wants, as one tick sees it.
+struct PendingMove {
+    std::int64_t id = 0;
+    std::int64_t job = 0;
+    std::string donor;
+    std::string recipient;
+    MoveState state = MoveState::planned;
+    std::string wanted;
+    bool due = true; ///< its grace period is over
+};
+
+std::vector<PendingMove> pending_moves(pg::Connection& catalog)
+{
+    const auto rows = catalog.query("SELECT m.id, m.job, m.donor, m.recipient, m.state, j.wanted, coalesce(m.settle_until <= now(), true) "
+                                    "FROM keyshift.move m JOIN keyshift.job j ON j.id = m.job "
+                                    "WHERE m.state NOT IN ('done', 'aborted') ORDER BY m.job, m.id");
+    std::vector<PendingMove> moves;
+    for (int row = 0; row < rows.rows(); ++row) {
+        PendingMove move;
+        move.id = rows.integer(row, 0);
+        move.job = rows.integer(row, 1);
+        move.donor = rows.text(row, 2);
+        move.recipient = rows.text(row, 3);
+        move.state = parse_move_state(rows.text(row, 4)).value();
+        move.wanted = rows.text(row, 5);
+        move.due = rows.boolean(row, 6);
+        moves.push_back(std::move(move));
+    }
+    return moves;
+}
+
+/// Jobs whose moves are all past their switch, or back.
+void finish_jobs(pg::Connection& catalog)
+{
+    const auto result = catalog.query(
+        "UPDATE keyshift.job j SET finished_at = now(), "
+        "state = CASE WHEN NOT EXISTS (SELECT FROM keyshift.move m WHERE m.job = j.id AND m.state = 'aborted') THEN 'done' "
+        "WHEN j.wanted = 'cancel' THEN 'cancelled' ELSE 'failed' END, "
+        "error = (SELECT m.error FROM keyshift.move m WHERE m.job = j.id AND m.state = 'aborted' AND m.error IS NOT NULL ORDER BY m.id LIMIT 1) "
+        "WHERE j.state IN ('running', 'paused') AND j.kind = 'reshard' AND NOT EXISTS (SELECT FROM keyshift.move m "
+        "WHERE m.job = j.id AND m.state NOT IN ('switched', 'settling', 'done', 'aborted'))");
+    if (result.affected() > 0) {
+        catalog::notify(catalog, "job");
+    }
+}
+
+} // namespace
+
+struct Resharder::State {
+    struct Worker {
+        PendingMove move;
+        bool cancel = false;
+        bool finished = false; ///< under mutex
+        std::jthread thread;
+    };
+
+    MoveEnvironment environment;
+    std::mutex mutex;
+    std::condition_variable_any changed;
+    std::map<std::int64_t, std::unique_ptr<Worker>> workers;
+    std::map<std::int64_t, Clock::time_point> settle_again;
+
+    void reap();
+    void tick(pg::Connection& catalog);
+    void steer(Worker& worker, const PendingMove& now);
+    void consider(const PendingMove& move);
+    bool has_room(const PendingMove& move) const;
+    void start(const PendingMove& move, bool cancel);
+    void pause_jobs(pg::Connection& catalog, const std::vector<PendingMove>& moves);
+    void show(const std::vector<PendingMove>& moves) const;
+};
+
+void Resharder::State::reap()
+{
+    std::vector<std::unique_ptr<Worker>> ended;
+    {
+        const std::lock_guard lock(mutex);
+        for (auto worker = workers.begin(); worker != workers.end();) {
+            if (worker->second->finished) {
+                ended.push_back(std::move(worker->second));
+                worker = workers.erase(worker);
+            } else {
+                ++worker;
+            }
+        }
+    }
+}
+
+void Resharder::State::start(const PendingMove& move, bool cancel)
+{
+    auto worker = std::make_unique<Worker>();
+    worker->move = move;
+    worker->cancel = cancel;
+    Worker& started = *worker;
+    workers[move.id] = std::move(worker);
+    started.thread = std::jthread([this, &started](std::stop_token stop) {
+        run_move(environment, started.move.id, started.cancel, stop);
+        const std::lock_guard lock(mutex);
+        started.finished = true;
+        changed.notify_all();
+    });
+}
+
+void Resharder::State::steer(Worker& worker, const PendingMove& now)
+{
+    worker.move.state = now.state;
+    const bool stays = now.wanted == "run" || worker.cancel || !before_fence(now.state);
+    if (!stays) {
+        worker.thread.request_stop();
+    }
+}
+
+bool Resharder::State::has_room(const PendingMove& move) const
+{
+    int donor = 0;
+    int recipient = 0;
+    for (const auto& [id, worker] : workers) {
+        if (worker->move.state == MoveState::settling) {
+            continue;
+        }
+        donor += worker->move.donor == move.donor || worker->move.recipient == move.donor ? 1 : 0;
+        recipient += worker->move.donor == move.recipient || worker->move.recipient == move.recipient ? 1 : 0;
+    }
+    return donor < environment.options.max_moves_per_node && recipient < environment.options.max_moves_per_node;
+}
+
+void Resharder::State::consider(const PendingMove& move)
+{
+    if (move.state == MoveState::settling) {
+        const auto settlers = static_cast<std::size_t>(
+            std::count_if(workers.begin(), workers.end(), [](const auto& entry) { return entry.second->move.state == MoveState::settling; }));
+        auto& again = settle_again[move.id];
+        if (move.due && settlers < kSettlersAtOnce && Clock::now() >= again) {
+            again = Clock::now() + kSettleRetry;
+            start(move, false);
+        }
+    } else if (!before_fence(move.state)) {
+        start(move, false);
+    } else if (move.wanted == "cancel") {
+        start(move, true);
+    } else if (move.wanted == "run" && has_room(move)) {
+        start(move, false);
+    }
+}
+
+void Resharder::State::pause_jobs(pg::Connection& catalog, const std::vector<PendingMove>& moves)
+{
+    for (const PendingMove& move : moves) {
+        if (move.wanted != "pause" || std::any_of(workers.begin(), workers.end(), [&](const auto& entry) {
+                return entry.second->move.job == move.job && before_fence(entry.second->move.state);
+            })) {
+            continue;
+        }
+        catalog.query("UPDATE keyshift.job SET state = 'paused' WHERE id = $1 AND state = 'running' AND wanted = 'pause'",
+                      {std::to_string(move.job)});
+    }
+}
+
+void Resharder::State::show(const std::vector<PendingMove>& moves) const
+{
+    std::map<MoveState, int> count;
+    for (const PendingMove& move : moves) {
+        ++count[move.state];
+    }
+    for (std::size_t state = 0; state < kMoveStateNames.size(); ++state) {
+        environment.metrics->moves(kMoveStateNames[state]).set(count[static_cast<MoveState>(state)]);
+    }
+}
+
+void Resharder::State::tick(pg::Connection& catalog)
+{
+    reap();
+    const auto moves = pending_moves(catalog);
+    for (const PendingMove& move : moves) {
+        const auto running = workers.find(move.id);
+        if (running != workers.end()) {
+            steer(*running->second, move);
+        } else {
+            consider(move);
+        }
+    }
+    pause_jobs(catalog, moves);
+    finish_jobs(catalog);
+    show(moves);
+}
+
+Resharder::Resharder(pg::ConnectionSettings catalog, StreamOf stream, ReshardOptions options, metrics::ReshardMetrics& metrics)
+    : state_(std::make_unique<State>())
+{
+    state_->environment = {std::move(catalog), std::move(stream), options, &metrics};
+}
+
+Resharder::~Resharder() = default;
+
+void Resharder::run(std::stop_token stop)
+{
+    pg::ConnectionSettings settings = state_->environment.catalog;
+    settings.purpose = "resharder";
+    std::optional<pg::Connection> catalog;
+    Backoff backoff(100ms, 5000ms);
+    while (!stop.stop_requested()) {
+        try {
+            if (!catalog) {
+                catalog.emplace(settings);
+            }
+            state_->tick(*catalog);
+            backoff.reset();
+        } catch (const Error& error) {
+            log::warning("resharder", "catalog: {}", error.what());
+            catalog.reset();
+            backoff.wait(stop);
+            continue;
+        }
+        std::unique_lock lock(state_->mutex);
+        const auto ended = [this] {
+            return std::any_of(state_->workers.begin(), state_->workers.end(), [](const auto& entry) { return entry.second->finished; });
+        };
+        state_->changed.wait_for(lock, stop, kTick, ended);
+    }
+    state_->workers.clear(); // asks each to stop and joins it
+}
+
+} // namespace keyshift::resharder

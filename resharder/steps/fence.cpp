@@ -202,9 +202,6 @@ void prepare_donor(MoveContext& context, std::stop_token stop)
         const auto prepare = [&] {
             // Autovacuum holds the fence's lock off until deadlock_timeout.
             context.donor.query("ALTER TABLE " + table.leaf.quoted() + " SET (autovacuum_enabled = false)");
-            if (catalog::has_reject_trigger(context.donor, table.leaf)) {
-                catalog::drop_reject_trigger(context.donor, table.leaf); // disabled since the bucket was opened here
-            }
         };
         with_short_locks(context.donor, prepare, {}, stop);
     }

@@ -76,7 +76,6 @@ void close_donor(MoveContext& context, std::stop_token stop)
     with_short_locks(context.donor, [&] {
         check_owner(context.donor, move);
         for (const MoveTable& table : context.tables) {
-            catalog::drop_reject_trigger(context.donor, table.leaf);
             catalog::create_reject_trigger(context.donor, table.leaf, move.group, move.bucket, "");
             context.donor.query("ALTER TABLE " + table.leaf.quoted() + " RESET (autovacuum_enabled)");
         }
@@ -86,6 +85,17 @@ void close_donor(MoveContext& context, std::stop_token stop)
     }, {}, stop);
 }
 
+/// Also a disabled one.
+bool any_reject_trigger(pg::Connection& node, const QualifiedName& leaf)
+{
+    return node
+        .query("SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace "
+               "WHERE t.tgrelid = $1::regclass AND NOT t.tgisinternal AND n.nspname = 'keyshift')",
+               {leaf.quoted()})
+        .boolean(0, 0);
+}
+
+/// Disabled since the bucket was opened.
 void drop_recipient_triggers(MoveContext& context, std::stop_token stop)
 {
     const auto rows = context.recipient.query(
@@ -95,7 +105,7 @@ void drop_recipient_triggers(MoveContext& context, std::stop_token stop)
         return; // moved on since
     }
     for (const MoveTable& table : context.tables) {
-        if (catalog::has_reject_trigger(context.recipient, table.leaf)) {
+        if (any_reject_trigger(context.recipient, table.leaf)) {
             with_short_locks(context.recipient, [&] { catalog::drop_reject_trigger(context.recipient, table.leaf); }, {}, stop);
         }
     }

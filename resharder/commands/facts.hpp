@@ -1,0 +1,27 @@
+#pragma once
+/// What the planner needs to know, read from the catalog and the nodes.
+
+#include "core/pg/connection.hpp"
+#include "resharder/planner.hpp"
+
+#include <map>
+#include <string>
+
+namespace keyshift::resharder {
+
+/// Connects to every node that owns a bucket (sizes, row estimates).
+ClusterFacts read_cluster(pg::Connection& catalog);
+
+/// Connections to nodes by name, made when first asked for; names those that cannot be reached.
+class NodeConnections {
+public:
+    NodeConnections(pg::Connection& catalog, std::string purpose) : catalog_(catalog), purpose_(std::move(purpose)) {}
+    pg::Connection& to(const std::string& node);
+
+private:
+    pg::Connection& catalog_;
+    std::string purpose_;
+    std::map<std::string, pg::Connection> open_;
+};
+
+} // namespace keyshift::resharder

@@ -1,0 +1,81 @@
+#include "resharder/commands/jobs.hpp"
+#include "resharder/resharder.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace keyshift::resharder {
+
+namespace {
+
+nlohmann::json json_or_null(const pg::Result& rows, int row, int column)
+{
+    return rows.is_null(row, column) ? nlohmann::json() : nlohmann::json::parse(rows.text(row, column), nullptr, false);
+}
+
+nlohmann::json text_or_null(const pg::Result& rows, int row, int column)
+{
+    return rows.is_null(row, column) ? nlohmann::json() : nlohmann::json(std::string(rows.text(row, column)));
+}
+
+nlohmann::json move_json(const pg::Result& rows, int row)
+{
+    return {{"move", rows.integer(row, 0)},
+            {"bucket", rows.integer(row, 1)},
+            {"group", std::string(rows.text(row, 2))},
+            {"donor", std::string(rows.text(row, 3))},
+            {"recipient", std::string(rows.text(row, 4))},
+            {"state", std::string(rows.text(row, 5))},
+            {"rows", rows.integer(row, 6)},
+            {"bytes", rows.integer(row, 7)},
+            {"lag_bytes", rows.integer(row, 8)},
+            {"write_block_ms", rows.is_null(row, 9) ? nlohmann::json() : nlohmann::json(rows.real(row, 9))},
+            {"verified", rows.boolean(row, 10)},
+            {"error", json_or_null(rows, row, 11)},
+            {"waiting_for", text_or_null(rows, row, 12)},
+            {"fence_tries", rows.integer(row, 13)},
+            {"epoch", rows.integer(row, 14)},
+            {"switched_at", text_or_null(rows, row, 15)}};
+}
+
+} // namespace
+
+nlohmann::json status(pg::Connection& catalog, std::optional<std::int64_t> job)
+{
+    const std::string id = std::to_string(job_or_newest(catalog, job));
+    const auto head = catalog.query("SELECT state, wanted, error, created_at::text, finished_at::text FROM keyshift.job WHERE id = $1", {id});
+    const auto rows = catalog.query("SELECT id, bucket, group_name, donor, recipient, state, rows, bytes, lag_bytes, write_block_ms, verified, error, "
+                                    "waiting_for, fence_tries, epoch, switched_at::text FROM keyshift.move WHERE job = $1 ORDER BY id", {id});
+    nlohmann::json moves = nlohmann::json::array();
+    int moved = 0;
+    for (int row = 0; row < rows.rows(); ++row) {
+        const std::string_view state = rows.text(row, 5);
+        moved += state == "switched" || state == "settling" || state == "done" ? 1 : 0;
+        moves.push_back(move_json(rows, row));
+    }
+    return {{"job", std::stoll(id)},
+            {"state", std::string(head.text(0, 0))},
+            {"wanted", std::string(head.text(0, 1))},
+            {"moves", std::move(moves)},
+            {"moved", moved},
+            {"total", rows.rows()},
+            {"error", json_or_null(head, 0, 2)},
+            {"created_at", std::string(head.text(0, 3))},
+            {"finished_at", text_or_null(head, 0, 4)}};
+}
+
+nlohmann::json list(pg::Connection& catalog)
+{
+    const auto rows = catalog.query(
+        "SELECT j.id, j.state, j.requested_by, j.created_at::text, j.finished_at::text, count(m.id), "
+        "count(m.id) FILTER (WHERE m.state IN ('switched', 'settling', 'done')) FROM keyshift.job j "
+        "LEFT JOIN keyshift.move m ON m.job = j.id WHERE j.kind = 'reshard' GROUP BY j.id ORDER BY j.id");
+    nlohmann::json jobs = nlohmann::json::array();
+    for (int row = 0; row < rows.rows(); ++row) {
+        jobs.push_back({{"job", rows.integer(row, 0)}, {"state", std::string(rows.text(row, 1))}, {"requested_by", std::string(rows.text(row, 2))},
+                        {"created_at", std::string(rows.text(row, 3))}, {"finished_at", text_or_null(rows, row, 4)},
+                        {"total", rows.integer(row, 5)}, {"moved", rows.integer(row, 6)}});
+    }
+    return jobs;
+}
+
+} // namespace keyshift::resharder

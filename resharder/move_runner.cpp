@@ -21,7 +21,10 @@ bool passes_by_itself(const Error& error)
 /// One attempt: owns the context, knows which step each state asks for.
 class Attempt {
 public:
-    Attempt(const MoveEnvironment& environment, std::int64_t move) : context_(environment, move) {}
+    Attempt(const MoveEnvironment& environment, std::int64_t move, const std::stop_token& stop)
+        : context_(environment, move), stop_(stop)
+    {
+    }
 
     void go_back()
     {
@@ -35,9 +38,9 @@ public:
         }
     }
 
-    void drive(std::stop_token stop)
+    void drive()
     {
-        while (!stop.stop_requested() && step(stop)) {
+        while (!stop_.stop_requested() && step()) {
         }
     }
 
@@ -56,7 +59,7 @@ public:
 
 private:
     /// False: nothing more to do now.
-    bool step(std::stop_token stop)
+    bool step()
     {
         MoveJournal& journal = context_.journal;
         switch (context_.move().state) {
@@ -65,16 +68,16 @@ private:
             journal.step(MoveState::copying);
             return true;
         case MoveState::copying:
-            copy(stop);
+            copy();
             return true;
         case MoveState::indexing:
-            build(stop);
+            build();
             return true;
         case MoveState::catching_up:
-            attach(stop);
+            attach();
             return true;
         case MoveState::attached:
-            fence(stop);
+            fence();
             return true;
         case MoveState::fenced:
             open_recipient(context_);
@@ -84,9 +87,9 @@ private:
             begin_settling();
             return true;
         case MoveState::settling:
-            return finish(stop);
+            return finish();
         case MoveState::aborting:
-            take_back(context_, stop);
+            take_back(context_, stop_);
             forget_progress(context_);
             journal.step(MoveState::aborted, [](pg::Connection& catalog) { catalog::notify(catalog, "job"); });
             return false;
@@ -97,62 +100,62 @@ private:
         return false;
     }
 
-    void copy(std::stop_token stop)
+    void copy()
     {
         if (context_.group.projection) {
-            move_projection_bucket(context_, stop);
+            move_projection_bucket(context_, stop_);
             return;
         }
-        copy_snapshot(context_, stop);
+        copy_snapshot(context_, stop_);
         context_.journal.step(MoveState::indexing);
     }
 
-    void build(std::stop_token stop)
+    void build()
     {
         if (context_.group.projection) {
-            move_projection_bucket(context_, stop);
+            move_projection_bucket(context_, stop_);
             return;
         }
-        build_indexes(context_, stop);
+        build_indexes(context_, stop_);
         context_.journal.step(MoveState::catching_up);
     }
 
-    void attach(std::stop_token stop)
+    void attach()
     {
         if (context_.group.projection) {
-            move_projection_bucket(context_, stop);
+            move_projection_bucket(context_, stop_);
             return;
         }
-        if (!have_apply(stop)) {
+        if (!have_apply()) {
             return;
         }
-        apply_->catch_up(stop);
-        attach_copies(context_, [this, stop] { apply_->pump(0ms, stop); }, stop);
+        apply_->catch_up(stop_);
+        attach_copies(context_, [this] { apply_->pump(0ms, stop_); }, stop_);
         context_.journal.step(MoveState::attached);
     }
 
-    void fence(std::stop_token stop)
+    void fence()
     {
         if (fence_landed(context_)) {
             record_fence(context_);
         } else if (context_.group.projection) {
-            move_projection_bucket(context_, stop);
-        } else if (have_apply(stop)) {
-            fence_donor(context_, *apply_, stop);
+            move_projection_bucket(context_, stop_);
+        } else if (have_apply()) {
+            fence_donor(context_, *apply_, stop_);
             apply_.reset();
             context_.subscription.reset();
         }
     }
 
     /// False: the stream has forgotten what the copy lacks, and the move goes back to copying.
-    bool have_apply(std::stop_token stop)
+    bool have_apply()
     {
         if (apply_) {
             return true;
         }
         if (!context_.subscription && position_lost()) {
             log::warning("resharder", "move={} the slot has moved past its position; copying again", context_.move().id);
-            take_back(context_, stop);
+            take_back(context_, stop_);
             context_.journal.step(MoveState::copying);
             return false;
         }
@@ -177,27 +180,28 @@ private:
         });
     }
 
-    bool finish(std::stop_token stop)
+    bool finish()
     {
-        if (settle(context_, stop)) {
+        if (settle(context_, stop_)) {
             context_.journal.step(MoveState::done);
         }
         return false;
     }
 
     MoveContext context_;
+    const std::stop_token& stop_; ///< of the thread
     std::unique_ptr<CatchUp> apply_;
 };
 
 /// True: the move needs no further attempt now.
-bool attempt_once(const MoveEnvironment& environment, std::int64_t move, bool& back, std::stop_token stop)
+bool attempt_once(const MoveEnvironment& environment, std::int64_t move, bool& back, const std::stop_token& stop)
 {
-    Attempt attempt(environment, move);
+    Attempt attempt(environment, move, stop);
     try {
         if (back) {
             attempt.go_back();
         }
-        attempt.drive(stop);
+        attempt.drive();
         return true;
     } catch (const Error& error) {
         attempt.note(error);

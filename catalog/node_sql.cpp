@@ -112,7 +112,8 @@ void write_local_placement(pg::Connection& node, const std::string& group, Bucke
     const std::string epoch = std::to_string(number(placement.epoch));
     node.query("INSERT INTO keyshift.local_placement (group_name, bucket, node, epoch, host, port, dbname) "
                "VALUES ($1, $2::int, $3, $4::bigint, $5, $6::int, $7) ON CONFLICT (group_name, bucket) DO UPDATE SET node = excluded.node, "
-               "epoch = excluded.epoch, host = excluded.host, port = excluded.port, dbname = excluded.dbname",
+               "epoch = excluded.epoch, host = excluded.host, port = excluded.port, dbname = excluded.dbname "
+               "WHERE local_placement.epoch <= excluded.epoch",
                {group, bucket_text, placement.node, epoch, address.host, std::to_string(address.port), address.dbname});
     node.query("SELECT pg_catalog.pg_notify($1, pg_catalog.json_build_object('group', $2::text, 'bucket', $3::int, 'node', $4::text, "
                "'epoch', $5::bigint)::text)", {kPlacementChannel, group, bucket_text, placement.node, epoch});

@@ -7,6 +7,7 @@
 #include "core/pg/connection.hpp"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace keyshift::catalog {
@@ -21,13 +22,16 @@ struct ColumnDefinition {
     char generated = 0;       ///< 's' stored
     char identity = 0;        ///< 'a', 'd'
     std::string storage;      ///< only where it differs from the type's
+    std::string sequence_options; ///< of an identity column: "SEQUENCE NAME ... START WITH ..."
 };
 struct ConstraintDefinition {
     std::string name;
     char kind = 0;            ///< p, u, f, c, x
+    bool inheritable = true;  ///< false: CHECK ... NO INHERIT
     std::string definition;   ///< pg_get_constraintdef
     std::vector<std::string> columns;
     QualifiedName referenced; ///< of a foreign key
+    std::vector<std::string> referenced_columns;
 };
 struct IndexDefinition {
     std::string name;
@@ -47,7 +51,10 @@ struct TableDefinition {
     std::vector<std::string> triggers; ///< pg_get_triggerdef, user triggers only
     std::vector<std::string> comments; ///< COMMENT ON statements
     std::vector<std::string> grants;   ///< GRANT statements
+    std::vector<std::string> alterations; ///< storage, statistics, trigger states, row security and its policies
+    std::string replica_identity_index;   ///< of replica identity 'i'
 
+    const ColumnDefinition* column(std::string_view column_name) const;
     const ConstraintDefinition* primary_key() const;
     /// Columns a COPY or INSERT may write (not generated), in order.
     std::vector<std::string> writable_columns() const;
@@ -55,5 +62,12 @@ struct TableDefinition {
 
 /// Throws Error(refused) when there is no such table.
 TableDefinition read_table(pg::Connection& connection, const QualifiedName& table);
+
+/// A foreign key of another table that points at this one.
+struct IncomingForeignKey {
+    QualifiedName table;
+    ConstraintDefinition constraint;
+};
+std::vector<IncomingForeignKey> read_incoming_foreign_keys(pg::Connection& connection, const QualifiedName& table);
 
 } // namespace keyshift::catalog

@@ -1,0 +1,329 @@
+#include "catalog/operations.hpp"
+
+#include "catalog/distributed_root.hpp"
+#include "catalog/finding.hpp"
+#include "catalog/node_access.hpp"
+#include "catalog/rows.hpp"
+#include "catalog/schema_copy.hpp"
+#include "core/error.hpp"
+#include "core/failpoint.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <optional>
+
+namespace keyshift::catalog {
+
+namespace {
+
+constexpr std::uint32_t kMostBuckets = 4096;
+
+/// All that the command needs, gathered before anything is touched.
+struct Work {
+    DistributedRoot root;
+    std::vector<OpenNode> nodes;
+    std::size_t holder = 0;       ///< index of the node with the rows
+    bool new_group = false;
+    bool converted = false;       ///< an earlier run committed on the holder and died before the catalog knew
+    std::optional<CapturedTable> captured_before;
+    std::vector<Finding> warnings;
+};
+
+std::string what_of(const Distribute& request)
+{
+    return "distributing " + QualifiedName::parse(request.table).to_string();
+}
+
+void check_request(const Distribute& request)
+{
+    if (!request.offline) {
+        throw RefusedError({what_of(request), "moving a table's rows into buckets while writes go on is not available in this version",
+                            "Repeat with --offline: one transaction, under a lock."});
+    }
+    if (request.key.empty()) {
+        throw RefusedError({what_of(request), "no shard key was given", "Add --key COLUMN."});
+    }
+    if (request.buckets == 0 || request.buckets > kMostBuckets || (request.buckets & (request.buckets - 1)) != 0) {
+        throw RefusedError({what_of(request), fmt::format("{} buckets: the number must be a power of two from 1 to {}, so that buckets can be split in halves", request.buckets, kMostBuckets),
+                            "Use --buckets 64."});
+    }
+}
+
+std::optional<CapturedTable> find_table(pg::Connection& catalog, const QualifiedName& name)
+{
+    for (CapturedTable& table : tables(catalog)) {
+        if (table.name == name) {
+            return table;
+        }
+    }
+    return std::nullopt;
+}
+
+Plan plan_of_catalog(pg::Connection& catalog)
+{
+    std::map<std::string, Group> by_name;
+    for (Group& one : groups(catalog)) {
+        by_name[one.name] = one;
+    }
+    Plan plan;
+    for (const CapturedTable& table : tables(catalog)) {
+        if (!table.group.empty()) {
+            plan[table.name] = {table.key_columns, by_name.at(table.group).key_types, table.group};
+        }
+    }
+    return plan;
+}
+
+std::vector<std::string> types_of(const TableDefinition& table, const std::vector<std::string>& key)
+{
+    std::vector<std::string> types;
+    for (const std::string& name : key) {
+        const ColumnDefinition* column = table.column(name);
+        if (column == nullptr) {
+            std::vector<std::string> names;
+            for (const ColumnDefinition& one : table.columns) {
+                names.push_back(one.name);
+            }
+            throw RefusedError({"distributing " + table.name.to_string(), fmt::format("it has no column {}", name), "Its columns: " + join(names) + "."});
+        }
+        types.push_back(column->element_type);
+    }
+    return types;
+}
+
+/// The one node that has the table; where several have it, the one with rows in it.
+std::size_t find_holder(const std::vector<OpenNode>& nodes, const QualifiedName& table)
+{
+    std::vector<std::size_t> have;
+    std::vector<std::size_t> filled;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        if (table_exists(*nodes[i].connection, table)) {
+            have.push_back(i);
+            if (has_rows(*nodes[i].connection, table)) {
+                filled.push_back(i);
+            }
+        }
+    }
+    const std::string what = "distributing " + table.to_string();
+    if (nodes.empty()) {
+        throw RefusedError({what, "the cluster has no node", "Begin with `keyshift node add`."});
+    }
+    if (have.empty()) {
+        throw RefusedError({what, "no node has such a table", "Check the name; a table outside schema public is written schema.table."});
+    }
+    if (filled.size() > 1) {
+        throw RefusedError({what, fmt::format("{} and {} both hold rows of it", nodes[filled[0]].node.name, nodes[filled[1]].node.name),
+                            "Bring the rows together on one node first."});
+    }
+    return filled.empty() ? have.front() : filled.front();
+}
+
+/// Registered as a root on its holder while the catalog does not know it: an earlier run died between the two commits.
+std::optional<std::size_t> find_converted(const std::vector<OpenNode>& nodes, const QualifiedName& table)
+{
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        const pg::Result rows = nodes[i].connection->query(
+            "SELECT EXISTS (SELECT FROM keyshift.local_table t JOIN keyshift.local_bucket b ON b.group_name = t.group_name AND b.state = 'open' "
+            "WHERE t.root = pg_catalog.to_regclass($1))", {table.quoted()});
+        if (rows.boolean(0, 0)) {
+            return i;
+        }
+    }
+    return std::nullopt;
+}
+
+void choose_group(pg::Connection& catalog, const Distribute& request, Work& work)
+{
+    DistributedRoot& root = work.root;
+    const QualifiedName& name = root.definition.name;
+    const std::vector<std::string> types = types_of(root.definition, request.key);
+    root.key = request.key;
+    if (request.with.empty()) {
+        work.new_group = true;
+        root.group = {name.schema == "public" ? name.name : name.to_string(), request.buckets, types, false};
+        root.placement.assign(request.buckets, {work.nodes[work.holder].node.name, Epoch{1}});
+        return;
+    }
+    const QualifiedName with = QualifiedName::parse(request.with);
+    const std::optional<CapturedTable> other = find_table(catalog, with);
+    if (!other || other->group.empty()) {
+        throw RefusedError({what_of(request), fmt::format("{} is not a distributed table", with.to_string()), "Distribute that one first, or leave --with out."});
+    }
+    root.group = group(catalog, other->group);
+    if (root.group.key_types != types) {
+        throw RefusedError({what_of(request), fmt::format("its key ({}) has type ({}), that of {} ({}): equal keys would fall into different buckets", join(request.key),
+                                                          join(types), with.to_string(), join(root.group.key_types)),
+                            fmt::format("Bring the column to the same type: ALTER TABLE {} ALTER COLUMN {} TYPE {};", name.quoted(), quote_identifier(request.key.front()),
+                                        root.group.key_types.front())});
+    }
+    root.placement = placement(catalog, root.group.name);
+    const Node& holder = work.nodes[work.holder].node;
+    const bool elsewhere = std::any_of(root.placement.begin(), root.placement.end(), [&](const Placement& p) { return p.node != holder.name; });
+    if (elsewhere && !work.converted && has_rows(*work.nodes[work.holder].connection, name)) {
+        throw RefusedError({what_of(request), fmt::format("buckets of {} are on other nodes already, and this table has rows on {}", root.group.name, holder.name),
+                            fmt::format("Move those buckets back with `keyshift reshard start --to {}`, then repeat.", holder.name)});
+    }
+}
+
+void check_findings(pg::Connection& catalog, const Distribute& request, Work& work)
+{
+    const QualifiedName& name = work.root.definition.name;
+    Plan plan = plan_of_catalog(catalog);
+    plan[name] = {work.root.key, work.root.group.key_types, work.root.group.name};
+    const TableFacts facts = read_facts(*work.nodes[work.holder].connection, name, work.root.key);
+    const std::vector<Finding> findings = check_table(facts, plan, true);
+    std::vector<Finding> errors;
+    for (const Finding& finding : findings) {
+        (finding.severity == "error" && finding.check != "key_column_nullable" ? errors : work.warnings).push_back(finding);
+    }
+    if (!errors.empty()) {
+        std::vector<std::string> reasons;
+        std::vector<std::string> fixes;
+        for (const Finding& finding : errors) {
+            reasons.push_back(fmt::format("{} ({}): {}", finding.check, finding.object, finding.why));
+            if (!finding.fix.empty()) {
+                fixes.push_back(finding.fix);
+            }
+        }
+        throw RefusedError({what_of(request), join(reasons, "; "),
+                            fixes.empty() ? "Choose another key." : "Run, if that is what you want: " + join(fixes, " ")});
+    }
+}
+
+Work prepare(pg::Connection& catalog, const Distribute& request)
+{
+    check_version(catalog);
+    check_request(request);
+    const QualifiedName name = QualifiedName::parse(request.table);
+    Work work;
+    work.captured_before = find_table(catalog, name);
+    if (work.captured_before && !work.captured_before->group.empty()) {
+        throw RefusedError({what_of(request), fmt::format("it is distributed already, by ({}) in bucket group {}", join(work.captured_before->key_columns), work.captured_before->group),
+                            fmt::format("`keyshift table show {}` says more.", name.to_string())});
+    }
+    work.nodes = open_nodes(catalog, "distribute");
+    const std::optional<std::size_t> converted = find_converted(work.nodes, name);
+    work.converted = converted.has_value();
+    work.holder = converted ? *converted : find_holder(work.nodes, name);
+    work.root.definition = read_table(*work.nodes[work.holder].connection, name);
+    for (const OpenNode& open : work.nodes) {
+        work.root.addresses[open.node.name] = open.node.address;
+    }
+    choose_group(catalog, request, work);
+    if (!work.converted) {
+        check_findings(catalog, request, work);
+        for (std::size_t i = 0; i < work.nodes.size(); ++i) {
+            if (i != work.holder && table_exists(*work.nodes[i].connection, name) && has_rows(*work.nodes[i].connection, name)) {
+                throw RefusedError({what_of(request), fmt::format("{} holds rows of it too", work.nodes[i].node.name), "Bring the rows together on one node first."});
+            }
+        }
+    }
+    return work;
+}
+
+/// Catalog rows of the table and, for a new group, of its buckets; the snapshot of the rows that are there.
+void write_catalog(pg::Connection& catalog, const Work& work)
+{
+    const DistributedRoot& root = work.root;
+    const QualifiedName& name = root.definition.name;
+    if (work.new_group) {
+        const std::string& holder = work.nodes[work.holder].node.name;
+        const std::string buckets = std::to_string(root.group.buckets);
+        catalog.query("INSERT INTO keyshift.table_group (name, buckets, key_types) VALUES ($1, $2::int, $3::text[])", {root.group.name, buckets, write_array(root.group.key_types)});
+        catalog.query("INSERT INTO keyshift.bucket (group_name, bucket, node, epoch) SELECT $1, b, $3, 1 FROM pg_catalog.generate_series(0, $2::int - 1) b", {root.group.name, buckets, holder});
+        catalog.query("INSERT INTO keyshift.bucket_history (group_name, bucket, epoch, node, open_lsn) SELECT $1, b, 1, $3, '0/0' FROM pg_catalog.generate_series(0, $2::int - 1) b",
+                      {root.group.name, buckets, holder});
+    }
+    const std::string key = write_array(root.key);
+    bool snapshot = true;
+    if (work.captured_before) {
+        const std::string id = std::to_string(work.captured_before->id);
+        snapshot = catalog.query("SELECT EXISTS (SELECT FROM keyshift.snapshot WHERE table_id = $1::bigint AND state <> 'done')", {id}).boolean(0, 0);
+        catalog.query("UPDATE keyshift.captured_table SET group_name = $2, node = NULL, key_columns = $3::text[] WHERE id = $1::bigint", {id, root.group.name, key});
+        catalog.query("DELETE FROM keyshift.snapshot WHERE table_id = $1::bigint", {id});
+    } else {
+        catalog.query("INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns) VALUES ($1, $2, $3, $4::text[])", {name.schema, name.name, root.group.name, key});
+    }
+    if (snapshot) {
+        catalog.query("INSERT INTO keyshift.snapshot (table_id, node, bucket) SELECT t.id, b.node, b.bucket FROM keyshift.captured_table t "
+                      "JOIN keyshift.bucket b ON b.group_name = t.group_name WHERE t.schema_name = $1 AND t.table_name = $2", {name.schema, name.name});
+    }
+    notify(catalog, "table");
+}
+
+void append(std::vector<std::string>& all, const std::vector<std::string>& more)
+{
+    all.insert(all.end(), more.begin(), more.end());
+}
+
+/// The others first: a failure there leaves the original untouched, and a second run finds their roots and goes on.
+std::vector<std::string> carry_out(pg::Connection& catalog, Work& work)
+{
+    std::vector<std::string> warnings;
+    pg::Connection& holder = *work.nodes[work.holder].connection;
+    for (std::size_t i = 0; i < work.nodes.size(); ++i) {
+        if (i == work.holder) {
+            continue;
+        }
+        doing(fmt::format("making {} on {}", work.root.definition.name.to_string(), work.nodes[i].node.name), [&] {
+            pg::Transaction transaction(*work.nodes[i].connection);
+            append(warnings, copy_prerequisites(holder, *work.nodes[i].connection));
+            append(warnings, make_empty_root(*work.nodes[i].connection, work.nodes[i].node, work.root));
+            transaction.commit();
+        });
+    }
+    failpoint("distribute.others.persisted");
+    // Where the catalog is in the same database the two are one transaction.
+    const bool together = database_identity(catalog) == database_identity(holder);
+    {
+        pg::Transaction transaction(holder);
+        if (!work.converted) {
+            append(warnings, convert_table(holder, work.nodes[work.holder].node, work.root));
+        }
+        if (together) {
+            write_catalog(holder, work);
+        }
+        transaction.commit();
+    }
+    failpoint("distribute.holder.persisted");
+    if (!together) {
+        pg::Transaction transaction(catalog);
+        write_catalog(catalog, work);
+        transaction.commit();
+    }
+    return warnings;
+}
+
+std::vector<std::string> sequence_warnings(const TableDefinition& table)
+{
+    std::vector<std::string> warnings;
+    for (const ColumnDefinition& column : table.columns) {
+        if (column.identity != '\0' || column.default_expression.find("nextval(") != std::string::npos) {
+            warnings.push_back(fmt::format("{}.{} takes its values from a sequence, and each node has its own: give each a range of its own before a second node takes writes",
+                                           table.name.to_string(), column.name));
+        }
+    }
+    return warnings;
+}
+
+} // namespace
+
+nlohmann::json distribute(pg::Connection& catalog, const Distribute& request)
+{
+    Work work = prepare(catalog, request);
+    std::vector<std::string> warnings = sequence_warnings(work.root.definition);
+    for (const Finding& finding : work.warnings) {
+        if (finding.check != "key_column_nullable") {
+            warnings.push_back(fmt::format("{}: {}", finding.object, finding.why));
+        }
+    }
+    if (!request.dry_run) {
+        append(warnings, carry_out(catalog, work));
+    }
+    return {{"table", work.root.definition.name.to_string()}, {"group", work.root.group.name}, {"buckets", work.root.group.buckets},
+            {"key", work.root.key}, {"node", work.nodes[work.holder].node.name}, {"dry_run", request.dry_run}, {"warnings", warnings}};
+}
+
+} // namespace keyshift::catalog

@@ -1,0 +1,265 @@
+#include "catalog/operations.hpp"
+
+#include "catalog/finding.hpp"
+#include "catalog/node_access.hpp"
+#include "catalog/node_preflight.hpp"
+#include "catalog/node_sql.hpp"
+#include "catalog/rows.hpp"
+#include "core/error.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace keyshift::catalog {
+
+namespace {
+
+using Findings = std::vector<Finding>;
+
+bool has_catalog(pg::Connection& catalog)
+{
+    return catalog.query("SELECT pg_catalog.to_regclass('keyshift.meta') IS NOT NULL").boolean(0, 0);
+}
+
+/// "Run ALTER ...; and restart" as it stands in an error's third part; doctor prints the statement alone as the fix.
+std::string statement_in(const std::string& next)
+{
+    for (const std::string_view verb : {"ALTER ", "GRANT ", "SELECT pg_drop"}) {
+        const std::size_t begin = next.find(verb);
+        const std::size_t end = begin == std::string::npos ? begin : next.find(';', begin);
+        if (end != std::string::npos) {
+            return next.substr(begin, end - begin + 1);
+        }
+    }
+    return {};
+}
+
+void check_server(pg::Connection& node, bool needs_new_slot, Findings& findings)
+{
+    const auto note = [&](const char* check, auto&& body) {
+        try {
+            body();
+        } catch (const RefusedError& error) {
+            findings.push_back({check, node.name(), "error", error.parts().why + ". " + error.parts().next, statement_in(error.parts().next)});
+        }
+    };
+    note("server_settings", [&] { check_server_settings(node, needs_new_slot); });
+    note("rights", [&] { check_rights(node); });
+}
+
+/// Where the planned tables are: the nodes, or before there are any the catalog database itself.
+std::vector<OpenNode> places_of_plan(pg::Connection& catalog, Findings& findings)
+{
+    if (has_catalog(catalog)) {
+        check_version(catalog);
+        std::vector<OpenNode> open = open_nodes(catalog, "doctor");
+        if (!open.empty()) {
+            for (const OpenNode& one : open) {
+                check_server(*one.connection, false, findings);
+            }
+            return open;
+        }
+    }
+    std::vector<OpenNode> open;
+    pg::ConnectionSettings settings = catalog.settings();
+    settings.purpose = "doctor";
+    auto connection = std::make_unique<pg::Connection>(settings);
+    check_server(*connection, true, findings);
+    open.push_back({Node{}, std::move(connection)});
+    return open;
+}
+
+const OpenNode* where_is(const std::vector<OpenNode>& open, const QualifiedName& table)
+{
+    const OpenNode* found = nullptr;
+    for (const OpenNode& one : open) {
+        if (table_exists(*one.connection, table) && (found == nullptr || has_rows(*one.connection, table))) {
+            found = &one;
+        }
+    }
+    return found;
+}
+
+/// A planned table that is distributed already: only its key may be wrong.
+void check_distributed(const CapturedTable& table, const std::vector<std::string>& key, Findings& findings)
+{
+    if (table.key_columns != key) {
+        findings.push_back({"distributed_by_another_key", table.name.to_string(), "error",
+                            fmt::format("it is distributed by ({}) already, the plan says ({})", join(table.key_columns), join(key)), ""});
+    }
+}
+
+Findings check_plan(pg::Connection& catalog, const std::vector<std::pair<std::string, std::string>>& wanted)
+{
+    Findings findings;
+    const std::vector<OpenNode> open = places_of_plan(catalog, findings);
+    std::map<QualifiedName, CapturedTable> distributed;
+    std::map<std::string, Group> by_name;
+    if (has_catalog(catalog)) {
+        for (Group& one : groups(catalog)) {
+            by_name[one.name] = one;
+        }
+        for (CapturedTable& table : tables(catalog)) {
+            if (!table.group.empty()) {
+                distributed[table.name] = table;
+            }
+        }
+    }
+    Plan plan;
+    for (const auto& [name, table] : distributed) {
+        plan[name] = {table.key_columns, by_name.at(table.group).key_types, {}};
+    }
+    std::map<QualifiedName, std::vector<std::string>> keys;
+    std::vector<QualifiedName> order;
+    for (const auto& [text, column] : wanted) {
+        const QualifiedName name = QualifiedName::parse(text);
+        if (!keys.contains(name)) {
+            order.push_back(name);
+        }
+        keys[name].push_back(column);
+    }
+    std::vector<std::pair<const OpenNode*, QualifiedName>> present;
+    for (const QualifiedName& name : order) {
+        if (const auto known = distributed.find(name); known != distributed.end()) {
+            check_distributed(known->second, keys[name], findings);
+            continue;
+        }
+        const OpenNode* place = where_is(open, name);
+        if (place == nullptr) {
+            findings.push_back({"missing_table", name.to_string(), "error", "no node has such a table", ""});
+            continue;
+        }
+        const TableDefinition definition = read_table(*place->connection, name);
+        PlannedTable planned{keys[name], {}, {}};
+        for (const std::string& column : planned.key) {
+            if (const ColumnDefinition* found = definition.column(column)) {
+                planned.key_types.push_back(found->element_type);
+            } else {
+                findings.push_back({"missing_column", name.to_string() + "." + column, "error", "the table has no such column", ""});
+            }
+        }
+        if (planned.key_types.size() == planned.key.size()) {
+            plan[name] = planned;
+            present.emplace_back(place, name);
+        }
+    }
+    std::vector<TableFacts> facts;
+    for (const auto& [place, name] : present) {
+        facts.push_back(read_facts(*place->connection, name, plan[name].key));
+    }
+    for (Finding& finding : check_tables(facts, plan, false)) {
+        findings.push_back(std::move(finding));
+    }
+    return findings;
+}
+
+void check_slot(const OpenNode& open, Findings& findings)
+{
+    const pg::Result rows = open.connection->query("SELECT wal_status FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", {open.node.slot});
+    if (rows.rows() == 0) {
+        findings.push_back({"slot_missing", open.node.name, "error", fmt::format("replication slot {} is not there: changes since it went are not in Kafka", open.node.slot), ""});
+    } else if (rows.text(0, 0) == "lost") {
+        findings.push_back({"slot_lost", open.node.name, "error", fmt::format("replication slot {} was invalidated: its WAL is gone, and with it changes that are not in Kafka", open.node.slot), ""});
+    }
+}
+
+void check_publication(const OpenNode& open, const std::vector<CapturedTable>& all, Findings& findings)
+{
+    const pg::Result publication = open.connection->query("SELECT pubviaroot FROM pg_catalog.pg_publication WHERE pubname = $1", {open.node.slot});
+    if (publication.rows() == 0) {
+        findings.push_back({"publication_missing", open.node.name, "error", "its publication is not there",
+                            fmt::format("CREATE PUBLICATION {} WITH (publish_via_partition_root = false);", quote_identifier(open.node.slot))});
+    } else if (publication.boolean(0, 0)) {
+        findings.push_back({"publication_via_root", open.node.name, "error", "publish_via_partition_root is on: events would not name their bucket",
+                            fmt::format("ALTER PUBLICATION {} SET (publish_via_partition_root = false);", quote_identifier(open.node.slot))});
+    }
+    for (const CapturedTable& table : all) {
+        const bool here = !table.group.empty() || table.node == open.node.name;
+        if (table.captured && here &&
+            !open.connection->query("SELECT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid "
+                                    "WHERE p.pubname = $1 AND r.prrelid = pg_catalog.to_regclass($2))", {open.node.slot, table.name.quoted()}).boolean(0, 0)) {
+            findings.push_back({"publication_incomplete", table.name.to_string() + " on " + open.node.name, "error", "it is captured, but its changes are not published",
+                                fmt::format("ALTER PUBLICATION {} ADD TABLE {};", quote_identifier(open.node.slot), table.name.quoted())});
+        }
+    }
+}
+
+/// Leaves, reject triggers and local_bucket of one group on one node against the catalog. A bucket on the move may differ.
+void check_group(pg::Connection& catalog, const OpenNode& open, const Group& of, Findings& findings)
+{
+    const std::vector<Placement> places = placement(catalog, of.name);
+    std::set<std::int64_t> moving;
+    const pg::Result moves = catalog.query("SELECT bucket FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')", {of.name});
+    for (int row = 0; row < moves.rows(); ++row) {
+        moving.insert(moves.integer(row, 0));
+    }
+    std::set<std::int64_t> open_here;
+    const pg::Result states = open.connection->query("SELECT bucket FROM keyshift.local_bucket WHERE group_name = $1 AND state = 'open'", {of.name});
+    for (int row = 0; row < states.rows(); ++row) {
+        open_here.insert(states.integer(row, 0));
+    }
+    const std::vector<CapturedTable> members = tables_of_group(catalog, of.name);
+    for (std::uint32_t bucket = 0; bucket < places.size(); ++bucket) {
+        if (moving.contains(bucket)) {
+            continue;
+        }
+        const bool owner = places[bucket].node == open.node.name;
+        const std::string object = fmt::format("bucket {} of {} on {}", bucket, of.name, open.node.name);
+        if (owner != open_here.contains(bucket)) {
+            findings.push_back({"ownership_differs", object, "error", owner ? "the catalog gives it to this node, which does not have it open" : "this node has it open, the catalog gives it to " + places[bucket].node, ""});
+        }
+        for (const CapturedTable& table : members) {
+            const QualifiedName leaf = leaf_name(table.name, BucketId{bucket});
+            if (!table_exists(*open.connection, leaf)) {
+                findings.push_back({"leaf_missing", leaf.to_string() + " on " + open.node.name, "error", "the leaf is not there", ""});
+            } else if (owner == has_reject_trigger(*open.connection, leaf)) {
+                findings.push_back({"reject_trigger", leaf.to_string() + " on " + open.node.name, "error",
+                                    owner ? "the owner's leaf refuses writes" : "the placeholder does not refuse writes", ""});
+            }
+        }
+    }
+}
+
+Findings check_cluster(pg::Connection& catalog)
+{
+    check_version(catalog);
+    Findings findings;
+    const std::vector<CapturedTable> all = tables(catalog);
+    const std::vector<Group> every = groups(catalog);
+    for (const Node& one : nodes(catalog)) {
+        OpenNode open{one, nullptr};
+        try {
+            open.connection = std::make_unique<pg::Connection>(one.connection("doctor"));
+        } catch (const Error& error) {
+            findings.push_back({"unreachable", one.name, "error", error.parts().why + ". " + error.parts().next, ""});
+            continue;
+        }
+        if (one.state == "adding") {
+            findings.push_back({"node_half_added", one.name, "error", fmt::format("`keyshift node add {}` did not finish: run it again", one.name), ""});
+            continue;
+        }
+        if (!open.connection->query("SELECT pg_catalog.to_regclass('keyshift.local_bucket') IS NOT NULL").boolean(0, 0)) {
+            findings.push_back({"schema_missing", one.name, "error", "schema keyshift is not there: another database, or one restored from an older backup", ""});
+            continue;
+        }
+        check_server(*open.connection, false, findings);
+        check_slot(open, findings);
+        check_publication(open, all, findings);
+        for (const Group& of : every) {
+            check_group(catalog, open, of, findings);
+        }
+    }
+    return findings;
+}
+
+} // namespace
+
+nlohmann::json doctor(pg::Connection& catalog, const std::vector<std::pair<std::string, std::string>>& plan)
+{
+    return to_json(plan.empty() ? check_cluster(catalog) : check_plan(catalog, plan));
+}
+
+} // namespace keyshift::catalog

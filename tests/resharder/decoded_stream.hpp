@@ -1,0 +1,54 @@
+#pragma once
+/// A StreamPort without Kafka: reads a slot of PostgreSQL's own test_decoding, so the mover is tested against a decoder
+/// that shares no code with ours. Keeps everything it has read, so a subscription may begin anywhere after its slot.
+
+#include "cdc/source/subscription.hpp"
+#include "core/pg/connection.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+namespace keyshift::test {
+
+class DecodedStream : public cdc::StreamPort {
+public:
+    DecodedStream(pg::ConnectionSettings node, std::string slot);
+    ~DecodedStream() override;
+
+    std::unique_ptr<cdc::Subscription> subscribe(std::int64_t move, const std::string& group, BucketId bucket,
+                                                 std::optional<Lsn> from) override;
+    bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait) override;
+    bool healthy() const override { return healthy_; }
+    void placement_changed() override {}
+
+    void set_healthy(bool healthy) { healthy_ = healthy; }
+
+private:
+    friend class DecodedSubscription;
+    struct Seen {
+        Lsn commit_lsn;
+        std::uint32_t xid = 0;
+        std::vector<std::pair<std::string, cdc::OwnedChange>> changes; ///< leaf's name, change
+        std::vector<std::string> barriers;                            ///< "move id"
+    };
+    void poll(pg::Connection& connection);
+    void run(std::stop_token stop);
+    std::shared_ptr<const cdc::Relation> relation(pg::Connection& connection, const std::string& name);
+
+    pg::ConnectionSettings node_;
+    std::string slot_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<Seen> seen_;
+    Lsn received_;
+    Seen open_;
+    std::atomic<bool> healthy_ = true;
+    std::jthread thread_;
+};
+
+} // namespace keyshift::test

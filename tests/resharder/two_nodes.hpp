@@ -1,0 +1,61 @@
+#pragma once
+/// A catalog and two nodes with users and posts (co-located, foreign key) in four buckets, all owned by n1.
+
+#include "catalog/catalog.hpp"
+#include "metrics/families.hpp"
+#include "resharder/resharder.hpp"
+#include "tests/resharder/decoded_stream.hpp"
+#include "tests/support/test_servers.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+namespace keyshift::test {
+
+class TwoNodes {
+public:
+    /// `projection`: instead, one projection's table "likes" with no stream.
+    explicit TwoNodes(bool projection = false);
+
+    pg::Connection connect(const std::string& node) const;
+    /// Runs a Resharder in the background until it goes out of scope.
+    class Running {
+    public:
+        explicit Running(TwoNodes& cluster, resharder::ReshardOptions options = {});
+        ~Running();
+
+    private:
+        resharder::Resharder resharder_;
+        std::jthread thread_;
+    };
+    DecodedStream& stream(const std::string& node) { return node == "n1" ? *first_stream_ : *second_stream_; }
+
+    /// Moves buckets and waits until the job has ended; its state.
+    std::string reshard(const std::vector<std::uint32_t>& buckets, const std::string& to);
+    std::int64_t start(const std::vector<std::uint32_t>& buckets, const std::string& to);
+    std::string wait_job(std::int64_t job);
+    /// Waits until the query on the node gives "t"; throws after 30 s.
+    void wait_until(const std::string& node, const std::string& query);
+    std::string value(const std::string& node, const std::string& query);
+    /// Everything of moves that may be left on a node: staging tables, triggers on open leaves, progress, options.
+    std::string leftovers(const std::string& node);
+    /// Names, definitions, triggers and constraints of every leaf, to compare a placement before and after.
+    std::string fingerprint(const std::string& node);
+
+private:
+    void make_node(const std::string& node, TestDatabase& database, bool owner);
+    void make_catalog();
+
+    bool projection_;
+    std::string group_;
+    TestDatabase first_;
+    TestDatabase second_;
+    std::unique_ptr<DecodedStream> first_stream_;
+    std::unique_ptr<DecodedStream> second_stream_;
+    metrics::Metrics metrics_;
+    metrics::ReshardMetrics reshard_metrics_;
+};
+
+} // namespace keyshift::test

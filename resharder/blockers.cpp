@@ -33,7 +33,7 @@ std::vector<Blocker> blockers(pg::Connection& node, const std::vector<QualifiedN
         "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
         "AND l.relation IN (SELECT to_regclass(t)::oid FROM unnest($1::text[]) t) "
         "AND (NOT $2::boolean OR l.mode NOT IN ('AccessShareLock', 'RowShareLock')) "
-        "AND coalesce(a.application_name, '') NOT LIKE 'keyshift%' "
+        "AND coalesce(a.application_name, '') NOT LIKE 'keyshift move %' "
         "AND (a.xact_start IS NULL OR a.xact_start <= clock_timestamp() - make_interval(secs => $3::float8 / 1000)) "
         "ORDER BY a.xact_start NULLS FIRST",
         {names, writers_only ? "true" : "false", std::to_string(older_than.count())});

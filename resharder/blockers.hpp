@@ -26,7 +26,7 @@ struct Blocker {
     std::string sentence(const std::string& node) const;
 };
 
-/// Sessions that hold a lock on one of the tables for longer than `older_than`, oldest first, except Keyshift's own.
+/// Sessions that hold a lock on one of the tables for longer than `older_than`, oldest first, except those of moves.
 /// `writers_only`: leaves out those that only read.
 std::vector<Blocker> blockers(pg::Connection& node, const std::vector<QualifiedName>& tables, bool writers_only,
                               std::chrono::milliseconds older_than);

@@ -1,0 +1,168 @@
+#include "catalog/operations.hpp"
+
+#include "catalog/node_access.hpp"
+#include "catalog/rows.hpp"
+#include "catalog/table_definition.hpp"
+#include "core/error.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace keyshift::catalog {
+
+namespace {
+
+struct Wanted {
+    QualifiedName name;
+    std::size_t node = 0; ///< index into the open nodes
+};
+
+std::vector<OpenNode> open_wanted_nodes(pg::Connection& catalog, const std::optional<std::string>& only)
+{
+    if (!only) {
+        return open_nodes(catalog, "capture");
+    }
+    std::vector<OpenNode> open;
+    Node one = node(catalog, *only);
+    auto connection = std::make_unique<pg::Connection>(one.connection("capture"));
+    open.push_back({std::move(one), std::move(connection)});
+    return open;
+}
+
+/// Every plain table of a node that is not Keyshift's, not a partition and not captured.
+std::vector<QualifiedName> plain_tables(pg::Connection& node)
+{
+    const pg::Result rows = node.query(
+        "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.relkind = 'r' AND NOT c.relispartition AND c.relpersistence = 'p' AND n.nspname NOT IN ('keyshift', 'information_schema') "
+        "AND n.nspname NOT LIKE 'pg\\_%' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') ORDER BY 1, 2");
+    std::vector<QualifiedName> names;
+    for (int row = 0; row < rows.rows(); ++row) {
+        names.push_back({std::string(rows.text(row, 0)), std::string(rows.text(row, 1))});
+    }
+    return names;
+}
+
+Wanted locate(const std::vector<OpenNode>& open, const QualifiedName& name)
+{
+    std::vector<std::size_t> have;
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < open.size(); ++i) {
+        if (table_exists(*open[i].connection, name)) {
+            have.push_back(i);
+            names.push_back(open[i].node.name);
+        }
+    }
+    const std::string what = "capturing " + name.to_string();
+    if (have.empty()) {
+        throw RefusedError({what, "no node has such a table", "Check the name; a table outside schema public is written schema.table."});
+    }
+    if (have.size() > 1) {
+        throw RefusedError({what, "several nodes have a table of that name: " + join(names), "Say which with --node."});
+    }
+    return {name, have.front()};
+}
+
+void check_capturable(const OpenNode& open, const QualifiedName& name)
+{
+    const TableDefinition table = read_table(*open.connection, name);
+    const std::string what = fmt::format("capturing {} on {}", name.to_string(), open.node.name);
+    if (table.unlogged) {
+        throw RefusedError({what, "it is unlogged: its changes are not in the WAL", fmt::format("ALTER TABLE {} SET LOGGED;", name.quoted())});
+    }
+    if (table.partitioned) {
+        throw RefusedError({what, "it is partitioned; only plain and distributed tables are captured", "Distribute it, or capture a plain table."});
+    }
+    const bool identified = table.replica_identity == 'f' || table.replica_identity == 'i' || (table.replica_identity == 'd' && table.primary_key() != nullptr);
+    if (!identified) {
+        throw RefusedError({what, table.replica_identity == 'n' ? "its replica identity is NOTHING, so UPDATE and DELETE would fail once it is published"
+                                                                : "it has no primary key, so UPDATE and DELETE would fail once it is published",
+                            fmt::format("Give it a primary key, or: ALTER TABLE {} REPLICA IDENTITY FULL;", name.quoted())});
+    }
+}
+
+/// Node first, then the catalog: a run between the two is repaired by the next, which finds the table published.
+void capture_one(pg::Connection& catalog, const OpenNode& open, const QualifiedName& name)
+{
+    const auto write = [&](pg::Connection& connection) {
+        connection.query("WITH t AS (INSERT INTO keyshift.captured_table (schema_name, table_name, node) VALUES ($1, $2, $3) RETURNING id) "
+                         "INSERT INTO keyshift.snapshot (table_id, node, bucket) SELECT id, $3, 0 FROM t", {name.schema, name.name, open.node.name});
+        notify(connection, "table");
+    };
+    const bool together = database_identity(catalog) == database_identity(*open.connection);
+    {
+        pg::Transaction transaction(*open.connection);
+        open.connection->script("SET LOCAL lock_timeout = '5s'");
+        add_to_publication(*open.connection, open.node.slot, name);
+        if (together) {
+            write(*open.connection);
+        }
+        transaction.commit();
+    }
+    if (!together) {
+        pg::Transaction transaction(catalog);
+        write(catalog);
+        transaction.commit();
+    }
+}
+
+} // namespace
+
+nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& names, bool all, const std::optional<std::string>& node_name, bool dry_run)
+{
+    check_version(catalog);
+    const std::vector<OpenNode> open = open_wanted_nodes(catalog, node_name);
+    if (open.empty()) {
+        throw RefusedError({"table capture", "the cluster has no node", "Begin with `keyshift node add`."});
+    }
+    if (names.empty() && !all) {
+        throw RefusedError({"table capture", "no table was named", "Name tables, or use --all."});
+    }
+    std::set<QualifiedName> distributed;
+    std::set<std::pair<QualifiedName, std::string>> captured;
+    for (const CapturedTable& table : tables(catalog)) {
+        table.group.empty() ? void(captured.emplace(table.name, table.node)) : void(distributed.insert(table.name));
+    }
+    std::vector<Wanted> wanted;
+    nlohmann::json done = nlohmann::json::array();
+    nlohmann::json notes = nlohmann::json::array();
+    for (const std::string& text : names) {
+        const QualifiedName name = QualifiedName::parse(text);
+        if (distributed.contains(name)) {
+            notes.push_back(name.to_string() + " is distributed, and so captured already");
+            continue;
+        }
+        const Wanted one = locate(open, name);
+        if (captured.contains({name, open[one.node].node.name})) {
+            notes.push_back(fmt::format("{} on {} is captured already", name.to_string(), open[one.node].node.name));
+            continue;
+        }
+        check_capturable(open[one.node], name);
+        wanted.push_back(one);
+    }
+    for (std::size_t i = 0; all && i < open.size(); ++i) {
+        for (const QualifiedName& name : plain_tables(*open[i].connection)) {
+            if (captured.contains({name, open[i].node.name})) {
+                continue;
+            }
+            try {
+                check_capturable(open[i], name);
+                wanted.push_back({name, i});
+            } catch (const RefusedError& error) {
+                notes.push_back(std::string("left out: ") + error.what()); // --all takes what can be captured
+            }
+        }
+    }
+    for (const Wanted& one : wanted) {
+        if (!dry_run) {
+            capture_one(catalog, open[one.node], one.name);
+        }
+        done.push_back({{"table", one.name.to_string()}, {"node", open[one.node].node.name}});
+    }
+    return {{"captured", done}, {"notes", notes}, {"dry_run", dry_run}};
+}
+
+} // namespace keyshift::catalog

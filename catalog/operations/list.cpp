@@ -1,0 +1,121 @@
+#include "catalog/operations.hpp"
+
+#include "catalog/node_sql.hpp"
+#include "catalog/rows.hpp"
+#include "core/error.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <map>
+
+namespace keyshift::catalog {
+
+namespace {
+
+nlohmann::json describe(pg::Connection& catalog, const Node& one)
+{
+    nlohmann::json groups_of_node = nlohmann::json::object();
+    std::int64_t buckets = 0;
+    const pg::Result rows = catalog.query("SELECT group_name, count(*) FROM keyshift.bucket WHERE node = $1 GROUP BY 1 ORDER BY 1", {one.name});
+    for (int row = 0; row < rows.rows(); ++row) {
+        groups_of_node[std::string(rows.text(row, 0))] = rows.integer(row, 1);
+        buckets += rows.integer(row, 1);
+    }
+    return {{"node", one.name}, {"state", one.state}, {"host", one.address.host}, {"port", one.address.port}, {"dbname", one.address.dbname},
+            {"slot", one.slot}, {"buckets", buckets}, {"groups", groups_of_node}};
+}
+
+nlohmann::json describe(const CapturedTable& table, const std::map<std::string, Group>& by_name)
+{
+    nlohmann::json one = {{"table", table.name.to_string()}, {"kind", table.group.empty() ? "captured" : table.captured ? "distributed" : "projection"}};
+    if (table.group.empty()) {
+        one["node"] = table.node;
+    } else {
+        one["group"] = table.group;
+        one["key"] = table.key_columns;
+        one["buckets"] = by_name.at(table.group).buckets;
+    }
+    return one;
+}
+
+std::map<std::string, Group> groups_by_name(pg::Connection& catalog)
+{
+    std::map<std::string, Group> by_name;
+    for (Group& one : groups(catalog)) {
+        by_name[one.name] = one;
+    }
+    return by_name;
+}
+
+} // namespace
+
+nlohmann::json list_nodes(pg::Connection& catalog)
+{
+    check_version(catalog);
+    nlohmann::json list = nlohmann::json::array();
+    for (const Node& one : nodes(catalog)) {
+        list.push_back(describe(catalog, one));
+    }
+    return list;
+}
+
+nlohmann::json show_node(pg::Connection& catalog, const std::string& name)
+{
+    check_version(catalog);
+    const Node one = node(catalog, name);
+    nlohmann::json result = describe(catalog, one);
+    result["dsn"] = one.dsn;
+    result["system_identifier"] = one.system_identifier;
+    result["timeline"] = one.timeline;
+    try {
+        pg::Connection connection(one.connection("node show"));
+        result["server_version"] = connection.server_version();
+        result["reachable"] = true;
+    } catch (const Error& error) {
+        result["reachable"] = false;
+        result["error"] = error.parts().why;
+    }
+    return result;
+}
+
+nlohmann::json list_tables(pg::Connection& catalog)
+{
+    check_version(catalog);
+    const std::map<std::string, Group> by_name = groups_by_name(catalog);
+    nlohmann::json list = nlohmann::json::array();
+    for (const CapturedTable& table : tables(catalog)) {
+        list.push_back(describe(table, by_name));
+    }
+    return list;
+}
+
+nlohmann::json show_table(pg::Connection& catalog, const std::string& text)
+{
+    check_version(catalog);
+    const QualifiedName name = QualifiedName::parse(text);
+    const std::map<std::string, Group> by_name = groups_by_name(catalog);
+    std::vector<std::string> known;
+    for (const CapturedTable& table : tables(catalog)) {
+        known.push_back(table.name.to_string());
+        if (table.name != name) {
+            continue;
+        }
+        nlohmann::json result = describe(table, by_name);
+        nlohmann::json buckets = nlohmann::json::array();
+        if (!table.group.empty()) {
+            const std::vector<Placement> places = placement(catalog, table.group);
+            for (std::size_t bucket = 0; bucket < places.size(); ++bucket) {
+                buckets.push_back({{"bucket", bucket}, {"node", places[bucket].node}, {"epoch", number(places[bucket].epoch)}});
+            }
+        }
+        result["placement"] = buckets;
+        const pg::Result rows = catalog.query("SELECT count(*) FILTER (WHERE state = 'done'), count(*), coalesce(sum(rows), 0) FROM keyshift.snapshot WHERE table_id = $1::bigint",
+                                              {std::to_string(table.id)});
+        result["snapshot"] = {{"done", rows.integer(0, 0)}, {"total", rows.integer(0, 1)}, {"rows", rows.integer(0, 2)}};
+        return result;
+    }
+    throw RefusedError({"table " + name.to_string(), "it is not captured", known.empty() ? "No table is captured yet." : "Known: " + join(known) + "."});
+}
+
+} // namespace keyshift::catalog

@@ -1,6 +1,8 @@
 /// What a fence is made of, on the donor and in the catalog; shared by moves with and without a stream.
 
 #include "catalog/node_sql.hpp"
+#include "metrics/families.hpp"
+#include "resharder/bucket_hash.hpp"
 #include "resharder/steps/control_message.hpp"
 #include "resharder/steps/steps.hpp"
 
@@ -36,6 +38,23 @@ std::optional<Lsn> fence_of(MoveContext& context)
     return rows.rows() == 1 ? std::optional(rows.lsn(0, 0)) : std::nullopt;
 }
 
+/// After a crash between the fence and its record: both copies are frozen, so they can be compared again.
+void compare_again(MoveContext& context)
+{
+    std::vector<std::string> leaves;
+    for (const MoveTable& table : context.tables) {
+        leaves.push_back(table.leaf.quoted());
+    }
+    context.hashes = {bucket_hash(context.donor, context.tables, leaves), bucket_hash(context.recipient, context.tables, leaves)};
+    if (context.hashes.first != context.hashes.second) {
+        context.journal.record_hashes(context.hashes.first, context.hashes.second, false);
+        context.environment.metrics->verify_differences.add();
+        throw FatalError({"verifying " + context.move().subject() + " before the switch",
+                          "the donor holds " + context.hashes.first + ", the recipient " + context.hashes.second,
+                          "the bucket stays fenced; compare the two leaves, then report this"});
+    }
+}
+
 } // namespace
 
 bool fence_landed(MoveContext& context)
@@ -47,12 +66,13 @@ void record_fence(MoveContext& context)
 {
     const BucketMove& move = context.move();
     const std::string fence = fence_of(context).value().to_string();
+    if (context.hashes.first.empty()) {
+        compare_again(context);
+    }
     context.journal.step(MoveState::fenced, [&](pg::Connection& catalog) {
-        catalog.query("UPDATE keyshift.move SET fence_lsn = $2::pg_lsn, lag_bytes = 0 WHERE id = $1", {std::to_string(move.id), fence});
-        if (!context.hashes.first.empty()) {
-            catalog.query("UPDATE keyshift.move SET donor_hash = $2, recipient_hash = $3, verified = true WHERE id = $1",
-                          {std::to_string(move.id), context.hashes.first, context.hashes.second});
-        }
+        catalog.query("UPDATE keyshift.move SET fence_lsn = $2::pg_lsn, lag_bytes = 0, donor_hash = $3, recipient_hash = $4, "
+                      "verified = true WHERE id = $1",
+                      {std::to_string(move.id), fence, context.hashes.first, context.hashes.second});
         catalog.query("UPDATE keyshift.bucket_history SET fence_lsn = $4::pg_lsn "
                       "WHERE group_name = $1 AND bucket = $2 AND epoch = $3::bigint - 1 AND node = $5",
                       {move.group, std::to_string(number(move.bucket)), std::to_string(number(move.epoch)), fence, move.donor});

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace keyshift::test {
 
@@ -170,8 +171,6 @@ private:
 
 DecodedStream::DecodedStream(pg::ConnectionSettings node, std::string slot) : node_(std::move(node)), slot_(std::move(slot))
 {
-    pg::Connection connection(node_);
-    connection.query("SELECT pg_create_logical_replication_slot($1, 'test_decoding')", {slot_});
     thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
 }
 
@@ -179,13 +178,18 @@ DecodedStream::~DecodedStream()
 {
     thread_.request_stop();
     thread_.join();
-    pg::Connection(node_).query("SELECT pg_drop_replication_slot($1)", {slot_});
 }
 
 void DecodedStream::run(std::stop_token stop)
 {
     pg::Connection connection(node_);
+    Lsn polled;
     while (sleep_for(1ms, stop)) {
+        const Lsn now = connection.query("SELECT pg_current_wal_flush_lsn()").lsn(0, 0);
+        if (now == polled) {
+            continue;
+        }
+        polled = now;
         const std::lock_guard lock(mutex_);
         poll(connection);
         changed_.notify_all();
@@ -210,9 +214,9 @@ std::shared_ptr<const cdc::Relation> DecodedStream::relation(pg::Connection& con
 void DecodedStream::poll(pg::Connection& connection)
 {
     const Lsn until = connection.query("SELECT pg_current_wal_flush_lsn()").lsn(0, 0);
-    const auto rows = connection.query("SELECT lsn, data FROM pg_logical_slot_get_changes($1, $2::pg_lsn, NULL)", {slot_, until.to_string()});
+    const auto rows = connection.query("SELECT lsn, data FROM pg_logical_slot_peek_changes($1, $2::pg_lsn, NULL)", {slot_, until.to_string()});
     std::map<std::string, std::shared_ptr<const cdc::Relation>> relations;
-    for (int row = 0; row < rows.rows(); ++row) {
+    for (int row = std::exchange(rows_read_, rows.rows()); row < rows.rows(); ++row) {
         const std::string data(rows.text(row, 1));
         if (data.starts_with("BEGIN ")) {
             open_ = {};

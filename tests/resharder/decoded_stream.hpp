@@ -1,6 +1,7 @@
 #pragma once
 /// A StreamPort without Kafka: reads a slot of PostgreSQL's own test_decoding, so the mover is tested against a decoder
-/// that shares no code with ours. Keeps everything it has read, so a subscription may begin anywhere after its slot.
+/// that shares no code with ours. Consumes nothing and keeps everything, so a subscription may begin anywhere after the
+/// slot, also in a process that comes after a killed one.
 
 #include "cdc/source/subscription.hpp"
 #include "core/pg/connection.hpp"
@@ -17,6 +18,7 @@ namespace keyshift::test {
 
 class DecodedStream : public cdc::StreamPort {
 public:
+    /// The slot exists.
     DecodedStream(pg::ConnectionSettings node, std::string slot);
     ~DecodedStream() override;
 
@@ -47,6 +49,7 @@ private:
     std::deque<Seen> seen_;
     Lsn received_;
     Seen open_;
+    int rows_read_ = 0;
     std::atomic<bool> healthy_ = true;
     std::jthread thread_;
 };

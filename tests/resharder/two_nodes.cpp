@@ -37,8 +37,27 @@ TwoNodes::TwoNodes(bool projection)
     make_catalog();
     make_node("n1", first_, true);
     make_node("n2", second_, false);
-    first_stream_ = std::make_unique<DecodedStream>(first_.settings("n1"), first_.name() + "_slot");
-    second_stream_ = std::make_unique<DecodedStream>(second_.settings("n2"), second_.name() + "_slot");
+    for (const TestDatabase* database : {&first_, &second_}) {
+        database->connect().query("SELECT pg_create_logical_replication_slot($1, 'test_decoding')", {database->name() + "_slot"});
+    }
+}
+
+DecodedStream& TwoNodes::stream(const std::string& node)
+{
+    const std::lock_guard lock(streams_mutex_);
+    auto& made = node == "n1" ? first_stream_ : second_stream_;
+    TestDatabase& database = node == "n1" ? first_ : second_;
+    if (!made) {
+        made = std::make_unique<DecodedStream>(database.settings(node), database.name() + "_slot");
+    }
+    return *made;
+}
+
+std::unique_ptr<BackgroundProgram> TwoNodes::run_program(const std::string& failpoints)
+{
+    return std::make_unique<BackgroundProgram>(
+        std::vector<std::string>{KEYSHIFT_MOVER_PROGRAM, first_.conninfo(), first_.name() + "_slot", second_.conninfo(), second_.name() + "_slot"},
+        Environment{{"KEYSHIFT_FAILPOINTS", failpoints}});
 }
 
 void TwoNodes::make_catalog()
@@ -93,6 +112,14 @@ void TwoNodes::make_node(const std::string& node, TestDatabase& database, bool o
                                        catalog::node(catalog, "n1").address);
     }
     transaction.commit();
+}
+
+void TwoNodes::load(int users, int posts)
+{
+    pg::Connection n1 = connect("n1");
+    const std::string count = std::to_string(users);
+    n1.query("INSERT INTO public.users SELECT i, 'user ' || i FROM generate_series(1, " + count + ") i");
+    n1.query("INSERT INTO public.posts SELECT 1 + i % " + count + ", i, repeat('x', i % 50) FROM generate_series(1, " + std::to_string(posts) + ") i");
 }
 
 pg::Connection TwoNodes::connect(const std::string& node) const

@@ -5,10 +5,12 @@
 #include "metrics/families.hpp"
 #include "resharder/resharder.hpp"
 #include "tests/resharder/decoded_stream.hpp"
+#include "tests/support/process.hpp"
 #include "tests/support/test_servers.hpp"
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -19,6 +21,8 @@ public:
     /// `projection`: instead, one projection's table "likes" with no stream.
     explicit TwoNodes(bool projection = false);
 
+    /// Rows on n1; a post's content has up to 49 characters.
+    void load(int users, int posts);
     pg::Connection connect(const std::string& node) const;
     /// Runs a Resharder in the background until it goes out of scope.
     class Running {
@@ -30,7 +34,9 @@ public:
         resharder::Resharder resharder_;
         std::jthread thread_;
     };
-    DecodedStream& stream(const std::string& node) { return node == "n1" ? *first_stream_ : *second_stream_; }
+    /// The same in a process of its own (mover_program.cpp), which may be killed. `failpoints`: as in KEYSHIFT_FAILPOINTS.
+    std::unique_ptr<BackgroundProgram> run_program(const std::string& failpoints);
+    DecodedStream& stream(const std::string& node);
 
     /// Moves buckets and waits until the job has ended; its state.
     std::string reshard(const std::vector<std::uint32_t>& buckets, const std::string& to);
@@ -52,8 +58,9 @@ private:
     std::string group_;
     TestDatabase first_;
     TestDatabase second_;
-    std::unique_ptr<DecodedStream> first_stream_;
+    std::unique_ptr<DecodedStream> first_stream_;  ///< made when first asked for
     std::unique_ptr<DecodedStream> second_stream_;
+    std::mutex streams_mutex_;
     metrics::Metrics metrics_;
     metrics::ReshardMetrics reshard_metrics_;
 };

@@ -1,0 +1,82 @@
+/// The daemon is killed at each persisted step and around each commit; a new one finishes the move (INV-MOV-1, INV-MOV-2).
+
+#include "tests/resharder/two_nodes.hpp"
+#include "tests/resharder/writer.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace keyshift::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+class KilledMove : public testing::TestWithParam<std::string> {};
+
+std::string label(const testing::TestParamInfo<std::string>& parameter)
+{
+    std::string text = parameter.param;
+    std::replace(text.begin(), text.end(), '.', '_');
+    return text;
+}
+
+TEST_P(KilledMove, IsFinishedByTheNextDaemonWithoutLossOrLeftovers)
+{
+    TwoNodes cluster;
+    cluster.load(100, 300);
+    Writer writer(cluster, 1);
+    const std::int64_t job = cluster.start({0, 1}, "n2");
+    auto killed = cluster.run_program(GetParam() + "=kill@1");
+    EXPECT_EQ(killed->wait(30s), 128 + SIGKILL);
+    EXPECT_THAT(killed->output(), testing::HasSubstr("failpoint " + GetParam() + " fired"));
+    auto next = cluster.run_program("");
+    EXPECT_EQ(cluster.wait_job(job), "done");
+    writer.stop();
+    EXPECT_THAT(writer.errors(), testing::IsEmpty());
+    EXPECT_EQ(writer.lost(), "");
+    cluster.wait_until("n1", "SELECT bool_and(state = 'done' AND verified) FROM keyshift.move");
+    EXPECT_EQ(cluster.leftovers("n1") + cluster.leftovers("n2"), "");
+    EXPECT_EQ(cluster.value("n1", "SELECT string_agg(node, ' ' ORDER BY bucket) FROM keyshift.bucket"), "n2 n2 n1 n1");
+    EXPECT_EQ(cluster.value("n1", "SELECT string_agg(state, ' ' ORDER BY bucket) FROM keyshift.local_bucket"), "closed closed open open");
+    EXPECT_EQ(cluster.value("n2", "SELECT string_agg(state, ' ' ORDER BY bucket) FROM keyshift.local_bucket"), "open open closed closed");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    AtEachStep, KilledMove,
+    testing::Values("move.copying.persisting", "move.copying.persisted", "move.indexing.persisting", "move.indexing.persisted", "move.index.building",
+                    "move.catching_up.persisting", "move.catching_up.persisted", "move.apply.committing", "move.apply.committed",
+                    "move.attach.swapped", "move.attached.persisting", "move.attached.persisted", "move.fence.committing",
+                    "move.fence.committed", "move.fenced.persisting", "move.fenced.persisted", "move.open.committing", "move.open.committed",
+                    "move.switched.persisting", "move.switched.persisted", "move.settling.persisting", "move.settling.persisted",
+                    "move.settle.deleted", "move.done.persisting", "move.done.persisted"),
+    label);
+
+class KilledCancel : public testing::TestWithParam<std::string> {};
+
+TEST_P(KilledCancel, StillLeavesTheExactPriorPlacement)
+{
+    TwoNodes cluster;
+    cluster.load(100, 300);
+    const std::string before = cluster.fingerprint("n1") + cluster.fingerprint("n2");
+    pg::Connection holder = cluster.connect("n1");
+    holder.script("BEGIN; UPDATE public.users SET name = name"); // holds the fence off
+    const std::int64_t job = cluster.start({1}, "n2");
+    auto killed = cluster.run_program(GetParam() + "=kill@1");
+    cluster.wait_until("n1", "SELECT state = 'attached' FROM keyshift.move");
+    pg::Connection catalog = cluster.connect("n1");
+    resharder::cancel(catalog, job);
+    EXPECT_EQ(killed->wait(30s), 128 + SIGKILL);
+    auto next = cluster.run_program("");
+    EXPECT_EQ(cluster.wait_job(job), "cancelled");
+    EXPECT_EQ(cluster.fingerprint("n1") + cluster.fingerprint("n2"), before);
+    EXPECT_EQ(cluster.leftovers("n1") + cluster.leftovers("n2"), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(AtEachStep, KilledCancel,
+                         testing::Values("move.aborting.persisting", "move.aborting.persisted", "move.take_back.restored",
+                                         "move.aborted.persisting", "move.aborted.persisted"),
+                         label);
+
+} // namespace
+} // namespace keyshift::test

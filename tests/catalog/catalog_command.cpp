@@ -1,0 +1,27 @@
+// catalog_command CATALOG_CONNINFO distribute TABLE KEY | node-add NAME DSN: one operation in a process of its own, so
+// that a failpoint can kill it.
+#include "catalog/operations.hpp"
+#include "core/error.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <iostream>
+#include <string>
+#include <vector>
+
+int main(int count, char** values)
+{
+    const std::vector<std::string> arguments(values + 1, values + count);
+    try {
+        keyshift::pg::Connection catalog({"catalog", arguments.at(0), "", "test"});
+        if (arguments.at(1) == "distribute") {
+            keyshift::catalog::distribute(catalog, {arguments.at(2), {arguments.at(3)}, 8, "", true, false});
+        } else {
+            keyshift::catalog::add_node(catalog, {arguments.at(2), arguments.at(3), "", false});
+        }
+    } catch (const std::exception& error) {
+        std::cerr << error.what() << '\n';
+        return 1;
+    }
+    return 0;
+}

@@ -1,0 +1,91 @@
+#include "daemon/command_context.hpp"
+
+#include "catalog/catalog.hpp"
+#include "daemon/config_keys.hpp"
+#include "daemon/single_daemon.hpp"
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <csignal>
+#include <iostream>
+#include <unistd.h>
+
+namespace keyshift::daemon {
+
+namespace {
+
+volatile std::sig_atomic_t interrupt_seen = 0;
+
+} // namespace
+
+OutputFormat CommandContext::format() const
+{
+    return output == "json" ? OutputFormat::json : output == "ndjson" ? OutputFormat::ndjson : OutputFormat::table;
+}
+
+pg::Connection CommandContext::raw_catalog() const
+{
+    return pg::Connection(config().catalog("command"));
+}
+
+pg::Connection CommandContext::catalog() const
+{
+    pg::Connection connection = raw_catalog();
+    catalog::check_version(connection);
+    return connection;
+}
+
+void CommandContext::confirm(const std::string& question) const
+{
+    if (yes || dry_run) {
+        return;
+    }
+    if (isatty(STDIN_FILENO) == 0) {
+        throw Error(ErrorKind::usage, {question, "there is no terminal to ask on", "Say --yes."});
+    }
+    fmt::print(stderr, "{} [y/N] ", question);
+    std::string answer;
+    std::getline(std::cin, answer);
+    if (answer != "y" && answer != "yes") {
+        throw Error(ErrorKind::refused, {question, "the answer was no", "Nothing was changed."});
+    }
+}
+
+std::optional<std::chrono::milliseconds> CommandContext::limit() const
+{
+    const auto time = parse_duration(timeout);
+    if (!time) {
+        throw Error(ErrorKind::usage, {"--timeout " + timeout, "it is no duration", "Write it as 30s, 5min or 1h."});
+    }
+    return time->count() == 0 ? std::nullopt : time;
+}
+
+void CommandContext::mention_missing_daemon(pg::Connection& connection, const std::string& what) const
+{
+    if (!daemon_runs(connection)) {
+        note(what + "; nothing happens until `keyshift run`");
+    }
+}
+
+bool daemon_runs(pg::Connection& catalog)
+{
+    return catalog
+        .query("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = "
+               "(SELECT oid FROM pg_database WHERE datname = current_database()) AND classid = ($1::bigint >> 32)::oid "
+               "AND objid = ($1::bigint & 4294967295)::oid AND objsubid = 1)",
+               {std::to_string(daemon_lock_key(catalog))})
+        .boolean(0, 0);
+}
+
+bool interrupted()
+{
+    return interrupt_seen != 0;
+}
+
+void watch_interrupt()
+{
+    std::signal(SIGINT, [](int) { interrupt_seen = 1; });
+}
+
+} // namespace keyshift::daemon

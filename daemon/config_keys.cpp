@@ -1,0 +1,251 @@
+#include "daemon/config_keys.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <set>
+
+namespace keyshift::daemon {
+
+namespace {
+
+struct Unit {
+    std::string_view name;
+    std::uint64_t factor;
+};
+constexpr std::array kTimes{Unit{"ms", 1}, Unit{"s", 1000}, Unit{"min", 60'000}, Unit{"h", 3'600'000}, Unit{"d", 86'400'000}};
+constexpr std::array kSizes{Unit{"", 1}, Unit{"B", 1}, Unit{"KiB", 1U << 10U}, Unit{"MiB", 1U << 20U}, Unit{"GiB", 1U << 30U}};
+
+template <std::size_t Count>
+std::optional<std::uint64_t> with_unit(const std::string& text, const std::array<Unit, Count>& units)
+{
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{}) {
+        return std::nullopt;
+    }
+    const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+    for (const Unit& known : units) {
+        if (known.name == unit && number <= UINT64_MAX / known.factor) {
+            return number * known.factor;
+        }
+    }
+    return std::nullopt;
+}
+
+std::string shown_duration(std::chrono::milliseconds time)
+{
+    for (const auto& [name, factor] : {kTimes[2], kTimes[1]}) {
+        if (time.count() != 0 && static_cast<std::uint64_t>(time.count()) % factor == 0) {
+            return fmt::format("{}{}", static_cast<std::uint64_t>(time.count()) / factor, name);
+        }
+    }
+    return fmt::format("{}ms", time.count());
+}
+
+std::string shown_size(std::uint64_t bytes)
+{
+    for (const auto& [name, factor] : {kSizes[4], kSizes[3], kSizes[2]}) {
+        if (bytes != 0 && bytes % factor == 0) {
+            return fmt::format("{}{}", bytes / factor, name);
+        }
+    }
+    return std::to_string(bytes);
+}
+
+/// A key whose value is the member that `member` gives.
+template <typename Member>
+ConfigKey text_key(std::string name, std::string description, Member member, std::set<std::string> allowed = {})
+{
+    ConfigKey key{std::move(name), KeyKind::text, std::move(description), true, {}, {}};
+    key.read = [member, allowed](Config& config, const std::string& text) -> std::optional<std::string> {
+        if (!allowed.empty() && !allowed.contains(text)) {
+            std::string list;
+            for (const std::string& one : allowed) {
+                list += (list.empty() ? "" : ", ") + one;
+            }
+            return "\"" + text + "\" is none of " + list;
+        }
+        member(config) = text;
+        return std::nullopt;
+    };
+    key.show = [member](const Config& config) { return member(const_cast<Config&>(config)); };
+    return key;
+}
+
+template <typename Member>
+ConfigKey integer_key(std::string name, std::string description, long least, long most, Member member)
+{
+    ConfigKey key{std::move(name), KeyKind::integer, std::move(description), true, {}, {}};
+    key.read = [member, least, most](Config& config, const std::string& text) -> std::optional<std::string> {
+        long value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most) {
+            return fmt::format("\"{}\" is no whole number from {} to {}", text, least, most);
+        }
+        member(config) = static_cast<std::remove_reference_t<decltype(member(config))>>(value);
+        return std::nullopt;
+    };
+    key.show = [member](const Config& config) { return fmt::format("{}", member(const_cast<Config&>(config))); };
+    return key;
+}
+
+template <typename Member>
+ConfigKey boolean_key(std::string name, std::string description, Member member)
+{
+    ConfigKey key{std::move(name), KeyKind::boolean, std::move(description), true, {}, {}};
+    key.read = [member](Config& config, const std::string& text) -> std::optional<std::string> {
+        if (text != "true" && text != "false") {
+            return "\"" + text + "\" is neither true nor false";
+        }
+        member(config) = text == "true";
+        return std::nullopt;
+    };
+    key.show = [member](const Config& config) { return member(const_cast<Config&>(config)) ? "true" : "false"; };
+    return key;
+}
+
+template <typename Member>
+ConfigKey duration_key(std::string name, std::string description, Member member)
+{
+    ConfigKey key{std::move(name), KeyKind::duration, std::move(description), true, {}, {}};
+    key.read = [member](Config& config, const std::string& text) -> std::optional<std::string> {
+        const auto time = parse_duration(text);
+        if (!time) {
+            return "\"" + text + "\" is no duration such as \"500ms\", \"1s\" or \"10min\"";
+        }
+        member(config) = *time;
+        return std::nullopt;
+    };
+    key.show = [member](const Config& config) { return shown_duration(member(const_cast<Config&>(config))); };
+    return key;
+}
+
+template <typename Member>
+ConfigKey size_key(std::string name, std::string description, Member member)
+{
+    ConfigKey key{std::move(name), KeyKind::size, std::move(description), true, {}, {}};
+    key.read = [member](Config& config, const std::string& text) -> std::optional<std::string> {
+        const auto bytes = parse_size(text);
+        if (!bytes) {
+            return "\"" + text + "\" is no size such as \"64MiB\" or \"1GiB\"";
+        }
+        member(config) = *bytes;
+        return std::nullopt;
+    };
+    key.show = [member](const Config& config) { return shown_size(member(const_cast<Config&>(config))); };
+    return key;
+}
+
+ConfigKey decimal_key()
+{
+    ConfigKey key{"cdc.decimal", KeyKind::text, "How numeric is written: precise (base64 of the unscaled value), string or double.", true, {}, {}};
+    key.read = [](Config& config, const std::string& text) -> std::optional<std::string> {
+        using cdc::DecimalMode;
+        if (text != "precise" && text != "string" && text != "double") {
+            return "\"" + text + "\" is none of precise, string, double";
+        }
+        config.cdc.decimal = text == "precise" ? DecimalMode::precise : text == "string" ? DecimalMode::string : DecimalMode::real;
+        return std::nullopt;
+    };
+    key.show = [](const Config& config) {
+        using cdc::DecimalMode;
+        return config.cdc.decimal == DecimalMode::precise ? "precise" : config.cdc.decimal == DecimalMode::string ? "string" : "double";
+    };
+    return key;
+}
+
+std::vector<ConfigKey> all_keys()
+{
+    std::vector<ConfigKey> keys{
+        text_key("catalog.dsn", "libpq conninfo or URI of the catalog database, without password.", [](Config& c) -> auto& { return c.catalog_dsn; }),
+        text_key("catalog.password_file", "File with the catalog's password; read at each connect, refused when others can read it.",
+                 [](Config& c) -> auto& { return c.catalog_password_file; }),
+        text_key("catalog.cluster", "Part of slot and publication names; empty: the topic prefix.", [](Config& c) -> auto& { return c.cluster; }),
+        text_key("cdc.topic_prefix", "Topics are <prefix>.<schema>.<table>; also Debezium's connector name.", [](Config& c) -> auto& { return c.cdc.topic_prefix; }),
+        integer_key("cdc.partitions", "Partitions of topics that Keyshift creates.", 1, 10'000, [](Config& c) -> auto& { return c.cdc.partitions; }),
+        integer_key("cdc.replication_factor", "Replication factor of topics that Keyshift creates.", 1, 100, [](Config& c) -> auto& { return c.cdc.replication_factor; }),
+        duration_key("cdc.heartbeat_interval", "How often an idle node's slot is moved on.", [](Config& c) -> auto& { return c.cdc.heartbeat_interval; }),
+        decimal_key(),
+        boolean_key("cdc.tombstones", "A record without value after each delete.", [](Config& c) -> auto& { return c.cdc.tombstones; }),
+        boolean_key("cdc.truncate", "Emit op t for TRUNCATE.", [](Config& c) -> auto& { return c.cdc.truncate; }),
+        boolean_key("cdc.schemas", "JSON with {\"schema\":...,\"payload\":...}.", [](Config& c) -> auto& { return c.cdc.schemas; }),
+        size_key("cdc.max_transaction_memory", "Beyond it a transaction, and a move's backlog, waits in a spool file.", [](Config& c) -> auto& { return c.cdc.max_transaction_memory; }),
+        text_key("cdc.spool_directory", "Where spool files go; they are unlinked as soon as they are open.", [](Config& c) -> auto& { return c.cdc.spool_directory; }),
+        size_key("cdc.producer_queue", "Bound of one node's producer queue.", [](Config& c) -> auto& { return c.cdc.producer_queue_bytes; }),
+        integer_key("reshard.max_moves_per_node", "Moves that one node takes part in at a time.", 1, 64, [](Config& c) -> auto& { return c.reshard.max_moves_per_node; }),
+        integer_key("reshard.copy_workers", "Tables of a bucket group copied at the same time.", 1, 64, [](Config& c) -> auto& { return c.reshard.copy_workers; }),
+        size_key("reshard.max_copy_rate", "Bytes a second that a copy may move; 0: no limit.", [](Config& c) -> auto& { return c.reshard.max_copy_rate; }),
+        duration_key("reshard.write_block_limit", "Past it the switch backs out and tries again.", [](Config& c) -> auto& { return c.reshard.write_block_limit; }),
+        duration_key("reshard.grace", "How long the donor keeps the frozen bucket for readers with old maps.", [](Config& c) -> auto& { return c.reshard.grace; }),
+        integer_key("projection.batch_rows", "Events that one write to a projection takes at most.", 1, 100'000, [](Config& c) -> auto& { return c.projection.batch_rows; }),
+        duration_key("projection.batch_delay", "How long a write waits for more events.", [](Config& c) -> auto& { return c.projection.batch_delay; }),
+        integer_key("projection.workers", "Threads that write projections.", 1, 64, [](Config& c) -> auto& { return c.projection.workers; }),
+        text_key("http.listen", "Address and port of metrics, probes, status and route; read-only.", [](Config& c) -> auto& { return c.http_listen; }),
+        text_key("log.level", "debug, info, warning or error.", [](Config& c) -> auto& { return c.log_level; }, {"debug", "info", "warning", "error"}),
+        text_key("log.format", "text or json; empty: text on a terminal, else json.", [](Config& c) -> auto& { return c.log_format; }, {"", "text", "json"})};
+    for (ConfigKey& key : keys) {
+        key.needs_restart = !key.name.starts_with("log.");
+    }
+    return keys;
+}
+
+std::size_t distance(const std::string& a, const std::string& b)
+{
+    std::vector<std::size_t> row(b.size() + 1);
+    for (std::size_t j = 0; j <= b.size(); ++j) {
+        row[j] = j;
+    }
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        std::size_t diagonal = row[0]++;
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t above = row[j];
+            row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
+            diagonal = above;
+        }
+    }
+    return row[b.size()];
+}
+
+} // namespace
+
+const std::vector<ConfigKey>& config_keys()
+{
+    static const std::vector<ConfigKey> keys = all_keys();
+    return keys;
+}
+
+const ConfigKey* find_key(const std::string& name)
+{
+    const auto& keys = config_keys();
+    const auto found = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name; });
+    return found == keys.end() ? nullptr : &*found;
+}
+
+std::string nearest_key(const std::string& name)
+{
+    std::string nearest;
+    std::size_t least = std::max<std::size_t>(3, name.size() / 3);
+    for (const ConfigKey& key : config_keys()) {
+        if (const std::size_t far = distance(name, key.name); far < least) {
+            least = far;
+            nearest = key.name;
+        }
+    }
+    return nearest;
+}
+
+std::optional<std::chrono::milliseconds> parse_duration(const std::string& text)
+{
+    const auto value = with_unit(text, kTimes);
+    return value ? std::optional(std::chrono::milliseconds(*value)) : std::nullopt;
+}
+
+std::optional<std::uint64_t> parse_size(const std::string& text)
+{
+    return with_unit(text, kSizes);
+}
+
+} // namespace keyshift::daemon

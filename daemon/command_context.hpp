@@ -31,7 +31,10 @@ struct CommandContext {
     pg::Connection catalog() const;
     /// Connected only: for init and for doctor before it.
     pg::Connection raw_catalog() const;
-    void print(const nlohmann::ordered_json& data) const { daemon::print(data, format()); }
+    void print(const nlohmann::json& data, const std::vector<std::string>& columns = {}) const
+    {
+        daemon::print(data, format(), columns);
+    }
     /// Destructive commands: asks on a terminal; elsewhere refuses without --yes.
     void confirm(const std::string& question) const;
     /// The time --timeout allows; nullopt: none.

@@ -16,7 +16,7 @@ namespace keyshift::daemon {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
 
 std::string cell(const Json& value)
 {
@@ -36,7 +36,7 @@ std::string padded(const std::string& text, std::size_t width)
     return text + std::string(width - std::min(width, width_of(text)), ' ');
 }
 
-void print_rows(const Json& rows)
+std::vector<std::string> all_names(const Json& rows)
 {
     std::vector<std::string> names;
     for (const Json& row : rows) {
@@ -46,6 +46,12 @@ void print_rows(const Json& rows)
             }
         }
     }
+    return names;
+}
+
+void print_rows(const Json& rows, const std::vector<std::string>& columns)
+{
+    const std::vector<std::string> names = columns.empty() ? all_names(rows) : columns;
     std::map<std::string, std::size_t> widths;
     for (const std::string& name : names) {
         widths[name] = name.size();
@@ -86,7 +92,7 @@ void print_object(const Json& object)
     for (const auto& [name, value] : object.items()) {
         if (is_table(value)) {
             fmt::print("\n{}:\n", name);
-            print_rows(value);
+            print_rows(value, {});
         }
     }
 }
@@ -99,7 +105,7 @@ bool terminal()
 
 } // namespace
 
-void print(const Json& data, OutputFormat format)
+void print(const Json& data, OutputFormat format, const std::vector<std::string>& columns)
 {
     if (format == OutputFormat::json) {
         fmt::print("{}\n", data.dump());
@@ -109,7 +115,7 @@ void print(const Json& data, OutputFormat format)
             fmt::print("{}\n", row.dump());
         }
     } else if (is_table(data)) {
-        print_rows(data);
+        print_rows(data, columns);
     } else if (data.is_object()) {
         print_object(data);
     } else if (!data.is_array()) {

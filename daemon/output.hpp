@@ -7,13 +7,15 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace keyshift::daemon {
 
 enum class OutputFormat { table, json, ndjson };
 
 /// An array of objects as a table with a heading, an object as "key  value" lines; json and ndjson as they are.
-void print(const nlohmann::ordered_json& data, OutputFormat format);
+/// `columns`: those a table shows, in order; empty: all.
+void print(const nlohmann::json& data, OutputFormat format, const std::vector<std::string>& columns = {});
 /// One line on stderr.
 void note(std::string_view line);
 /// "error: WHAT", "  why:  WHY", "  next: NEXT" on stderr.

@@ -1,0 +1,137 @@
+#include "daemon/api.hpp"
+
+#include "catalog/operations.hpp"
+#include "core/kafka/client.hpp"
+#include "daemon/status_report.hpp"
+#include "projections/projections.hpp"
+#include "resharder/resharder.hpp"
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <charconv>
+
+namespace keyshift::daemon {
+
+namespace {
+
+using namespace std::chrono_literals;
+using Json = nlohmann::json;
+
+// A loop that has not turned for this long has hung.
+constexpr auto kStalled = 30s;
+
+HttpAnswer json_answer(const Json& body, int status = 200)
+{
+    return {status, "application/json", body.dump() + "\n"};
+}
+
+std::optional<std::int64_t> number_after(const std::string& path, std::string_view prefix)
+{
+    std::int64_t value = 0;
+    const char* begin = path.data() + prefix.size();
+    const char* end = path.data() + path.size();
+    const auto [stop, error] = std::from_chars(begin, end, value);
+    return error == std::errc{} && stop == end ? std::optional(value) : std::nullopt;
+}
+
+/// {"state":"ok"} or the error's words.
+template <typename Body>
+Json dependency(bool& healthy, Body body)
+{
+    try {
+        return body();
+    } catch (const Error& error) {
+        healthy = false;
+        return {{"state", "failed"}, {"error", error.what()}};
+    }
+}
+
+} // namespace
+
+HttpAnswer Api::probe(bool good, const char* words) const
+{
+    return {good ? 200 : 503, "text/plain", good ? "ok\n" : std::string(words) + "\n"};
+}
+
+HttpAnswer Api::health() const
+{
+    bool healthy = true;
+    Json body;
+    body["catalog"] = dependency(healthy, [&]() -> Json {
+        pg::Connection catalog(config_.catalog("health"));
+        for (const Json& stream : cdc_status(catalog)) {
+            const bool streaming = stream["state"] == "streaming";
+            healthy = healthy && streaming;
+            body["nodes"][stream["node"].get<std::string>()] = {{"state", stream["state"]}, {"error", stream["error"]}};
+        }
+        return {{"state", "ok"}};
+    });
+    body["kafka"] = dependency(healthy, [&]() -> Json {
+        kafka::Admin(config_.kafka, "keyshift-health").ping(2s);
+        return {{"state", "ok"}};
+    });
+    body["state"] = healthy ? "ok" : "unhealthy";
+    return json_answer(body, healthy ? 200 : 503);
+}
+
+HttpAnswer Api::data(const HttpRequest& request) const
+{
+    pg::Connection catalog(config_.catalog("api"));
+    const std::string& path = request.path;
+    if (path == "/v1/status") {
+        return json_answer(status_report(catalog));
+    }
+    if (path == "/v1/nodes") {
+        return json_answer(catalog::list_nodes(catalog));
+    }
+    if (path == "/v1/jobs") {
+        return json_answer(resharder::list(catalog));
+    }
+    if (path.starts_with("/v1/jobs/")) {
+        const auto job = number_after(path, "/v1/jobs/");
+        return job ? json_answer(resharder::status(catalog, *job)) : HttpAnswer{404, "text/plain", "a job is a number\n"};
+    }
+    if (path == "/v1/projections") {
+        return json_answer(projections::list(catalog));
+    }
+    if (path.starts_with("/v1/projections/")) {
+        return json_answer(projections::show(catalog, path.substr(std::string_view("/v1/projections/").size())));
+    }
+    if (path == "/v1/route") {
+        const auto table = request.query.find("table");
+        std::vector<std::string> key;
+        for (auto [value, end] = request.query.equal_range("key"); value != end; ++value) {
+            key.push_back(value->second);
+        }
+        if (table == request.query.end() || key.empty()) {
+            return {400, "text/plain", "ask /v1/route?table=users&key=...\n"};
+        }
+        return json_answer(catalog::route(catalog, table->second, key));
+    }
+    return {404, "text/plain", "there are /metrics, /livez, /readyz, /healthz, /v1/status, /v1/nodes, /v1/jobs, /v1/projections, /v1/route and /\n"};
+}
+
+HttpAnswer Api::answer(const HttpRequest& request) const
+{
+    if (request.path == "/metrics") {
+        process_.refresh();
+        return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_.render()};
+    }
+    if (request.path == "/livez") {
+        // A catalog or a broker that is away does not make a restart useful.
+        return probe(true, "");
+    }
+    if (request.path == "/readyz") {
+        return probe(supervisor_.ready() && supervisor_.stalled() < kStalled, "not ready");
+    }
+    if (request.path == "/healthz") {
+        return health();
+    }
+    if (request.path == "/") {
+        return {200, "text/html; charset=utf-8", std::string(status_page())};
+    }
+    return data(request);
+}
+
+} // namespace keyshift::daemon

@@ -1,0 +1,34 @@
+#pragma once
+/// What each path of the HTTP side answers. Reads the catalog on connections of its own, so that it works whatever the
+/// streams do.
+
+#include "daemon/http_server.hpp"
+#include "daemon/supervisor.hpp"
+#include "metrics/families.hpp"
+
+namespace keyshift::daemon {
+
+class Api {
+public:
+    Api(const Config& config, const Supervisor& supervisor, const metrics::Metrics& metrics, const metrics::ProcessMetrics& process)
+        : config_(config), supervisor_(supervisor), metrics_(metrics), process_(process)
+    {
+    }
+
+    HttpAnswer answer(const HttpRequest& request) const;
+
+private:
+    HttpAnswer probe(bool good, const char* words) const;
+    HttpAnswer health() const;
+    HttpAnswer data(const HttpRequest& request) const;
+
+    const Config& config_;
+    const Supervisor& supervisor_;
+    const metrics::Metrics& metrics_;
+    const metrics::ProcessMetrics& process_;
+};
+
+/// The status page: one file, no outside resources; asks /v1/status every two seconds.
+std::string_view status_page();
+
+} // namespace keyshift::daemon

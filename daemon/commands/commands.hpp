@@ -1,0 +1,24 @@
+#pragma once
+/// The verbs, one file per family. Each function adds its subcommands to the application; a subcommand's callback does
+/// the work through the library of its part and prints. Callbacks run inside CLI::App::parse; errors are thrown.
+
+#include "daemon/command_context.hpp"
+
+#include <CLI/App.hpp>
+
+#include <memory>
+
+namespace keyshift::daemon {
+
+void add_setup_commands(CLI::App& app, CommandContext& context);      ///< init, deinit, doctor, status, version, config, route
+void add_node_commands(CLI::App& app, CommandContext& context);       ///< node ...
+void add_table_commands(CLI::App& app, CommandContext& context);      ///< table ...
+void add_reshard_commands(CLI::App& app, CommandContext& context);    ///< reshard ...
+void add_projection_commands(CLI::App& app, CommandContext& context); ///< projection ..., rejections ...
+void add_cdc_commands(CLI::App& app, CommandContext& context);        ///< cdc ...
+void add_run_commands(CLI::App& app, CommandContext& context);        ///< run, reload
+
+/// A subcommand with its help text and an example at the end of --help.
+CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help, const std::string& example);
+
+} // namespace keyshift::daemon

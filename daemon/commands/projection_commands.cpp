@@ -1,0 +1,155 @@
+#include "daemon/commands/commands.hpp"
+
+#include "daemon/status_report.hpp"
+#include "daemon/wait.hpp"
+#include "projections/projections.hpp"
+
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <sstream>
+
+namespace keyshift::daemon {
+
+namespace {
+
+using Json = nlohmann::json;
+
+struct CreateOptions {
+    projections::CreateRequest request;
+    std::string file;
+};
+
+void wait_for_backfill(CommandContext& context, pg::Connection& catalog, const std::string& name)
+{
+    Progress progress;
+    Json shown;
+    const WaitResult ended = wait_until(context, [&] {
+        shown = projections::show(catalog, name);
+        const std::string state = shown["state"];
+        progress.show(state == "live" ? 1 : shown.value("backfill_done", 0.0), fmt::format("{}: {}, {} rows", name, state, shown["rows"].dump()));
+        return state == "live" || state == "failed";
+    });
+    progress.finish();
+    if (ended != WaitResult::reached) {
+        note("the backfill goes on; look with `keyshift projection show " + name + "`");
+        context.status = exit_status_of(ended);
+    } else if (shown["state"] == "failed") {
+        throw FatalError({"building projection " + name, shown.value("error", Json()).dump(), "`keyshift projection show " + name + "` has the details."});
+    } else {
+        context.print(shown);
+    }
+}
+
+void create(CommandContext& context, CreateOptions& options)
+{
+    if (options.request.sql.empty() == options.file.empty()) {
+        throw Error(ErrorKind::usage, {"projection create", "give the definition by --sql or by --file, one of them", "--sql 'SELECT user_id, ... FROM interactions'"});
+    }
+    if (!options.file.empty()) {
+        std::ifstream in(options.file);
+        std::ostringstream text;
+        text << in.rdbuf();
+        if (!in) {
+            throw Error(ErrorKind::usage, {"projection create --file " + options.file, "the file cannot be read", "Name a file with one SELECT."});
+        }
+        options.request.sql = text.str();
+    }
+    options.request.dry_run = context.dry_run;
+    pg::Connection catalog = context.catalog();
+    const Json made = projections::create(catalog, options.request);
+    if (!context.wait || context.dry_run) {
+        context.print(made);
+    }
+    if (context.dry_run) {
+        return;
+    }
+    if (!daemon_runs(catalog)) {
+        note(fmt::format("queued as {}; nothing happens until `keyshift run`", options.request.name));
+    }
+    if (context.wait) {
+        wait_for_backfill(context, catalog, options.request.name);
+    }
+}
+
+void verify(CommandContext& context, const std::string& name)
+{
+    pg::Connection catalog = context.catalog();
+    const Json result = projections::verify(catalog, name, {});
+    context.print(result);
+    if (result["missing"].get<long>() + result["extra"].get<long>() + result["different"].get<long>() > 0) {
+        note("it differs from its definition");
+        context.status = exit_status(ErrorKind::differs);
+    }
+}
+
+void add_create(CLI::App& projection, CommandContext& context)
+{
+    const auto options = std::make_shared<CreateOptions>();
+    CLI::App* verb = add_verb(projection, "create", "Keep a table keyed by another column",
+                              "keyshift projection create user_interactions --key user_id --sql 'SELECT user_id, interaction_id, post_id FROM interactions'");
+    verb->add_option("name", options->request.name, "Name of the projection and of its view")->required();
+    verb->add_option("--key", options->request.key, "column[,column] it is sharded by")->required()->delimiter(',');
+    verb->add_option("--sql", options->request.sql, "One SELECT over captured tables");
+    verb->add_option("--file", options->file, "A file with the SELECT");
+    verb->add_option("--buckets", options->request.buckets, "Hash slices, a power of two")->capture_default_str();
+    verb->add_flag("--apply", options->request.apply, "Also run the ALTERs that it needs");
+    verb->add_flag("--skip-null", options->request.skip_null, "Leave rows with a NULL key out");
+    verb->callback([&context, options] { create(context, *options); });
+}
+
+void add_named(CLI::App& projection, CommandContext& context, const std::string& name, const std::string& help,
+               std::function<void(CommandContext&, const std::string&)> run)
+{
+    const auto which = std::make_shared<std::string>();
+    CLI::App* verb = add_verb(projection, name, help, "keyshift projection " + name + " user_interactions");
+    verb->add_option("name", *which, "Projection")->required();
+    verb->callback([&context, which, run = std::move(run)] { run(context, *which); });
+}
+
+} // namespace
+
+void add_projection_commands(CLI::App& app, CommandContext& context)
+{
+    CLI::App* projection = add_verb(app, "projection", "Tables keyed by something else, kept from the topics", "keyshift projection list");
+    projection->require_subcommand(1);
+    add_create(*projection, context);
+    add_verb(*projection, "list", "All projections", "keyshift projection list")->callback([&context] {
+        pg::Connection catalog = context.catalog();
+        context.print(projections::list(catalog));
+    });
+    add_named(*projection, context, "show", "State, lag and rows of one", [](CommandContext& common, const std::string& name) {
+        pg::Connection catalog = common.catalog();
+        common.print(projections::show(catalog, name));
+    });
+    add_named(*projection, context, "verify", "Compare with its definition over all nodes; exit 6 where it differs", verify);
+    add_named(*projection, context, "pause", "Stop applying; the topics keep what comes", [](CommandContext& common, const std::string& name) {
+        pg::Connection catalog = common.catalog();
+        projections::pause(catalog, name);
+    });
+    add_named(*projection, context, "resume", "Go on applying", [](CommandContext& common, const std::string& name) {
+        pg::Connection catalog = common.catalog();
+        projections::resume(catalog, name);
+    });
+    add_named(*projection, context, "drop", "Remove it and all that it left on the nodes", [](CommandContext& common, const std::string& name) {
+        common.confirm("Drop projection " + name + "?");
+        pg::Connection catalog = common.catalog();
+        if (!common.dry_run) {
+            projections::drop(catalog, name);
+        }
+    });
+    CLI::App* rejected = add_verb(app, "rejections", "Events that a projection could not use", "keyshift rejections list user_interactions");
+    rejected->require_subcommand(1);
+    const auto which = std::make_shared<std::string>();
+    CLI::App* list = add_verb(*rejected, "list", "All, or those of one projection", "keyshift rejections list");
+    list->add_option("projection", *which, "Projection");
+    list->callback([&context, which] {
+        pg::Connection catalog = context.catalog();
+        context.print(rejections(catalog, *which));
+    });
+}
+
+} // namespace keyshift::daemon

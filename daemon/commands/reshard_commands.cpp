@@ -1,0 +1,220 @@
+#include "daemon/commands/commands.hpp"
+
+#include "core/backoff.hpp"
+#include "daemon/wait.hpp"
+#include "resharder/resharder.hpp"
+
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+namespace keyshift::daemon {
+
+namespace {
+
+using namespace std::chrono_literals;
+using Json = nlohmann::json;
+
+struct PlanOptions {
+    resharder::PlanWish wish;
+    std::string drain;
+    std::string plan;
+};
+
+struct JobOptions {
+    std::int64_t job = 0; ///< 0: the newest
+    bool watch = false;
+
+    std::optional<std::int64_t> wanted() const { return job == 0 ? std::nullopt : std::optional(job); }
+};
+
+const std::vector<std::string> kMoveColumns{"group", "bucket", "donor", "recipient", "rows", "bytes", "why"};
+const std::vector<std::string> kStatusColumns{"move", "bucket", "group", "donor", "recipient", "state", "rows", "bytes", "lag_bytes",
+                                              "write_block_ms", "verified"};
+
+std::shared_ptr<PlanOptions> add_wish(CLI::App& verb)
+{
+    const auto options = std::make_shared<PlanOptions>();
+    verb.add_option("--to", options->wish.to, "Only to these nodes")->delimiter(',');
+    verb.add_option("--buckets", options->wish.buckets, "Only these buckets")->delimiter(',');
+    verb.add_option("--drain", options->drain, "Move everything off this node");
+    verb.add_option("--by", options->wish.by, "Balance by count or size")->check(CLI::IsMember({"count", "size"}))->capture_default_str();
+    return options;
+}
+
+void print_plan(const CommandContext& context, const Json& plan)
+{
+    if (context.format() != OutputFormat::table) {
+        context.print(plan);
+        return;
+    }
+    constexpr std::size_t kShown = 12;
+    Json first = Json::array();
+    for (const Json& move : plan["moves"]) {
+        if (first.size() < kShown) {
+            first.push_back(move);
+        }
+    }
+    context.print(first, kMoveColumns);
+    if (plan["moves"].size() > kShown) {
+        fmt::print("... and {} more\n", plan["moves"].size() - kShown);
+    }
+    fmt::print("plan {}: {} moves, {} bytes, about {} s\n", plan["plan"].get<std::string>(), plan["moves"].size(), plan["bytes"].dump(), plan["seconds"].dump());
+}
+
+void print_status(const CommandContext& context, const Json& status)
+{
+    if (context.format() != OutputFormat::table) {
+        context.print(status);
+        return;
+    }
+    fmt::print("job {}: {}, {} of {} moved\n", status["job"].dump(), status["state"].get<std::string>(), status["moved"].dump(), status["total"].dump());
+    if (status.contains("error") && status["error"].is_object()) {
+        fmt::print("error: {}\n", status["error"].dump());
+    }
+    Json unfinished = Json::array();
+    for (const Json& move : status["moves"]) {
+        if (move["state"] != "done" && move["state"] != "planned") {
+            unfinished.push_back(move);
+        }
+    }
+    context.print(unfinished, kStatusColumns);
+}
+
+/// Until the job ends, with a progress bar. Sets the exit status.
+void wait_for_job(CommandContext& context, pg::Connection& catalog, std::int64_t job)
+{
+    Progress progress;
+    Json status;
+    const WaitResult ended = wait_until(context, [&] {
+        status = resharder::status(catalog, job);
+        const double total = std::max(1.0, status["total"].get<double>());
+        progress.show(status["moved"].get<double>() / total, fmt::format("{} of {} moved", status["moved"].dump(), status["total"].dump()));
+        return status["state"] != "running" && status["state"] != "paused";
+    });
+    progress.finish();
+    if (ended != WaitResult::reached) {
+        note(fmt::format("job {} goes on; look with `keyshift reshard status {}`", job, job));
+        context.status = exit_status_of(ended);
+        return;
+    }
+    if (status["state"] != "done") {
+        const Json error = status.value("error", Json::object());
+        throw FatalError({fmt::format("reshard job {}", job), fmt::format("it is {}{}", status["state"].get<std::string>(),
+                                                                           error.is_object() && error.contains("why") ? ": " + error["why"].get<std::string>() : ""),
+                          fmt::format("`keyshift reshard status {}` shows each move.", job)});
+    }
+    context.print({{"job", job}, {"state", "done"}, {"moved", status["moved"]}, {"total", status["total"]}}, {});
+}
+
+void start(CommandContext& context, const PlanOptions& options)
+{
+    pg::Connection catalog = context.catalog();
+    if (context.dry_run) {
+        print_plan(context, resharder::plan(catalog, options.wish));
+        return;
+    }
+    const std::int64_t job = resharder::start(catalog, options.wish, options.plan.empty() ? std::nullopt : std::optional(options.plan));
+    if (job == 0) {
+        note("nothing to do: the buckets are where they should be");
+        return;
+    }
+    if (!daemon_runs(catalog)) {
+        note(fmt::format("queued as {}; nothing happens until `keyshift run`", job));
+    }
+    if (context.wait) {
+        wait_for_job(context, catalog, job);
+    } else {
+        context.print({{"job", job}, {"state", "running"}});
+        note(fmt::format("look with `keyshift reshard status {}`", job));
+    }
+}
+
+void show_status(CommandContext& context, const JobOptions& options)
+{
+    pg::Connection catalog = context.catalog();
+    print_status(context, resharder::status(catalog, options.wanted()));
+    while (options.watch && sleep_for(1s, {}) && !interrupted()) {
+        const Json status = resharder::status(catalog, options.wanted());
+        print_status(context, status);
+        if (status["state"] != "running" && status["state"] != "paused") {
+            return;
+        }
+    }
+}
+
+void add_plan_and_start(CLI::App& reshard, CommandContext& context)
+{
+    CLI::App* plan = add_verb(reshard, "plan", "What would move, bytes, time, why; changes nothing", "keyshift reshard plan --drain n1");
+    const auto wish = add_wish(*plan);
+    plan->callback([&context, wish] {
+        wish->wish.drain = wish->drain.empty() ? std::nullopt : std::optional(wish->drain);
+        pg::Connection catalog = context.catalog();
+        print_plan(context, resharder::plan(catalog, wish->wish));
+    });
+    CLI::App* verb = add_verb(reshard, "start", "Run the plan", "keyshift reshard start --wait");
+    const auto started = add_wish(*verb);
+    verb->add_option("--plan", started->plan, "Refuse when the placement has changed since this plan");
+    verb->callback([&context, started] {
+        started->wish.drain = started->drain.empty() ? std::nullopt : std::optional(started->drain);
+        start(context, *started);
+    });
+}
+
+/// A verb that takes a job; `required`: it wants to be told which.
+void add_job_verb(CLI::App& reshard, CommandContext& context, const std::string& name, const std::string& help, bool required,
+                  std::function<void(CommandContext&, pg::Connection&, const JobOptions&)> run)
+{
+    const auto options = std::make_shared<JobOptions>();
+    CLI::App* verb = add_verb(reshard, name, help, "keyshift reshard " + name + " 1");
+    auto* job = verb->add_option("job", options->job, "Number of the job");
+    if (required) {
+        job->required();
+    }
+    verb->callback([&context, options, run = std::move(run)] {
+        pg::Connection catalog = context.catalog();
+        run(context, catalog, *options);
+    });
+}
+
+} // namespace
+
+void add_reshard_commands(CLI::App& app, CommandContext& context)
+{
+    CLI::App* reshard = add_verb(app, "reshard", "Move buckets between nodes", "keyshift reshard plan");
+    reshard->require_subcommand(1);
+    add_plan_and_start(*reshard, context);
+    add_verb(*reshard, "list", "All jobs", "keyshift reshard list")->callback([&context] {
+        pg::Connection catalog = context.catalog();
+        context.print(resharder::list(catalog));
+    });
+    const auto options = std::make_shared<JobOptions>();
+    CLI::App* status = add_verb(*reshard, "status", "A job and its moves", "keyshift reshard status --watch");
+    status->add_option("job", options->job, "Number of the job; the newest when left out");
+    status->add_flag("--watch", options->watch, "Again every second until the job ends");
+    status->callback([&context, options] { show_status(context, *options); });
+    add_job_verb(*reshard, context, "pause", "Stop after the present step; progress is kept", true,
+                 [](CommandContext&, pg::Connection& catalog, const JobOptions& job) { resharder::pause(catalog, job.job); });
+    add_job_verb(*reshard, context, "resume", "Go on with a paused job", true,
+                 [](CommandContext&, pg::Connection& catalog, const JobOptions& job) { resharder::resume(catalog, job.job); });
+    add_job_verb(*reshard, context, "cancel", "Take back every move that is not past its fence", true,
+                 [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
+                     common.confirm(fmt::format("Cancel job {}?", job.job));
+                     if (!common.dry_run) {
+                         resharder::cancel(catalog, job.job);
+                     }
+                 });
+    add_job_verb(*reshard, context, "explain", "What each unfinished move waits for: pid, query, lock", false,
+                 [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) { common.print(resharder::explain(catalog, job.wanted())); });
+    add_job_verb(*reshard, context, "verify", "Compare donor and recipient, and nodes with the catalog; exit 6 where they differ", false,
+                 [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
+                     const Json result = resharder::verify(catalog, job.wanted());
+                     common.print(result);
+                     if (result.value("differences", 0) != 0) {
+                         common.status = exit_status(ErrorKind::differs);
+                     }
+                 });
+}
+
+} // namespace keyshift::daemon

@@ -1,0 +1,64 @@
+#include "daemon/status_report.hpp"
+
+#include "catalog/operations.hpp"
+#include "daemon/command_context.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace keyshift::daemon {
+
+namespace {
+
+using Json = nlohmann::json;
+
+/// The first column of the first row, which the query made JSON.
+Json json_of(pg::Connection& catalog, const std::string& query, std::initializer_list<pg::Parameter> parameters = {})
+{
+    const pg::Result result = catalog.query(query, parameters);
+    return result.is_null(0, 0) ? Json::array() : Json::parse(result.text(0, 0));
+}
+
+} // namespace
+
+Json cdc_status(pg::Connection& catalog)
+{
+    // A status that the daemon has not renewed for ten seconds says what was, not what is.
+    return json_of(catalog, R"(
+SELECT json_agg(json_build_object('node', n.name,
+           'state', CASE WHEN s.node IS NULL THEN 'waiting' WHEN s.at < now() - interval '10 seconds' AND s.state <> 'stopped' THEN 'waiting' ELSE s.state END,
+           'slot', n.slot, 'confirmed_lsn', s.confirmed_lsn, 'current_lsn', s.current_lsn, 'lag_bytes', s.lag_bytes,
+           'lag_seconds', s.lag_seconds, 'retained_bytes', s.retained_bytes, 'wal_status', s.wal_status,
+           'left_out', coalesce(s.left_out, '[]'), 'error', s.error) ORDER BY n.name)::text
+FROM keyshift.node n LEFT JOIN keyshift.stream_status s ON s.node = n.name WHERE n.state <> 'removed')");
+}
+
+Json status_report(pg::Connection& catalog)
+{
+    Json report = Json::object();
+    const bool runs = daemon_runs(catalog);
+    report["daemon"] = runs ? json_of(catalog, "SELECT (json_build_object('running', true, 'host', host, 'pid', pid, 'version', version, 'http', http, "
+                                               "'started_at', started_at))::text FROM keyshift.daemon")
+                            : Json{{"running", false}};
+    report["nodes"] = catalog::list_nodes(catalog);
+    report["streams"] = cdc_status(catalog);
+    report["tables"] = catalog::list_tables(catalog);
+    report["jobs"] = json_of(catalog, R"(
+SELECT json_agg(json_build_object('job', j.id, 'state', j.state, 'moved', m.moved, 'total', m.total, 'error', j.error) ORDER BY j.id DESC)::text
+FROM (SELECT * FROM keyshift.job ORDER BY id DESC LIMIT 5) j, LATERAL (SELECT count(*) AS total,
+      count(*) FILTER (WHERE state IN ('switched', 'settling', 'done')) AS moved FROM keyshift.move WHERE job = j.id) m)");
+    report["projections"] = json_of(catalog, R"(
+SELECT json_agg(json_build_object('name', name, 'state', state, 'generation', generation, 'lag_seconds', lag_seconds, 'rows', rows,
+                                  'rejections', rejections, 'error', error) ORDER BY name)::text FROM keyshift.projection)");
+    return report;
+}
+
+Json rejections(pg::Connection& catalog, const std::string& projection)
+{
+    return json_of(catalog, R"(
+SELECT json_agg(json_build_object('id', id, 'projection', projection, 'topic', topic, 'partition', partition, 'offset', kafka_offset,
+                                  'reason', reason, 'detail', detail, 'at', at) ORDER BY id)::text
+FROM keyshift.rejection WHERE $1 = '' OR projection = $1)",
+                   {projection});
+}
+
+} // namespace keyshift::daemon

@@ -1,0 +1,70 @@
+#include "cdc/publish/json_text.hpp"
+
+#include <array>
+#include <cstdint>
+
+namespace keyshift::cdc {
+
+namespace {
+
+constexpr std::string_view kHex = "0123456789ABCDEF";
+constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+bool plain(char letter)
+{
+    return static_cast<unsigned char>(letter) >= 0x20 && letter != '"' && letter != '\\';
+}
+
+void append_escaped(std::string& out, char letter)
+{
+    switch (letter) {
+    case '"': out += "\\\""; return;
+    case '\\': out += "\\\\"; return;
+    case '\n': out += "\\n"; return;
+    case '\r': out += "\\r"; return;
+    case '\t': out += "\\t"; return;
+    case '\b': out += "\\b"; return;
+    case '\f': out += "\\f"; return;
+    default:
+        out += "\\u00";
+        out += kHex[static_cast<unsigned char>(letter) >> 4U];
+        out += kHex[static_cast<unsigned char>(letter) & 0xFU];
+    }
+}
+
+} // namespace
+
+void append_string(std::string& out, std::string_view text)
+{
+    out += '"';
+    std::size_t begin = 0;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (!plain(text[at])) {
+            out.append(text, begin, at - begin);
+            append_escaped(out, text[at]);
+            begin = at + 1;
+        }
+    }
+    out.append(text, begin);
+    out += '"';
+}
+
+void append_base64(std::string& out, std::string_view bytes)
+{
+    std::size_t at = 0;
+    const auto byte = [&](std::size_t index) { return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[index])); };
+    for (; at + 3 <= bytes.size(); at += 3) {
+        const std::uint32_t three = byte(at) << 16U | byte(at + 1) << 8U | byte(at + 2);
+        const std::array<char, 4> four{kBase64[three >> 18U], kBase64[three >> 12U & 63U], kBase64[three >> 6U & 63U], kBase64[three & 63U]};
+        out.append(four.data(), four.size());
+    }
+    if (bytes.size() - at == 1) {
+        const std::uint32_t one = byte(at) << 16U;
+        out += {kBase64[one >> 18U], kBase64[one >> 12U & 63U], '=', '='};
+    } else if (bytes.size() - at == 2) {
+        const std::uint32_t two = byte(at) << 16U | byte(at + 1) << 8U;
+        out += {kBase64[two >> 18U], kBase64[two >> 12U & 63U], kBase64[two >> 6U & 63U], '='};
+    }
+}
+
+} // namespace keyshift::cdc

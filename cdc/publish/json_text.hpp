@@ -1,0 +1,15 @@
+#pragma once
+/// Appending JSON to a reused buffer: strings as Jackson writes them (raw UTF-8, control characters escaped), and the
+/// base64 of bytes.
+
+#include <string>
+#include <string_view>
+
+namespace keyshift::cdc {
+
+/// Appends `text` with quotes and escapes.
+void append_string(std::string& out, std::string_view text);
+/// Appends standard padded base64 without quotes.
+void append_base64(std::string& out, std::string_view bytes);
+
+} // namespace keyshift::cdc

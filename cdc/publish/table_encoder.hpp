@@ -1,0 +1,69 @@
+#pragma once
+/// One version of one table, prepared for writing: column names as JSON, an encoder per column, the parts of the source
+/// block that do not change. Built once per TableSchema::version; used by the stream's thread.
+
+#include "cdc/options.hpp"
+#include "cdc/publish/value_encoder.hpp"
+#include "cdc/source/change.hpp"
+#include "core/change_event.hpp"
+#include "core/schema.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace keyshift::cdc {
+
+class TableEncoder {
+public:
+    TableEncoder(const TableSchema& table, const CdcOptions& options, const std::string& database);
+
+    const std::string& topic() const { return topic_; }
+    const std::string& name() const { return name_; } ///< "schema.table"
+    bool has_key() const { return !key_.empty(); }
+
+    /// {"id":1}; the key columns' values from `row`.
+    void append_key(std::string& out, const Tuple& row) const;
+    /// A whole row. Unchanged TOAST is taken from `old` (a whole old row) where given, else the placeholder.
+    void append_row(std::string& out, const Tuple& row, const Tuple* old) const;
+    /// `before` of an identity that holds only some columns: the others as Debezium fills them.
+    void append_identity(std::string& out, const Tuple& row) const;
+    /// True when the key columns of both rows have the same values (a key column of `row` is always there).
+    bool same_key(const Tuple& before, const Tuple& after) const;
+
+    /// Names of columns that the WAL did not carry.
+    std::vector<std::string> absent_after(const Tuple& row, const Tuple* old) const;
+    std::vector<std::string> absent_before() const { return outside_identity_; }
+
+    /// From `"name":...` of the source block: up to ts_ms, from ,"db" to sequence, from ,"schema" to txId.
+    const std::string& source_head() const { return source_head_; }
+    const std::string& source_db() const { return source_db_; }
+    const std::string& source_table() const { return source_table_; }
+
+private:
+    struct Column {
+        std::size_t index = 0;     ///< in the tuple
+        std::string name;          ///< as JSON with colon: "\"id\":"
+        std::string raw_name;
+        ValueEncoder encoder;
+        bool identity = false;
+        std::string filler;        ///< JSON in `before` when the identity does not hold the column
+    };
+
+    static void append_value(std::string& out, const Column& column, const Tuple& row, const Tuple* old);
+
+    std::string topic_;
+    std::string name_;
+    std::vector<Column> columns_;
+    std::vector<Column> key_;
+    std::vector<std::size_t> key_indexes_;
+    std::vector<std::string> outside_identity_;
+    std::string source_head_;
+    std::string source_db_;
+    std::string source_table_;
+};
+
+/// Columns whose type has no JSON form, with the type's name.
+std::vector<std::pair<std::string, std::string>> unsupported_columns(const TableSchema& table, DecimalMode decimal);
+
+} // namespace keyshift::cdc

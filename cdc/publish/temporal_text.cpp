@@ -1,0 +1,218 @@
+#include "cdc/publish/temporal_text.hpp"
+
+#include <fmt/core.h>
+
+#include <charconv>
+
+namespace keyshift::cdc {
+
+namespace {
+
+// What Debezium 3.2 prints for the infinities (measured).
+constexpr std::int64_t kDateInfinity = -2147472692;
+constexpr std::int64_t kDateMinusInfinity = -2147472691;
+constexpr std::int64_t kTimestampInfinity = 9223372036825200000;
+constexpr std::int64_t kTimestampMinusInfinity = -9223372036832400000;
+constexpr std::int64_t kDayMicroseconds = 86'400'000'000;
+
+struct Date {
+    std::int64_t year = 0; ///< astronomical: 1 BC is 0
+    unsigned month = 1;
+    unsigned day = 1;
+};
+
+template <typename Number>
+std::optional<Number> number(std::string_view text)
+{
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc{} && end == text.data() + text.size() && !text.empty() ? std::optional(value) : std::nullopt;
+}
+
+/// Days since 1970-01-01 in the proleptic Gregorian calendar, counted from 1 March so that the leap day comes last.
+std::int64_t days_of(const Date& date)
+{
+    const std::int64_t year = date.year - (date.month <= 2 ? 1 : 0);
+    const std::int64_t era = (year >= 0 ? year : year - 399) / 400;
+    const std::int64_t of_era = year - era * 400;
+    const std::int64_t day_of_year = (153 * (static_cast<std::int64_t>(date.month) + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
+    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719468;
+}
+
+bool take_before_christ(std::string_view& text)
+{
+    if (!text.ends_with(" BC")) {
+        return false;
+    }
+    text.remove_suffix(3);
+    return true;
+}
+
+std::optional<Date> read_date(std::string_view text, bool before_christ)
+{
+    const std::size_t first = text.find('-');
+    if (first == std::string_view::npos || text.size() != first + 6 || text[first + 3] != '-') {
+        return std::nullopt;
+    }
+    const auto year = number<std::int64_t>(text.substr(0, first));
+    const auto month = number<unsigned>(text.substr(first + 1, 2));
+    const auto day = number<unsigned>(text.substr(first + 4, 2));
+    if (!year || !month || !day) {
+        return std::nullopt;
+    }
+    return Date{before_christ ? 1 - *year : *year, *month, *day};
+}
+
+/// Minutes and seconds of "+02", "-03:30" or "+05:53:28", in microseconds east of UTC.
+std::optional<std::int64_t> zone_microseconds(std::string_view text)
+{
+    std::string clock(text.substr(1));
+    clock += clock.size() == 2 ? ":00:00" : clock.size() == 5 ? ":00" : "";
+    const auto magnitude = day_microseconds(clock);
+    return magnitude ? std::optional(text[0] == '-' ? -*magnitude : *magnitude) : std::nullopt;
+}
+
+std::string fraction(std::int64_t microseconds, int digits)
+{
+    if (digits <= 0) {
+        return "";
+    }
+    return "." + fmt::format("{:06}", microseconds).substr(0, static_cast<std::size_t>(digits));
+}
+
+std::string java_year(std::int64_t year)
+{
+    return year > 9999 ? fmt::format("+{}", year) : year < 0 ? fmt::format("-{:04}", -year) : fmt::format("{:04}", year);
+}
+
+} // namespace
+
+std::optional<std::int64_t> epoch_days(std::string_view text)
+{
+    if (text == "infinity") {
+        return kDateInfinity;
+    }
+    if (text == "-infinity") {
+        return kDateMinusInfinity;
+    }
+    const bool before_christ = take_before_christ(text);
+    const auto date = read_date(text, before_christ);
+    return date ? std::optional(days_of(*date)) : std::nullopt;
+}
+
+std::optional<std::int64_t> day_microseconds(std::string_view text)
+{
+    if (text.size() < 8 || text[2] != ':' || text[5] != ':') {
+        return std::nullopt;
+    }
+    const auto hours = number<std::int64_t>(text.substr(0, 2));
+    const auto minutes = number<std::int64_t>(text.substr(3, 2));
+    const auto seconds = number<std::int64_t>(text.substr(6, 2));
+    std::int64_t micros = 0;
+    if (text.size() > 8) {
+        std::string digits(text.substr(9, 6));
+        digits.resize(6, '0');
+        const auto value = number<std::int64_t>(digits);
+        if (text[8] != '.' || !value) {
+            return std::nullopt;
+        }
+        micros = *value;
+    }
+    if (!hours || !minutes || !seconds) {
+        return std::nullopt;
+    }
+    return ((*hours * 60 + *minutes) * 60 + *seconds) * 1'000'000 + micros;
+}
+
+std::optional<std::int64_t> epoch_microseconds(std::string_view text)
+{
+    if (text == "infinity") {
+        return kTimestampInfinity;
+    }
+    if (text == "-infinity") {
+        return kTimestampMinusInfinity;
+    }
+    const bool before_christ = take_before_christ(text);
+    const std::size_t space = text.find(' ');
+    if (space == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const auto date = read_date(text.substr(0, space), before_christ);
+    const auto time = day_microseconds(text.substr(space + 1));
+    return date && time ? std::optional(days_of(*date) * kDayMicroseconds + *time) : std::nullopt;
+}
+
+std::optional<std::string> zoned_timestamp(std::string_view text, int digits)
+{
+    if (text == "infinity" || text == "-infinity") {
+        return std::string(text);
+    }
+    const bool before_christ = take_before_christ(text);
+    const std::size_t space = text.find(' ');
+    const std::size_t zone = text.find_first_of("+-", space == std::string_view::npos ? 0 : space);
+    if (space == std::string_view::npos || zone == std::string_view::npos || text.substr(zone) != "+00") {
+        return std::nullopt;
+    }
+    const auto date = read_date(text.substr(0, space), before_christ);
+    const auto time = day_microseconds(text.substr(space + 1, zone - space - 1));
+    if (!date || !time) {
+        return std::nullopt;
+    }
+    return fmt::format("{}-{:02}-{:02}T{}{}Z", java_year(date->year), date->month, date->day, text.substr(space + 1, 8),
+                       fraction(*time % 1'000'000, digits));
+}
+
+std::optional<std::string> zoned_time(std::string_view text)
+{
+    const std::size_t zone = text.find_first_of("+-");
+    if (zone == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const auto time = day_microseconds(text.substr(0, zone));
+    const auto offset = zone_microseconds(text.substr(zone));
+    if (!time || !offset) {
+        return std::nullopt;
+    }
+    const std::int64_t utc = ((*time - *offset) % kDayMicroseconds + kDayMicroseconds) % kDayMicroseconds;
+    std::string digits = fraction(utc % 1'000'000, 6);
+    digits.erase(digits.find_last_not_of(".0") + 1);
+    const std::int64_t seconds = utc / 1'000'000;
+    return fmt::format("{:02}:{:02}:{:02}{}Z", seconds / 3600, seconds / 60 % 60, seconds % 60, digits);
+}
+
+std::optional<std::int64_t> interval_microseconds(std::string_view text)
+{
+    std::int64_t months = 0;
+    std::int64_t days = 0;
+    std::int64_t time = 0;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find(' '), text.size());
+        std::string_view word = text.substr(0, end);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        if (word.find(':') != std::string_view::npos) {
+            const bool negative = word.starts_with('-');
+            word.remove_prefix(negative || word.starts_with('+') ? 1 : 0);
+            const std::size_t colon = word.find(':');
+            const auto hours = number<std::int64_t>(word.substr(0, colon));
+            const auto rest = day_microseconds("00" + std::string(word.substr(colon)));
+            if (!hours || !rest) {
+                return std::nullopt;
+            }
+            time = (*hours * 3'600'000'000 + *rest) * (negative ? -1 : 1);
+            continue;
+        }
+        word.remove_prefix(word.starts_with('+') ? 1 : 0);
+        const auto amount = number<std::int64_t>(word);
+        const std::size_t unit_end = std::min(text.find(' '), text.size());
+        const std::string_view unit = text.substr(0, unit_end);
+        text.remove_prefix(std::min(unit_end + 1, text.size()));
+        if (!amount || unit.empty()) {
+            return std::nullopt;
+        }
+        (unit.starts_with("day") ? days : months) += unit.starts_with("year") ? *amount * 12 : *amount;
+    }
+    // 365.25 / 12 days = 2,629,800 seconds.
+    return months * 2'629'800'000'000 + days * kDayMicroseconds + time;
+}
+
+} // namespace keyshift::cdc

@@ -99,10 +99,11 @@ PgConnection open_session(const ConnectionSettings& settings, bool replication)
         throw Error(ErrorKind::unreachable, unreachable(connection.get(), settings));
     }
     PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
-    // A walsender of a database takes plain SQL too, and its output functions obey these settings.
-    const PgResult set(PQexec(connection.get(), kSession));
-    if (PQresultStatus(set.get()) != PGRES_COMMAND_OK) {
-        throw_error(connection.get(), set.get(), settings.name, "setting the session up");
+    if (!replication) {
+        const PgResult set(PQexec(connection.get(), kSession));
+        if (PQresultStatus(set.get()) != PGRES_COMMAND_OK) {
+            throw_error(connection.get(), set.get(), settings.name, "setting the session up");
+        }
     }
     return connection;
 }

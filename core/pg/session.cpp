@@ -99,11 +99,10 @@ PgConnection open_session(const ConnectionSettings& settings, bool replication)
         throw Error(ErrorKind::unreachable, unreachable(connection.get(), settings));
     }
     PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
-    if (!replication) {
-        const PgResult set(PQexec(connection.get(), kSession));
-        if (PQresultStatus(set.get()) != PGRES_COMMAND_OK) {
-            throw_error(connection.get(), set.get(), settings.name, "setting the session up");
-        }
+    // A walsender takes SQL too, and writes values as its session says (dates, floats, bytea).
+    const PgResult set(PQexec(connection.get(), kSession));
+    if (PQresultStatus(set.get()) != PGRES_COMMAND_OK) {
+        throw_error(connection.get(), set.get(), settings.name, "setting the session up");
     }
     return connection;
 }

@@ -1,0 +1,25 @@
+#pragma once
+/// What the stream knows of one relation of the WAL once it is resolved. Immutable.
+
+#include "cdc/source/change.hpp"
+#include "cdc/source/ownership.hpp"
+#include "core/schema.hpp"
+
+#include <memory>
+#include <string>
+
+namespace keyshift::cdc {
+
+struct CapturedRelation {
+    std::shared_ptr<const Relation> relation;
+    std::shared_ptr<const TableSchema> table;
+    std::string group;      ///< empty: not distributed
+    BucketId bucket{};
+    /// nullptr: not distributed, always this node's, epoch 1.
+    const BucketOwnership* ownership = nullptr;
+};
+
+/// Epoch of every event of a table that is not distributed.
+inline constexpr Epoch kPlainEpoch{1};
+
+} // namespace keyshift::cdc

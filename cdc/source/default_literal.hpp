@@ -1,0 +1,13 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace keyshift::cdc {
+
+/// The value of a column default that is a constant, as pg_get_expr prints it: 'abc'::text, E'a\\b', 42, '-1'::integer,
+/// true. The value is in the type's output format. nullopt: NULL, or an expression that must be evaluated.
+std::optional<std::string> default_literal(std::string_view expression);
+
+} // namespace keyshift::cdc

@@ -1,0 +1,114 @@
+#include "cdc/stream_state.hpp"
+
+#include <algorithm>
+#include <thread>
+
+namespace keyshift::cdc {
+
+StreamState::StreamState(catalog::Node node_, CdcOptions options_, metrics::CdcMetrics& metrics_)
+    : node(std::move(node_)), options(std::move(options_)), metrics(metrics_),
+      subscriptions(options.max_transaction_memory, options.spool_directory, wake.fd())
+{
+    status_.node = node.name;
+    status_.slot = node.slot;
+    status_.state = "starting";
+}
+
+void StreamState::learn_position()
+{
+    if (position_known_) {
+        return;
+    }
+    const std::optional<ProgressRecord> progress = last_progress(options, node.name);
+    std::scoped_lock lock(mutex_);
+    position_known_ = true;
+    if (progress) {
+        floor_ = recorded_floor_ = progress->lsn;
+        handed_over = progress->lsn;
+    }
+}
+
+EventPublisher& StreamState::ensure_publisher(std::uint32_t timeline)
+{
+    const std::shared_ptr<EventPublisher> present = publisher();
+    if (present && !present->failure()) {
+        return *present;
+    }
+    const Lsn reached = acknowledged();
+    const Lsn written = recorded().value_or(Lsn{});
+    {
+        std::scoped_lock lock(mutex_);
+        floor_ = reached;
+        recorded_floor_ = written;
+        publisher_.reset();
+    }
+    handed_over = reached;
+    auto made = std::make_shared<EventPublisher>(options, node.name, node.address.dbname, timeline, metrics, [this] {
+        if (on_wait) {
+            on_wait();
+        }
+    });
+    std::scoped_lock lock(mutex_);
+    publisher_ = std::move(made);
+    return *publisher_;
+}
+
+std::shared_ptr<EventPublisher> StreamState::publisher() const
+{
+    std::scoped_lock lock(mutex_);
+    return publisher_;
+}
+
+Lsn StreamState::acknowledged() const
+{
+    std::scoped_lock lock(mutex_);
+    return publisher_ ? std::max(floor_, publisher_->acknowledged()) : floor_;
+}
+
+std::optional<Lsn> StreamState::recorded() const
+{
+    std::scoped_lock lock(mutex_);
+    const Lsn newest = publisher_ ? std::max(recorded_floor_, publisher_->recorded()) : recorded_floor_;
+    return newest == Lsn{} ? std::nullopt : std::optional(newest);
+}
+
+bool StreamState::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait) const
+{
+    constexpr std::chrono::milliseconds kSlice{50};
+    const auto end = std::chrono::steady_clock::now() + wait;
+    while (acknowledged() < lsn) {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+        if (left.count() <= 0) {
+            return false;
+        }
+        // In slices: the publisher may be replaced meanwhile.
+        if (const auto present = publisher()) {
+            present->wait_acknowledged(lsn, std::min(left, kSlice));
+        } else {
+            std::this_thread::sleep_for(std::min(left, kSlice));
+        }
+    }
+    return true;
+}
+
+StreamStatus StreamState::status() const
+{
+    std::scoped_lock lock(mutex_);
+    return status_;
+}
+
+void StreamState::set_state(std::string state, std::optional<ErrorParts> error)
+{
+    update([&](StreamStatus& status) {
+        status.state = std::move(state);
+        status.error = std::move(error);
+    });
+}
+
+void StreamState::update(const std::function<void(StreamStatus&)>& change)
+{
+    std::scoped_lock lock(mutex_);
+    change(status_);
+}
+
+} // namespace keyshift::cdc

@@ -1,0 +1,65 @@
+#pragma once
+/// What one node's stream keeps across its connections, and what other threads may ask of it.
+
+#include "cdc/node_stream.hpp"
+#include "cdc/publish/event_publisher.hpp"
+#include "cdc/source/catalog_link.hpp"
+#include "cdc/source/schema_reader.hpp"
+#include "cdc/source/snapshot_window.hpp"
+#include "cdc/source/subscriptions.hpp"
+#include "cdc/wake.hpp"
+
+#include <functional>
+#include "metrics/families.hpp"
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+
+namespace keyshift::cdc {
+
+class StreamState {
+public:
+    StreamState(catalog::Node node, CdcOptions options, metrics::CdcMetrics& metrics);
+
+    const catalog::Node node;
+    const CdcOptions options;
+    metrics::CdcMetrics& metrics;
+    Wake wake;
+    SchemaVersions versions{0};
+    Subscriptions subscriptions;
+    SnapshotWindow window;
+
+    // The stream's thread.
+    /// Makes the publisher where there is none, or the old one is dead.
+    EventPublisher& ensure_publisher(std::uint32_t timeline);
+    /// Reads Kafka's position from the control topic, once.
+    void learn_position();
+    /// Everything below this is in Kafka or with the living publisher: a replay skips it.
+    Lsn handed_over;
+    /// Called while the publisher waits for room; set by the session that runs.
+    std::function<void()> on_wait;
+    std::optional<std::chrono::steady_clock::time_point> slot_busy_since;
+
+    // Any thread.
+    std::shared_ptr<EventPublisher> publisher() const;
+    /// Everything below this is in Kafka.
+    Lsn acknowledged() const;
+    /// Kafka's position as its newest progress record has it; nullopt: there is none yet.
+    std::optional<Lsn> recorded() const;
+    bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait) const;
+    StreamStatus status() const;
+    void set_state(std::string state, std::optional<ErrorParts> error = {});
+    void update(const std::function<void(StreamStatus&)>& change);
+
+private:
+    mutable std::mutex mutex_;
+    std::shared_ptr<EventPublisher> publisher_;
+    Lsn floor_;          ///< acknowledged before publisher_ was made
+    Lsn recorded_floor_; ///< recorded before publisher_ was made
+    bool position_known_ = false;
+    StreamStatus status_;
+};
+
+} // namespace keyshift::cdc

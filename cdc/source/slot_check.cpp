@@ -14,10 +14,10 @@ std::string capturing(const catalog::Node& node)
 constexpr const char* kRestore = "Recreate slot and publication (`keyshift node add` says how), then `keyshift cdc snapshot` every "
                                  "table of the node: that writes its present rows to the topics.";
 
-std::string gap(std::optional<Lsn> kafka, const std::string& slot_side)
+std::string gap(std::optional<Lsn> kafka)
 {
-    return kafka ? fmt::format("changes from {} on, where Kafka's last progress record ends, {}", kafka->to_string(), slot_side)
-                 : fmt::format("its changes {}", slot_side);
+    return kafka ? fmt::format("changes from {} on, where Kafka's last progress record ends, can no longer be read", kafka->to_string())
+                 : "its changes can no longer be read";
 }
 
 } // namespace
@@ -66,16 +66,17 @@ SlotFacts check_slot(pg::Connection& connection, const catalog::Node& node, std:
 {
     const std::optional<SlotFacts> slot = read_slot(connection, node.slot);
     if (!slot) {
-        throw FatalError({capturing(node), "the slot does not exist: " + gap(kafka, "can no longer be read"), kRestore});
+        throw FatalError({capturing(node), "the slot does not exist: " + gap(kafka), kRestore});
     }
     if (slot->wal_status == "lost") {
         throw FatalError({capturing(node),
-                          "the slot lost its WAL (max_slot_wal_keep_size): " + gap(kafka, "can no longer be read"), kRestore});
+                          "the slot lost its WAL (max_slot_wal_keep_size): " + gap(kafka), kRestore});
     }
     if (kafka && slot->confirmed > *kafka) {
         throw FatalError({capturing(node),
-                          fmt::format("the slot was recreated or moved by somebody else: {} and before {}, where the slot begins, are in no topic",
-                                      gap(kafka, "are missing"), slot->confirmed.to_string()),
+                          fmt::format("the slot was recreated or moved by somebody else: changes from {}, where Kafka's last progress record "
+                                      "ends, to {}, where the slot begins, are in no topic",
+                                      kafka->to_string(), slot->confirmed.to_string()),
                           kRestore});
     }
     const pg::Result publication =

@@ -97,6 +97,17 @@ def proofs(root):
                 yield f"docs/invariants.md names {name}, which is no test"
 
 
+def configuration(root):
+    code = (root / "daemon/config_keys.cpp").read_text()
+    known = set(re.findall(r'\b\w*_?key(?:s)?\(\s*"([a-z]+\.[a-z_]+)"|ConfigKey key\{"([a-z]+\.[a-z_]+)"', code))
+    known = {a or b for a, b in known}
+    described = set(re.findall(r"^\| `([a-z]+\.[a-z_]+)`", (root / "docs/configuration.md").read_text(), re.M))
+    if not known:
+        yield "no key found in daemon/config_keys.cpp"
+    for name in sorted(known ^ described):
+        yield f"{name} is in only one of docs/configuration.md and daemon/config_keys.cpp"
+
+
 def packages(root):
     listed = set(re.findall(r"^[a-z][a-z0-9.+-]+$", (root / "packaging/debian-packages.txt").read_text(), re.M))
     build_stage = (root / "compose/Dockerfile").read_text().split("\nFROM ")[0]
@@ -104,7 +115,7 @@ def packages(root):
         yield f"compose/Dockerfile installs {name}, which packaging/debian-packages.txt does not list"
 
 
-CHECKS = {check.__name__: check for check in (readmes, file_lengths, links, metric_families, dashboard, invariants, proofs, packages)}
+CHECKS = {check.__name__: check for check in (readmes, file_lengths, links, metric_families, dashboard, invariants, proofs, configuration, packages)}
 
 
 def main():

@@ -34,6 +34,26 @@ void register_table(pg::Connection& node, const QualifiedName& root, const Group
     node.query("SELECT keyshift.internal_compile_routing()");
 }
 
+void set_alias(pg::Connection& node, const QualifiedName& root, const QualifiedName& view)
+{
+    node.query("UPDATE keyshift.local_table SET alias = $2::regclass WHERE root = $1::regclass", {root.quoted(), view.quoted()});
+    node.query("SELECT keyshift.internal_compile_routing()");
+}
+
+void forget_table(pg::Connection& node, const QualifiedName& root, const std::string& group)
+{
+    node.query("DELETE FROM keyshift.local_table t WHERE t.root = pg_catalog.to_regclass($1) "
+               "OR NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.root)", {root.quoted()});
+    node.query("SELECT keyshift.internal_compile_routing()");
+    if (node.query("SELECT EXISTS (SELECT FROM keyshift.local_table WHERE group_name = $1)", {group}).boolean(0, 0)) {
+        return;
+    }
+    node.query("DELETE FROM keyshift.local_bucket WHERE group_name = $1", {group});
+    node.query("DELETE FROM keyshift.local_placement WHERE group_name = $1", {group});
+    const std::string function(node.query("SELECT keyshift.internal_owned_name($1)", {group}).text(0, 0));
+    node.script(fmt::format("DROP FUNCTION IF EXISTS keyshift.{}(int)", quote_identifier(function)));
+}
+
 void refresh_ownership(pg::Connection& node, const std::string& group)
 {
     node.query("SELECT keyshift.internal_compile_ownership($1)", {group});

@@ -16,6 +16,11 @@ void install_node_schema(pg::Connection& node, const std::string& cluster, const
 /// Writes local_table and regenerates bucket_of, node_of, owns, must_own overloads for all tables of local_table.
 void register_table(pg::Connection& node, const QualifiedName& root, const Group& group,
                     const std::vector<std::string>& key_columns, bool captured);
+/// The view by which a projection is read serves as its table in bucket_of, node_of, owns and must_own.
+void set_alias(pg::Connection& node, const QualifiedName& root, const QualifiedName& view);
+/// The opposite of register_table: before or after the table is dropped; idempotent. The group's ownership function goes
+/// with its last table.
+void forget_table(pg::Connection& node, const QualifiedName& root, const std::string& group);
 /// Regenerates the group's ownership function from local_bucket (state 'open'). Two at once fail with XX000: the caller holds
 /// pg_advisory_xact_lock(hashtext('keyshift owned ' || group)), which this takes.
 void refresh_ownership(pg::Connection& node, const std::string& group);

@@ -83,8 +83,7 @@ void copy_view(pg::Connection& from, pg::Connection& to, const QualifiedName& ta
     }
     const QualifiedName view{std::string(rows.text(0, 0)), std::string(rows.text(0, 1))};
     to.script(fmt::format("CREATE OR REPLACE VIEW {} AS {}", view.quoted(), rows.text(0, 2)));
-    to.query("UPDATE keyshift.local_table SET alias = $2::regclass WHERE root = $1::regclass", {table.quoted(), view.quoted()});
-    to.query("SELECT keyshift.internal_compile_routing()");
+    set_alias(to, table, view);
 }
 
 /// Everything distributed, as on the other nodes; the new node owns none of it.

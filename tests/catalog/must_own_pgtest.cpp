@@ -154,6 +154,18 @@ TEST_F(MustOwn, reject_triggers_stop_every_kind_of_write_but_the_movers)
     EXPECT_EQ(sqlstate_of(n2, fmt::format("DELETE FROM {}", leaf)), "");
 }
 
+TEST_F(MustOwn, takes_a_projections_view_for_its_table_until_it_is_forgotten)
+{
+    pg::Connection n1 = cluster.connect(0);
+    const QualifiedName root{"public", "accounts"};
+    n1.script("CREATE VIEW public.balances AS SELECT * FROM public.accounts");
+    catalog::set_alias(n1, root, {"public", "balances"});
+    EXPECT_EQ(one(n1, fmt::format("SELECT keyshift.must_own('public.balances', {0}::uuid) AND keyshift.owns('public.balances', {0})", kKey)), "t");
+    catalog::forget_table(n1, root, "accounts");
+    EXPECT_EQ(sqlstate_of(n1, fmt::format("SELECT keyshift.must_own('public.balances', {}::uuid)", kKey)), "42P01");
+    EXPECT_EQ(one(n1, "SELECT count(*) FROM keyshift.local_bucket WHERE group_name = 'accounts'"), "0");
+}
+
 struct KeyCase {
     const char* type;
     const char* value; ///< SQL expression of n

@@ -3,12 +3,14 @@
 
 #include "core/error.hpp"
 #include "tests/support/private_postgres.hpp"
+#include "tests/support/process.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <filesystem>
 #include <functional>
 
 namespace keyshift::test {
@@ -136,6 +138,25 @@ TEST(NodeAdd, refuses_a_server_whose_settings_do_not_do)
     PrivatePostgres small({"wal_level = logical", "max_replication_slots = 1", "max_wal_senders = 1"});
     pg::Connection(small.settings()).query("SELECT pg_create_physical_replication_slot('taken')");
     expect_refused([&] { catalog::add_node(cluster.catalog(), {"n1", small.conninfo(), "", false}); }, "replication slots are in use");
+}
+
+TEST(NodeAdd, tells_a_wrong_password_from_a_server_that_is_away)
+{
+    Cluster cluster;
+    const TemporaryDirectory directory;
+    const std::string rules = directory.write("hba.conf", "host all guarded 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\nlocal all all trust\n");
+    // The server runs as another user.
+    std::filesystem::permissions(directory.path(), std::filesystem::perms(0755));
+    std::filesystem::permissions(rules, std::filesystem::perms(0644));
+    PrivatePostgres server({"wal_level = logical", "hba_file = '" + rules + "'"});
+    pg::Connection(server.settings()).script("CREATE ROLE guarded LOGIN PASSWORD 'right'");
+    const std::string password_file = directory.write("password", "wrong");
+    std::filesystem::permissions(password_file, std::filesystem::perms(0600));
+    const std::string dsn = fmt::format("host=127.0.0.1 port={} dbname=postgres user=guarded", server.port());
+    const Error error = error_of([&] { catalog::add_node(cluster.catalog(), {"n1", dsn, password_file, false}); });
+    EXPECT_EQ(exit_status(error.kind()), 4);
+    EXPECT_THAT(error.parts().why, HasSubstr("password authentication failed"));
+    EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.node"), "0");
 }
 
 TEST(Init, is_idempotent_and_refuses_another_prefix_and_a_newer_catalog)

@@ -8,6 +8,7 @@
 
 namespace keyshift::resharder {
 
+/// INV-MOV-1: all of it in the one transaction whose COMMIT takes the bucket from the donor.
 void write_fence(MoveContext& context, pg::Connection& donor)
 {
     const BucketMove& move = context.move();

@@ -50,6 +50,7 @@ void disable_reject_triggers(pg::Connection& node, const MoveTable& table)
     }
 }
 
+/// INV-MOV-1: comes only after the fence is durable and recorded.
 void open_bucket(MoveContext& context)
 {
     const BucketMove& move = context.move();

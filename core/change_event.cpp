@@ -3,8 +3,9 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <charconv>
+#include <limits>
+#include <type_traits>
 
 namespace keyshift {
 
@@ -115,25 +116,37 @@ Json json_of(const SnapshotRecord& record)
     return {{"type", "snapshot"}, {"node", record.node}, {"table", record.table}, {"phase", record.phase}, {"lsn", record.lsn.to_string()}};
 }
 
+/// A whole number in the range of Number; nlohmann itself would cut a negative or broken one into shape.
+template <typename Number>
+Number whole(const Json& json)
+{
+    const bool fits = json.is_number_unsigned() ? json.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<Number>::max())
+                                                : json.is_number_integer() && std::is_signed_v<Number>;
+    if (!fits) {
+        throw std::bad_optional_access();
+    }
+    return json.get<Number>();
+}
+
 /// nlohmann throws on a missing or wrong member; the caller turns that into nullopt.
 ControlRecord record_of(const Json& json)
 {
     const auto type = json.at("type").get<std::string>();
     if (type == "progress") {
-        ProgressRecord record{json.at("node"), json.at("timeline"), Lsn::parse(json.at("lsn").get<std::string>()).value(), {}};
+        ProgressRecord record{json.at("node"), whole<std::uint32_t>(json.at("timeline")), Lsn::parse(json.at("lsn").get<std::string>()).value(), {}};
         for (const auto& [topic, partitions] : json.at("end_offsets").items()) {
             for (const auto& [partition, offset] : partitions.items()) {
-                record.end_offsets[topic][decimal<std::int32_t>(partition).value()] = offset.get<std::int64_t>();
+                record.end_offsets[topic][decimal<std::int32_t>(partition).value()] = whole<std::int64_t>(offset);
             }
         }
         return record;
     }
     if (type == "switch") {
-        return SwitchRecord{json.at("group"), BucketId{json.at("bucket").get<std::uint32_t>()}, Epoch{json.at("epoch").get<std::uint64_t>()},
+        return SwitchRecord{json.at("group"), BucketId{whole<std::uint32_t>(json.at("bucket"))}, Epoch{whole<std::uint64_t>(json.at("epoch"))},
                             json.at("from"), json.at("to")};
     }
     if (type == "truncate") {
-        return TruncateRecord{json.at("node"), json.at("table"), BucketId{json.at("bucket").get<std::uint32_t>()},
+        return TruncateRecord{json.at("node"), json.at("table"), BucketId{whole<std::uint32_t>(json.at("bucket"))},
                               SourcePosition::parse(json.at("position").get<std::string>()).value()};
     }
     if (type == "snapshot") {
@@ -201,10 +214,11 @@ std::optional<AbsentColumns> AbsentColumns::parse(std::string_view text)
         }
         auto names = decoded_list(part.substr(equals + 1));
         const bool is_before = part.substr(0, equals) == "before";
-        if (!names || (!is_before && part.substr(0, equals) != "after")) {
+        std::vector<std::string>& list = is_before ? columns.before : columns.after;
+        if (!names || !list.empty() || (!is_before && part.substr(0, equals) != "after")) {
             return std::nullopt;
         }
-        (is_before ? columns.before : columns.after) = std::move(*names);
+        list = std::move(*names);
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     }
     return columns;
@@ -212,8 +226,17 @@ std::optional<AbsentColumns> AbsentColumns::parse(std::string_view text)
 
 std::string data_topic(std::string_view prefix, std::string_view schema, std::string_view table)
 {
-    std::string name = fmt::format("{}.{}.{}", prefix, schema, table);
-    std::replace_if(name.begin(), name.end(), [](char letter) { return !plain_in_topic(letter); }, '_');
+    std::string name;
+    for (const char letter : fmt::format("{}.{}.{}", prefix, schema, table)) {
+        // Debezium replaces UTF-16 units: one for a UTF-8 sequence of two or three bytes, two for one of four.
+        const auto byte = static_cast<unsigned char>(letter);
+        const bool continuation = (byte & 0xC0U) == 0x80U;
+        if (plain_in_topic(letter)) {
+            name += letter;
+        } else if (!continuation) {
+            name.append(byte >= 0xF0U ? 2 : 1, '_');
+        }
+    }
     return name;
 }
 

@@ -36,7 +36,10 @@ struct Admin::State {
 
 Admin::Admin(const Settings& settings, std::string client_id) : state_(std::make_unique<State>())
 {
-    state_->client = make_client(RD_KAFKA_PRODUCER, configuration(settings, {}, client_id));
+    // Else asking for a topic would create it, with the broker's idea of its settings.
+    Settings fixed = settings;
+    fixed["allow.auto.create.topics"] = "false";
+    state_->client = make_client(RD_KAFKA_PRODUCER, configuration(fixed, {}, client_id));
     state_->queue.reset(rd_kafka_queue_new(state_->client.get()));
 }
 

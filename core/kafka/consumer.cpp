@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
 namespace keyshift::kafka {
 
 namespace {
@@ -35,6 +37,13 @@ Message converted(const rd_kafka_message_t& raw)
     return message;
 }
 
+/// A topic that is not there is told to the caller; librdkafka itself would wait for it without a word.
+bool is_missing(int code)
+{
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION;
+}
+
 } // namespace
 
 std::optional<std::string_view> Message::header(std::string_view name) const
@@ -48,8 +57,21 @@ std::optional<std::string_view> Message::header(std::string_view name) const
 }
 
 struct Consumer::State {
+    struct Failure {
+        int code;
+        std::string doing;
+        std::string detail;
+    };
     Client client;
-    Queue queue;
+    /// Met after messages of the same poll, which go to the caller first.
+    std::optional<Failure> failure;
+
+    void throw_failure()
+    {
+        if (const auto met = std::exchange(failure, std::nullopt)) {
+            throw_error(met->code, met->doing, met->detail);
+        }
+    }
 };
 
 Consumer::Consumer(const Settings& settings, std::string client_id) : state_(std::make_unique<State>())
@@ -60,13 +82,11 @@ Consumer::Consumer(const Settings& settings, std::string client_id) : state_(std
                             {"allow.auto.create.topics", "false"}};
     state_->client = make_client(RD_KAFKA_CONSUMER, configuration(settings, defaults, client_id));
     rd_kafka_poll_set_consumer(state_->client.get());
-    state_->queue.reset(rd_kafka_queue_get_consumer(state_->client.get()));
 }
 
 Consumer::~Consumer()
 {
     rd_kafka_assign(state_->client.get(), nullptr);
-    state_->queue.reset();
     rd_kafka_consumer_close(state_->client.get());
 }
 
@@ -83,6 +103,7 @@ void Consumer::assign(std::span<const TopicPartition> positions)
 
 std::vector<Message> Consumer::poll(std::size_t most, std::chrono::milliseconds wait)
 {
+    state_->throw_failure();
     std::vector<Message> messages;
     int timeout = static_cast<int>(wait.count());
     while (messages.size() < most) {
@@ -93,13 +114,17 @@ std::vector<Message> Consumer::poll(std::size_t most, std::chrono::milliseconds 
         timeout = 0;
         if (raw->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             messages.push_back(converted(*raw));
-        } else if (raw->err != RD_KAFKA_RESP_ERR__PARTITION_EOF && classify(raw->err) != ErrorClass::transient) {
+        } else if (is_missing(raw->err) || classify(raw->err) != ErrorClass::transient) {
             const std::string topic = raw->rkt == nullptr ? "" : rd_kafka_topic_name(raw->rkt);
-            throw_error(raw->err, fmt::format("reading topic {} partition {} at offset {}", topic, raw->partition, raw->offset),
-                        rd_kafka_message_errstr(raw.get()));
+            state_->failure = State::Failure{raw->err, fmt::format("reading topic {} partition {} at offset {}", topic, raw->partition, raw->offset),
+                                             rd_kafka_message_errstr(raw.get())};
+            break;
         } else {
             break;
         }
+    }
+    if (messages.empty()) {
+        state_->throw_failure();
     }
     return messages;
 }

@@ -50,6 +50,9 @@ ErrorParts parts_of(int code, const std::string& doing, const std::string& detai
     case ErrorClass::transient:
         break;
     }
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
+        return {doing, why, "Create the topic again, or see whether somebody deleted it; it is tried again."};
+    }
     return {doing, why, "It is tried again when the brokers answer."};
 }
 

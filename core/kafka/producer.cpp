@@ -66,7 +66,6 @@ Producer::Producer(const Settings& settings, std::string client_id, std::size_t 
 {
     state_->on_delivery = std::move(on_delivery);
     const Settings defaults{{"compression.codec", "lz4"},
-                            {"message.timeout.ms", "0"},
                             {"queue.buffering.max.messages", "10000000"},
                             {"batch.num.messages", "10000"},
                             {"socket.nagle.disable", "true"},
@@ -79,6 +78,9 @@ Producer::Producer(const Settings& settings, std::string client_id, std::size_t 
     fixed["enable.idempotence"] = "true";
     fixed["acks"] = "all";
     fixed["partitioner"] = "murmur2_random";
+    // A record that times out would be overtaken by later ones of its key.
+    fixed["message.timeout.ms"] = "0";
+    fixed["allow.auto.create.topics"] = "false";
     Configuration conf = configuration(fixed, defaults, client_id);
     rd_kafka_conf_set_opaque(conf.get(), state_.get());
     rd_kafka_conf_set_dr_msg_cb(conf.get(), [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {

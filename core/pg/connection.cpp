@@ -1,12 +1,11 @@
 #include "core/pg/connection.hpp"
 
-#include "core/pg/session.hpp"
+#include "core/pg/connection_state.hpp"
 
 #include <fmt/core.h>
 
 #include <charconv>
 #include <poll.h>
-#include <set>
 #include <stdexcept>
 
 namespace keyshift::pg {
@@ -17,11 +16,6 @@ TransientSqlError::TransientSqlError(std::string sqlstate, ErrorParts parts)
     : TransientError(std::move(parts)), sqlstate_(std::move(sqlstate))
 {
 }
-
-struct Connection::State {
-    PgConnection connection;
-    std::set<std::string> prepared;
-};
 
 namespace {
 
@@ -48,7 +42,9 @@ struct RawParameters {
         for (const Parameter& parameter : parameters) {
             const char* value = nullptr;
             if (parameter.value) {
-                value = parameter.binary ? parameter.value->data() : texts.emplace_back(*parameter.value).c_str();
+                // A null pointer would be NULL, also for empty bytes.
+                const char* bytes = parameter.value->data() == nullptr ? "" : parameter.value->data();
+                value = parameter.binary ? bytes : texts.emplace_back(*parameter.value).c_str();
             }
             values.push_back(value);
             lengths.push_back(parameter.value ? static_cast<int>(parameter.value->size()) : 0);
@@ -57,6 +53,8 @@ struct RawParameters {
         }
     }
 };
+
+} // namespace
 
 PgResult checked(PGconn* connection, PGresult* raw, const std::string& name, const std::string& sql)
 {
@@ -67,8 +65,6 @@ PgResult checked(PGconn* connection, PGresult* raw, const std::string& name, con
     }
     return result;
 }
-
-} // namespace
 
 Connection::Connection(ConnectionSettings settings)
     : settings_(std::move(settings)), state_(std::make_unique<State>(State{open_session(settings_, false), {}}))
@@ -115,76 +111,6 @@ Result Connection::run_prepared(const std::string& name, const std::string& sql,
                                          raw.lengths.data(), raw.formats.data(), 0),
                           settings_.name, sql)
                       .release());
-}
-
-std::int64_t Connection::copy_out(const std::string& sql, const std::function<void(std::string_view)>& take, std::stop_token stop)
-{
-    PGconn* connection = state_->connection.get();
-    checked(connection, PQexec(connection, sql.c_str()), settings_.name, sql);
-    // Cancels the server's side as soon as stop is requested, also while this thread waits for data.
-    const std::stop_callback on_stop(stop, [this] { cancel(); });
-    try {
-        while (true) {
-            char* buffer = nullptr;
-            const int length = PQgetCopyData(connection, &buffer, 0);
-            const Handle<char, &PQfreemem> chunk(buffer);
-            if (length <= 0) {
-                break;
-            }
-            take({buffer, static_cast<std::size_t>(length)});
-        }
-    } catch (...) {
-        cancel();
-        while (const PgResult rest{PQgetResult(connection)}) {
-            char* buffer = nullptr;
-            while (PQresultStatus(rest.get()) == PGRES_COPY_OUT && PQgetCopyData(connection, &buffer, 0) > 0) {
-                PQfreemem(buffer);
-            }
-        }
-        throw;
-    }
-    const Result result(checked(connection, PQgetResult(connection), settings_.name, sql).release());
-    while (const PgResult rest{PQgetResult(connection)}) {
-    }
-    return result.affected();
-}
-
-void Connection::copy_in_begin(const std::string& sql)
-{
-    PGconn* connection = state_->connection.get();
-    checked(connection, PQexec(connection, sql.c_str()), settings_.name, sql);
-}
-
-void Connection::copy_in_put(std::string_view bytes)
-{
-    PGconn* connection = state_->connection.get();
-    if (PQputCopyData(connection, bytes.data(), static_cast<int>(bytes.size())) != 1) {
-        const PgResult result(PQgetResult(connection));
-        throw_error(connection, result.get(), settings_.name, "COPY FROM STDIN");
-    }
-}
-
-std::int64_t Connection::copy_in_end()
-{
-    PGconn* connection = state_->connection.get();
-    if (PQputCopyEnd(connection, nullptr) != 1) {
-        throw_error(connection, nullptr, settings_.name, "ending COPY FROM STDIN");
-    }
-    const Result result(checked(connection, PQgetResult(connection), settings_.name, "COPY FROM STDIN").release());
-    while (const PgResult rest{PQgetResult(connection)}) {
-    }
-    return result.affected();
-}
-
-void Connection::copy_in_abort(const std::string& reason)
-{
-    PGconn* connection = state_->connection.get();
-    PQputCopyEnd(connection, reason.c_str());
-    while (const PgResult rest{PQgetResult(connection)}) {
-        if (PQresultStatus(rest.get()) == PGRES_COPY_IN) {
-            break;
-        }
-    }
 }
 
 std::optional<std::string> Connection::wait_notify(std::chrono::milliseconds timeout, std::stop_token stop)
@@ -271,6 +197,10 @@ Address address_of(const std::string& conninfo)
         std::string why = reason ? reason.get() : "out of memory";
         while (why.ends_with('\n')) {
             why.pop_back();
+        }
+        // libpq quotes the word it stumbled over, which may be part of a password.
+        if (conninfo.find("password") != std::string::npos || conninfo.find('@') != std::string::npos) {
+            why = "it is no libpq connection string (and it seems to hold a password, so it is not shown)";
         }
         throw Error(ErrorKind::configuration, {"reading a dsn", why, "Write it as 'host=... port=... dbname=...' or postgresql://host:port/dbname."});
     }

@@ -113,13 +113,14 @@ public:
     /// Prepares once per connection under `name`, then runs.
     Result run_prepared(const std::string& name, const std::string& sql, std::span<const Parameter> parameters);
 
-    /// COPY ... TO STDOUT: hands each chunk to `take` until the end. Returns rows copied.
-    /// Stops with TransientError when stop is requested.
+    /// COPY ... TO STDOUT: hands each chunk to `take` until the end. Returns rows copied. What `take` throws passes on,
+    /// after the server's side was cancelled. When stop is requested all COPY functions end within a second with a
+    /// TransientSqlError of 57014; a server that does not even answer then costs the connection.
     std::int64_t copy_out(const std::string& sql, const std::function<void(std::string_view)>& take, std::stop_token stop = {});
     /// COPY ... FROM STDIN: begin, put chunks, end (returns rows) or abort.
     void copy_in_begin(const std::string& sql);
-    void copy_in_put(std::string_view bytes);
-    std::int64_t copy_in_end();
+    void copy_in_put(std::string_view bytes, std::stop_token stop = {});
+    std::int64_t copy_in_end(std::stop_token stop = {});
     void copy_in_abort(const std::string& reason);
 
     /// Waits for a NOTIFY (LISTEN first) until the timeout or stop; payload of the first, nullopt when none came.
@@ -133,10 +134,10 @@ public:
     const ConnectionSettings& settings() const { return settings_; }
     bool in_transaction() const;
 
+    struct State; ///< libpq's side, known to core/pg alone
+
 private:
-    friend class ReplicationConnection;
     ConnectionSettings settings_;
-    struct State;
     std::unique_ptr<State> state_;
 };
 

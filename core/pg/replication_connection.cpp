@@ -100,7 +100,8 @@ ReplicationConnection::Received ReplicationConnection::try_receive()
     }
     if (length < 0) {
         const PgResult result(PQgetResult(connection));
-        if (length == -1 && PQresultStatus(result.get()) == PGRES_COMMAND_OK) {
+        const ExecStatusType status = PQresultStatus(result.get());
+        if (length == -1 && (status == PGRES_COMMAND_OK || status == PGRES_COPY_IN)) {
             throw TransientSqlError("57P01", {"receiving the change stream of " + state_->settings.name,
                                               "the server ended it (it is shutting down)", "It is tried again when the server answers."});
         }

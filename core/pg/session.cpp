@@ -16,7 +16,8 @@ namespace {
 constexpr const char* kSession =
     "SET client_encoding = 'UTF8'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET timezone = 'UTC'; "
     "SET extra_float_digits = 1; SET bytea_output = 'hex'; SET statement_timeout = 0; SET lock_timeout = 0; "
-    "SET client_min_messages = 'warning'; SET search_path = pg_catalog";
+    "SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET standard_conforming_strings = on; "
+    "SET default_transaction_isolation = 'read committed'; SET client_min_messages = 'warning'; SET search_path = pg_catalog";
 
 std::string trimmed(const char* text)
 {
@@ -71,6 +72,25 @@ ErrorParts unreachable(PGconn* connection, const ConnectionSettings& settings)
                         : "Check that the server runs and that host, port and database are right."};
 }
 
+/// Message, DETAIL and HINT, without what holds values of rows: those of class 23 name the key in the DETAIL, those of
+/// class 22 the value after a colon (INV-OPS-2 and no row in a log).
+std::string server_words(const PGresult* result, const std::string& sqlstate)
+{
+    std::string message = trimmed(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+    if (sqlstate.starts_with("22")) {
+        message = message.substr(0, message.find(": \""));
+    }
+    std::string words = fmt::format("{} [{}]", message, sqlstate);
+    const bool shows_values = sqlstate.starts_with("22") || sqlstate.starts_with("23");
+    for (const int field : {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_MESSAGE_HINT}) {
+        const char* more = PQresultErrorField(result, field);
+        if (more != nullptr && !(shows_values && field == PG_DIAG_MESSAGE_DETAIL)) {
+            words += "; " + trimmed(more);
+        }
+    }
+    return words;
+}
+
 } // namespace
 
 PgConnection open_session(const ConnectionSettings& settings, bool replication)
@@ -112,21 +132,11 @@ void throw_error(PGconn* connection, const PGresult* result, const std::string& 
     const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const bool lost = PQstatus(connection) == CONNECTION_BAD;
     const std::string sqlstate = state != nullptr ? state : lost ? "08006" : "XX001";
-    std::string why;
-    if (state != nullptr) {
-        why = fmt::format("{} [{}]", trimmed(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY)), sqlstate);
-        for (const int field : {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_MESSAGE_HINT}) {
-            if (const char* more = PQresultErrorField(result, field); more != nullptr) {
-                why += "; " + trimmed(more);
-            }
-        }
-    } else {
-        why = fmt::format("{} [{}]", trimmed(PQerrorMessage(connection)), sqlstate);
-    }
-    ErrorParts parts{fmt::format("{} on {}", doing, name), why, ""};
+    const std::string why = state != nullptr ? server_words(result, sqlstate)
+                                             : fmt::format("{} [{}]", trimmed(PQerrorMessage(connection)), sqlstate);
+    ErrorParts parts{fmt::format("{} on {}", doing, name), why, std::string(advice(sqlstate))};
     if (lost || classify(sqlstate) == SqlClass::transient) {
-        parts.next = "It is tried again when the server answers.";
-        throw TransientSqlError(lost ? "08006" : sqlstate, std::move(parts));
+        throw TransientSqlError(sqlstate, std::move(parts));
     }
     throw SqlError(sqlstate, std::move(parts));
 }

@@ -13,4 +13,7 @@ enum class SqlClass {
 
 SqlClass classify(std::string_view sqlstate);
 
+/// What an operator does about it: the third part of the error.
+std::string_view advice(std::string_view sqlstate);
+
 } // namespace keyshift::pg

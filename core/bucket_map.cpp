@@ -188,6 +188,9 @@ std::optional<std::uint64_t> hash_date(std::string_view text)
 std::optional<std::int64_t> clock_microseconds(std::string_view text)
 {
     constexpr std::array<std::int64_t, 3> kUnits{3'600'000'000, 60'000'000, 1'000'000};
+    if (text.empty()) {
+        return std::nullopt;
+    }
     std::int64_t sum = 0;
     for (std::size_t part = 0; part < 3 && !text.empty(); ++part) {
         const auto value = read_number<std::int64_t>(text.substr(0, 2));

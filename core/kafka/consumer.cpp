@@ -79,8 +79,16 @@ Consumer::Consumer(const Settings& settings, std::string client_id) : state_(std
     const Settings defaults{{"group.id", client_id},          {"enable.auto.commit", "false"},      {"auto.offset.reset", "error"},
                             {"enable.partition.eof", "false"}, {"fetch.wait.max.ms", "100"},         {"queued.max.messages.kbytes", "16384"},
                             {"fetch.error.backoff.ms", "50"},  {"socket.nagle.disable", "true"},     {"reconnect.backoff.max.ms", "1000"},
-                            {"allow.auto.create.topics", "false"}};
-    state_->client = make_client(RD_KAFKA_CONSUMER, configuration(settings, defaults, client_id));
+                            {"allow.auto.create.topics", "false"}, {"topic.metadata.propagation.max.ms", "5000"}};
+    Configuration conf = configuration(settings, defaults, client_id);
+    rd_kafka_conf_set_opaque(conf.get(), state_.get());
+    // Called within poll(), on its thread.
+    rd_kafka_conf_set_error_cb(conf.get(), [](rd_kafka_t*, int code, const char* reason, void* opaque) {
+        if (is_missing(code)) {
+            static_cast<State*>(opaque)->failure = State::Failure{code, "reading", reason};
+        }
+    });
+    state_->client = make_client(RD_KAFKA_CONSUMER, std::move(conf));
     rd_kafka_poll_set_consumer(state_->client.get());
 }
 

@@ -67,8 +67,15 @@ PgResult checked(PGconn* connection, PGresult* raw, const std::string& name, con
 }
 
 Connection::Connection(ConnectionSettings settings)
-    : settings_(std::move(settings)), state_(std::make_unique<State>(State{open_session(settings_, false), {}}))
+    : settings_(std::move(settings)), state_(std::make_unique<State>(State{open_session(settings_, false), {}, {}}))
 {
+    const auto note = [](void* ended_by, const PGresult* notice) {
+        const char* state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+        if (state != nullptr && std::string_view(state).starts_with("57P")) {
+            *static_cast<std::string*>(ended_by) = state;
+        }
+    };
+    PQsetNoticeReceiver(state_->connection.get(), note, &state_->ended_by);
 }
 
 Connection::~Connection() = default;
@@ -121,7 +128,7 @@ std::optional<std::string> Connection::wait_notify(std::chrono::milliseconds tim
     const auto end = std::chrono::steady_clock::now() + timeout;
     while (true) {
         if (PQconsumeInput(connection) == 0) {
-            throw_error(connection, nullptr, settings_.name, "waiting for a notification");
+            throw_error(connection, nullptr, settings_.name, "waiting for a notification", state_->ended_by);
         }
         if (const Handle<PGnotify, &PQfreemem> notify{PQnotifies(connection)}) {
             return std::string(notify->extra);

@@ -118,7 +118,7 @@ public:
     /// TransientSqlError of 57014; a server that does not even answer then costs the connection.
     std::int64_t copy_out(const std::string& sql, const std::function<void(std::string_view)>& take, std::stop_token stop = {});
     /// COPY ... FROM STDIN: begin, put chunks, end (returns rows) or abort.
-    void copy_in_begin(const std::string& sql);
+    void copy_in_begin(const std::string& sql, std::stop_token stop = {});
     void copy_in_put(std::string_view bytes, std::stop_token stop = {});
     std::int64_t copy_in_end(std::stop_token stop = {});
     void copy_in_abort(const std::string& reason);

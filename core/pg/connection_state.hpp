@@ -11,6 +11,8 @@ namespace keyshift::pg {
 struct Connection::State {
     PgConnection connection;
     std::set<std::string> prepared;
+    /// SQLSTATE of a FATAL that came while no statement ran (57P01: an administrator); libpq reports it as a notice.
+    std::string ended_by;
 };
 
 /// Throws what a failed result stands for; `sql` appears in the message by its first words, never with its values.

@@ -83,6 +83,23 @@ void drain(PGconn* connection)
     }
 }
 
+/// Sends the COPY command and waits until the server is ready for data: a lock or a slow query may come before that.
+void begin(PGconn* connection, StoppableWait& waiter, const std::string& name, const std::string& sql)
+{
+    if (PQsendQuery(connection, sql.c_str()) == 0) {
+        throw_error(connection, nullptr, name, "COPY");
+    }
+    while (PQisBusy(connection) != 0) {
+        waiter.wait(POLLIN);
+    }
+    PgResult ready(PQgetResult(connection));
+    const ExecStatusType status = PQresultStatus(ready.get());
+    if (status != PGRES_COPY_OUT && status != PGRES_COPY_IN) {
+        drain(connection);
+    }
+    checked(connection, ready.release(), name, sql);
+}
+
 /// The final result of a COPY; throws when it failed.
 Result finished(PGconn* connection, const std::string& name, const std::string& sql)
 {
@@ -96,8 +113,8 @@ Result finished(PGconn* connection, const std::string& name, const std::string& 
 std::int64_t Connection::copy_out(const std::string& sql, const std::function<void(std::string_view)>& take, std::stop_token stop)
 {
     PGconn* connection = state_->connection.get();
-    checked(connection, PQexec(connection, sql.c_str()), settings_.name, sql);
     StoppableWait waiter(*this, *state_, std::move(stop));
+    begin(connection, waiter, settings_.name, sql);
     while (true) {
         char* buffer = nullptr;
         const int length = PQgetCopyData(connection, &buffer, 1);
@@ -127,10 +144,10 @@ std::int64_t Connection::copy_out(const std::string& sql, const std::function<vo
     return rows;
 }
 
-void Connection::copy_in_begin(const std::string& sql)
+void Connection::copy_in_begin(const std::string& sql, std::stop_token stop)
 {
-    PGconn* connection = state_->connection.get();
-    checked(connection, PQexec(connection, sql.c_str()), settings_.name, sql);
+    StoppableWait waiter(*this, *state_, std::move(stop));
+    begin(state_->connection.get(), waiter, settings_.name, sql);
 }
 
 void Connection::copy_in_put(std::string_view bytes, std::stop_token stop)

@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <sys/stat.h>
@@ -72,6 +73,19 @@ ErrorParts unreachable(PGconn* connection, const ConnectionSettings& settings)
                         : "Check that the server runs and that host, port and database are right."};
 }
 
+/// Why the server ended the session: libpq's text of a lost connection holds the FATAL before it, "FATAL:  57P01: ...".
+std::string lost_by(const std::string& words, const std::string& ended_by)
+{
+    const std::size_t at = words.find(":  57P0");
+    return at != std::string::npos ? words.substr(at + 3, 5) : ended_by.empty() ? "08006" : ended_by;
+}
+
+std::string one_line(std::string text)
+{
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
+
 /// Message, DETAIL and HINT, without what holds values of rows: those of class 23 name the key in the DETAIL, those of
 /// class 22 the value after a colon (INV-OPS-2 and no row in a log).
 std::string server_words(const PGresult* result, const std::string& sqlstate)
@@ -118,6 +132,8 @@ PgConnection open_session(const ConnectionSettings& settings, bool replication)
     if (!connection || PQstatus(connection.get()) != CONNECTION_OK) {
         throw Error(ErrorKind::unreachable, unreachable(connection.get(), settings));
     }
+    // Only the texts of a lost connection are read; they name the SQLSTATE in this form alone.
+    PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE);
     PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
     // A walsender takes SQL too, and writes values as its session says (dates, floats, bytea).
     const PgResult set(PQexec(connection.get(), kSession));
@@ -127,13 +143,13 @@ PgConnection open_session(const ConnectionSettings& settings, bool replication)
     return connection;
 }
 
-void throw_error(PGconn* connection, const PGresult* result, const std::string& name, const std::string& doing)
+void throw_error(PGconn* connection, const PGresult* result, const std::string& name, const std::string& doing, const std::string& ended_by)
 {
     const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const bool lost = PQstatus(connection) == CONNECTION_BAD;
-    const std::string sqlstate = state != nullptr ? state : lost ? "08006" : "XX001";
-    const std::string why = state != nullptr ? server_words(result, sqlstate)
-                                             : fmt::format("{} [{}]", trimmed(PQerrorMessage(connection)), sqlstate);
+    const std::string words = trimmed(PQerrorMessage(connection));
+    const std::string sqlstate = state != nullptr ? state : lost ? lost_by(words, ended_by) : "XX001";
+    const std::string why = state != nullptr ? server_words(result, sqlstate) : fmt::format("{} [{}]", one_line(words), sqlstate);
     ErrorParts parts{fmt::format("{} on {}", doing, name), why, std::string(advice(sqlstate))};
     if (lost || classify(sqlstate) == SqlClass::transient) {
         throw TransientSqlError(sqlstate, std::move(parts));

@@ -15,7 +15,9 @@ using PgResult = Handle<PGresult, &PQclear>;
 
 /// Connects; throws Error(unreachable) naming node, host and port. `replication`: a walsender connection.
 PgConnection open_session(const ConnectionSettings& settings, bool replication);
-/// The error a failed result or broken connection stands for: SqlError or TransientSqlError.
-[[noreturn]] void throw_error(PGconn* connection, const PGresult* result, const std::string& name, const std::string& doing);
+/// The error a failed result or broken connection stands for: SqlError or TransientSqlError. `ended_by`: SQLSTATE by which
+/// the server ended the session before, if it is known.
+[[noreturn]] void throw_error(PGconn* connection, const PGresult* result, const std::string& name, const std::string& doing,
+                              const std::string& ended_by = {});
 
 } // namespace keyshift::pg

@@ -120,8 +120,11 @@ kafka_stop() {
     local pid
     [ -f "$1/pid" ] || return 0
     pid=$(cat "$1/pid")
-    kill -9 "$pid" 2>/dev/null || true
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+    # After an aborted run the number may belong to somebody else.
+    if grep -qsF "$1/server.properties" "/proc/$pid/cmdline"; then
+        kill -9 "$pid" 2>/dev/null || true
+        while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+    fi
     rm -f "$1/pid"
 }
 

@@ -90,7 +90,11 @@ void CatchUp::apply(const Batch& batch)
         }
         apply_in_statements_of(batch, 1);
     }
-    changes_ += static_cast<std::int64_t>(batch.changes);
+    if (touched_ != nullptr) {
+        for (const cdc::OwnedTransaction& transaction : batch.transactions) {
+            touched_->add(transaction);
+        }
+    }
     applied_ = batch.end;
     context_.subscription->confirm(applied_);
     report();

@@ -5,6 +5,7 @@
 #include "core/lsn.hpp"
 #include "resharder/move_context.hpp"
 #include "resharder/snapshot_filter.hpp"
+#include "resharder/touched_keys.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -33,7 +34,8 @@ public:
 
     /// Durably on the recipient.
     Lsn applied() const { return applied_; }
-    std::int64_t changes_applied() const { return changes_; }
+    /// Changes applied from now on are added there as well; nullptr: no longer.
+    void collect(TouchedKeys* touched) { touched_ = touched; }
 
 private:
     struct Batch {
@@ -53,7 +55,7 @@ private:
     Lsn applied_;
     std::string barrier_seen_;
     Lsn barrier_lsn_;
-    std::int64_t changes_ = 0;
+    TouchedKeys* touched_ = nullptr;
     std::uint64_t barriers_ = 0;
     std::chrono::steady_clock::time_point reported_{};
 };

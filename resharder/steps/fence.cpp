@@ -4,15 +4,11 @@
 #include "core/log.hpp"
 #include "metrics/families.hpp"
 #include "resharder/blockers.hpp"
-#include "resharder/bucket_hash.hpp"
+#include "resharder/bucket_comparison.hpp"
 #include "resharder/catch_up.hpp"
 #include "resharder/move_owner.hpp"
 #include "resharder/short_lock.hpp"
 #include "resharder/steps/steps.hpp"
-
-#include <fmt/format.h>
-
-#include <future>
 
 namespace keyshift::resharder {
 
@@ -28,8 +24,8 @@ struct BackOut {
 
 class FenceTry {
 public:
-    FenceTry(MoveContext& context, CatchUp& apply, std::stop_token stop)
-        : context_(context), apply_(apply), stop_(std::move(stop)), session_(context.connect_donor("fence")),
+    FenceTry(MoveContext& context, CatchUp& apply, BucketComparison& comparison, std::stop_token stop)
+        : context_(context), apply_(apply), comparison_(comparison), stop_(std::move(stop)), session_(context.connect_donor("fence")),
           limit_(context.environment.options.write_block_limit)
     {
         // The server itself ends the block when this daemon stops in it (corner 4).
@@ -113,6 +109,9 @@ private:
             throw BackOut{reached ? "Kafka acknowledges events of node " + context_.move().donor + " too slowly"
                                   : "changes of node " + context_.move().donor + " arrive too slowly"};
         }
+        if (!comparison_.ready()) {
+            throw BackOut{"too many rows changed since they were summed: they are summed once more"};
+        }
         if (Clock::now() - begin > limit_ / 2) {
             throw BackOut{"draining the stream takes longer than half the write block limit"};
         }
@@ -134,35 +133,23 @@ private:
 
     void compare()
     {
-        std::vector<std::string> there;
-        std::vector<std::string> here;
-        for (const MoveTable& table : context_.tables) {
-            there.push_back(table.leaf.quoted());
-            here.push_back(context_.copy_of(table).quoted());
+        context_.hashes = comparison_.compare(session_);
+        if (context_.hashes.first == context_.hashes.second) {
+            return;
         }
-        auto recipient = std::async(std::launch::async, [&] { return bucket_hash(context_.recipient, context_.tables, here); });
-        std::string donor_hash;
-        try {
-            donor_hash = bucket_hash(session_, context_.tables, there);
-        } catch (...) {
-            context_.recipient.cancel();
-            recipient.wait();
-            throw;
+        if (comparison_.forget_ahead()) {
+            throw BackOut{"the sums taken ahead differ: they are taken once more"};
         }
-        const std::string recipient_hash = recipient.get();
-        const bool equal = donor_hash == recipient_hash;
-        context_.hashes = {donor_hash, recipient_hash};
-        if (!equal) {
-            context_.journal.record_hashes(donor_hash, recipient_hash, false);
-            context_.environment.metrics->verify_differences.add();
-            throw FatalError({"verifying " + context_.move().subject() + " before the switch",
-                              "the donor holds " + donor_hash + ", the recipient " + recipient_hash,
-                              "the move is taken back and the donor stays the owner; start it again, and report this"});
-        }
+        context_.journal.record_hashes(context_.hashes.first, context_.hashes.second, false);
+        context_.environment.metrics->verify_differences.add();
+        throw FatalError({"verifying " + context_.move().subject() + " before the switch",
+                          "the donor holds " + context_.hashes.first + ", the recipient " + context_.hashes.second,
+                          "the move is taken back and the donor stays the owner; start it again, and report this"});
     }
 
     MoveContext& context_;
     CatchUp& apply_;
+    BucketComparison& comparison_;
     std::stop_token stop_;
     pg::Connection session_;
     std::chrono::milliseconds limit_;
@@ -176,9 +163,9 @@ bool is_timeout(std::string_view sqlstate)
 }
 
 /// nullopt: fenced; else why this try backed out.
-std::optional<std::string> try_fence(MoveContext& context, CatchUp& apply, std::stop_token stop)
+std::optional<std::string> try_fence(MoveContext& context, CatchUp& apply, BucketComparison& comparison, std::stop_token stop)
 {
-    FenceTry attempt(context, apply, std::move(stop));
+    FenceTry attempt(context, apply, comparison, std::move(stop));
     try {
         attempt.run();
         return std::nullopt;
@@ -212,14 +199,17 @@ void prepare_donor(MoveContext& context, std::stop_token stop)
 void fence_donor(MoveContext& context, CatchUp& apply, std::stop_token stop)
 {
     prepare_donor(context, stop);
+    BucketComparison comparison(context, apply);
+    comparison.prepare(stop);
     Backoff backoff(20ms, 5000ms);
-    while (const auto why = try_fence(context, apply, stop)) {
+    while (const auto why = try_fence(context, apply, comparison, stop)) {
         context.journal.record_fence_try();
         context.journal.waiting_for(why);
         log::info("resharder", "move={} fence backed out: {}", context.move().id, *why);
         if (!backoff.wait(stop)) {
             throw TransientError({"fencing " + context.move().subject(), "the daemon or the job stops", "nothing"});
         }
+        comparison.prepare(stop);
     }
     record_fence(context);
 }

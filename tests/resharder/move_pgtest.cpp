@@ -179,6 +179,45 @@ TEST(Move, NeverSwitchesWhenTheCopyDiffers)
     EXPECT_EQ(rows_of(cluster, "n2"), "0 0");
 }
 
+TEST(Move, ComparesALargeBucketAheadAndTheRowsTouchedSinceUnderTheLock)
+{
+    TwoNodes cluster;
+    cluster.load(1000, 500'000);
+    pg::Connection holder = cluster.connect("n1");
+    holder.script("BEGIN; UPDATE public.users SET name = name WHERE user_id = 5");
+    TwoNodes::Running running(cluster, quick());
+    Writer writer(cluster, 1);
+    const std::int64_t job = cluster.start({0, 1, 2, 3}, "n2");
+    cluster.wait_until("n1", "SELECT count(*) > 0 FROM keyshift.move WHERE fence_tries >= 3");
+    cluster.connect("n1").script("UPDATE public.posts SET content = 'changed' WHERE post_id <= 1000; DELETE FROM public.posts WHERE post_id BETWEEN 2000 AND 2100; "
+                                 "UPDATE public.posts SET post_id = -post_id WHERE post_id BETWEEN 3000 AND 3050");
+    holder.script("COMMIT");
+    EXPECT_EQ(cluster.wait_job(job), "done");
+    writer.stop();
+    EXPECT_THAT(writer.errors(), testing::IsEmpty());
+    EXPECT_EQ(writer.lost(), "");
+    EXPECT_EQ(cluster.value("n1", "SELECT count(*) FROM keyshift.move WHERE verified AND donor_hash = recipient_hash"), "4");
+    EXPECT_EQ(cluster.value("n2", "SELECT count(*) FROM public.posts WHERE user_id <= 1000"), "499899");
+}
+
+TEST(Move, FindsADifferenceInALargeBucketThatWasSummedAhead)
+{
+    TwoNodes cluster;
+    cluster.load(1000, 500'000);
+    pg::Connection holder = cluster.connect("n1");
+    holder.script("BEGIN; UPDATE public.users SET name = name");
+    TwoNodes::Running running(cluster, quick());
+    const std::int64_t job = cluster.start({1}, "n2");
+    cluster.wait_until("n1", "SELECT fence_tries >= 1 FROM keyshift.move");
+    cluster.connect("n2").script("BEGIN; SET LOCAL session_replication_role = replica; ALTER TABLE public.posts_b1 DISABLE TRIGGER keyshift_reject; "
+                                 "DELETE FROM public.posts_b1 WHERE post_id = (SELECT min(post_id) FROM public.posts_b1); "
+                                 "ALTER TABLE public.posts_b1 ENABLE ALWAYS TRIGGER keyshift_reject; COMMIT");
+    holder.script("UPDATE public.posts SET content = 'touched' WHERE post_id = (SELECT min(post_id) FROM public.posts_b1); COMMIT");
+    EXPECT_EQ(cluster.wait_job(job), "failed");
+    EXPECT_EQ(cluster.value("n1", "SELECT node FROM keyshift.bucket WHERE bucket = 1"), "n1");
+    EXPECT_EQ(rows_of(cluster, "n2"), "0 0");
+}
+
 TEST(Move, PausesAndResumes)
 {
     TwoNodes cluster;

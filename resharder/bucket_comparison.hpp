@@ -1,7 +1,8 @@
 #pragma once
 /// Proves that donor and recipient hold the same rows, under the donor's lock. A large bucket is summed before the lock,
 /// each end from a snapshot of its own that stays open; under the lock only the rows that changed since are summed, as
-/// each snapshot had them and as they are. Both ways are exact.
+/// each snapshot had them and as they are. That is exact, because the reject triggers let nobody but the mover change the
+/// recipient's copy meanwhile, and every change of the donor comes by the stream.
 
 #include "resharder/bucket_hash.hpp"
 #include "resharder/catch_up.hpp"

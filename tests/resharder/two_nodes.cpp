@@ -120,7 +120,11 @@ void TwoNodes::load(int users, int posts)
     const std::string count = std::to_string(users);
     n1.query("INSERT INTO public.users SELECT i, 'user ' || i FROM generate_series(1, " + count + ") i");
     n1.query("INSERT INTO public.posts SELECT 1 + i % " + count + ", i, repeat('x', i % 50) FROM generate_series(1, " + std::to_string(posts) + ") i");
-    n1.query("SELECT pg_replication_slot_advance($1, pg_current_wal_flush_lsn())", {first_.name() + "_slot"}); // not read again at each poll
+    // So that the test's stream does not read this again at each poll.
+    for (int times = 0; times < 2; ++times) {
+        n1.query("CHECKPOINT");
+        n1.query("SELECT pg_replication_slot_advance($1, pg_current_wal_flush_lsn())", {first_.name() + "_slot"});
+    }
 }
 
 pg::Connection TwoNodes::connect(const std::string& node) const

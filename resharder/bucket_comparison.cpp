@@ -116,10 +116,17 @@ void BucketComparison::prepare(std::stop_token stop)
     ahead_->recipient.sums = beside(ahead_->recipient.snapshot, sum(ahead_->recipient), go_on);
 }
 
-bool BucketComparison::forget_ahead()
+void BucketComparison::forget_ahead()
 {
     apply_.collect(nullptr);
-    return std::exchange(ahead_, nullptr) != nullptr;
+    ahead_.reset();
+}
+
+bool BucketComparison::may_repeat()
+{
+    const bool ahead = ahead_ != nullptr;
+    forget_ahead();
+    return ahead && !std::exchange(repeated_, true);
 }
 
 std::string BucketComparison::now(End& ahead_end, pg::Connection& present) const

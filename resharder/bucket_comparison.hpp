@@ -30,8 +30,9 @@ public:
     bool ready() const;
     /// Of donor (by the session that holds the lock) and recipient, which has applied everything.
     std::pair<std::string, std::string> compare(pg::Connection& locked_donor);
-    /// Whether compare() rests on sums taken ahead, and forgets them: the next one is taken anew.
-    bool forget_ahead();
+    /// After a difference: true once, when the comparison rested on sums taken ahead; they are taken anew. (A commit that
+    /// was delivered before it was visible may be missing from both the snapshot and the touched rows.)
+    bool may_repeat();
 
 private:
     /// One end, summed ahead.
@@ -47,6 +48,7 @@ private:
         std::chrono::steady_clock::time_point at;
     };
     bool large();
+    void forget_ahead();
     End open_end(pg::Connection connection, std::vector<std::string> leaves) const;
     std::string now(End& ahead_end, pg::Connection& present) const;
     std::vector<std::string> donor_leaves() const;
@@ -56,6 +58,7 @@ private:
     CatchUp& apply_;
     std::unique_ptr<Ahead> ahead_;
     int prepared_ = 0;
+    bool repeated_ = false;
 };
 
 } // namespace keyshift::resharder

@@ -137,7 +137,7 @@ private:
         if (context_.hashes.first == context_.hashes.second) {
             return;
         }
-        if (comparison_.forget_ahead()) {
+        if (comparison_.may_repeat()) {
             throw BackOut{"the sums taken ahead differ: they are taken once more"};
         }
         context_.journal.record_hashes(context_.hashes.first, context_.hashes.second, false);

@@ -29,7 +29,7 @@ std::string trimmed(const char* text)
     return out;
 }
 
-/// Read at each connect, so that a rotated password needs no restart.
+/// Read at each connect, so that a rotated password needs no restart. Never in a message (INV-OPS-2).
 std::string read_password(const ConnectionSettings& settings)
 {
     if (settings.password_file.empty()) {

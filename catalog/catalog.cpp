@@ -27,7 +27,8 @@ std::vector<std::string> column_texts(const pg::Result& rows)
     return texts;
 }
 
-[[noreturn]] void refuse_unknown(pg::Connection& catalog, const std::string& kind, std::string_view name, const std::string& list)
+[[noreturn]] void refuse_unknown(pg::Connection& catalog, const std::string& kind, std::string_view name,
+                                 const std::string& list)
 {
     const std::string known = join(column_texts(catalog.query(list)));
     throw RefusedError({fmt::format("{} {}", kind, name), fmt::format("there is no such {}", kind),
@@ -40,20 +41,22 @@ Node read_node(const pg::Result& rows, int row)
     node.name = rows.text(row, 0);
     node.dsn = rows.text(row, 1);
     node.password_file = rows.text(row, 2);
-    node.address = {std::string(rows.text(row, 3)), static_cast<int>(rows.integer(row, 4)), std::string(rows.text(row, 5))};
+    node.address = {std::string(rows.text(row, 3)), static_cast<int>(rows.integer(row, 4)),
+                    std::string(rows.text(row, 5))};
     node.system_identifier = rows.text(row, 6);
     node.timeline = static_cast<std::uint32_t>(rows.integer(row, 7));
     node.slot = rows.text(row, 8);
     node.state = rows.text(row, 9);
     return node;
 }
-constexpr const char* kSelectNode = "SELECT name, dsn, password_file, host, port, dbname, system_identifier, timeline, slot, state "
-                                    "FROM keyshift.node";
+constexpr const char* kSelectNode =
+    "SELECT name, dsn, password_file, host, port, dbname, system_identifier, timeline, slot, state "
+    "FROM keyshift.node";
 
 Group read_group(const pg::Result& rows, int row)
 {
-    return {std::string(rows.text(row, 0)), static_cast<std::uint32_t>(rows.integer(row, 1)), read_array(rows.text(row, 2)),
-            rows.text(row, 3) == "projection"};
+    return {std::string(rows.text(row, 0)), static_cast<std::uint32_t>(rows.integer(row, 1)),
+            read_array(rows.text(row, 2)), rows.text(row, 3) == "projection"};
 }
 constexpr const char* kSelectGroup = "SELECT name, buckets, key_types, kind FROM keyshift.table_group";
 
@@ -72,7 +75,8 @@ std::vector<CapturedTable> read_tables(const pg::Result& rows)
     }
     return tables;
 }
-constexpr const char* kSelectTable = "SELECT id, schema_name, table_name, group_name, node, key_columns, captured FROM keyshift.captured_table";
+constexpr const char* kSelectTable =
+    "SELECT id, schema_name, table_name, group_name, node, key_columns, captured FROM keyshift.captured_table";
 
 std::uint64_t fnv1a(std::string_view text)
 {
@@ -100,11 +104,15 @@ void check_version(pg::Connection& catalog)
     int version = 0;
     std::from_chars(text.data(), text.data() + text.size(), version);
     if (version > kCatalogVersion) {
-        throw RefusedError({"the catalog", fmt::format("it was written by a newer Keyshift (catalog version {}, this binary knows {})", text, kCatalogVersion),
-                            "Use the newer binary."});
+        throw RefusedError(
+            {"the catalog",
+             fmt::format("it was written by a newer Keyshift (catalog version {}, this binary knows {})",
+                         text, kCatalogVersion),
+             "Use the newer binary."});
     }
     if (version <= 0) {
-        throw RefusedError({"the catalog", "it holds no version: `keyshift init` did not finish", "Run `keyshift init` again."});
+        throw RefusedError({"the catalog", "it holds no version: `keyshift init` did not finish",
+                            "Run `keyshift init` again."});
     }
 }
 
@@ -116,7 +124,8 @@ std::string meta(pg::Connection& catalog, std::string_view key)
 
 std::vector<Node> nodes(pg::Connection& catalog)
 {
-    const pg::Result rows = catalog.query(fmt::format("{} WHERE state <> 'removed' ORDER BY added_at, name", kSelectNode));
+    const pg::Result rows =
+        catalog.query(fmt::format("{} WHERE state <> 'removed' ORDER BY added_at, name", kSelectNode));
     std::vector<Node> all;
     for (int row = 0; row < rows.rows(); ++row) {
         all.push_back(read_node(rows, row));
@@ -126,9 +135,11 @@ std::vector<Node> nodes(pg::Connection& catalog)
 
 Node node(pg::Connection& catalog, std::string_view name)
 {
-    const pg::Result rows = catalog.query(fmt::format("{} WHERE state <> 'removed' AND name = $1", kSelectNode), {name});
+    const pg::Result rows =
+        catalog.query(fmt::format("{} WHERE state <> 'removed' AND name = $1", kSelectNode), {name});
     if (rows.rows() == 0) {
-        refuse_unknown(catalog, "node", name, "SELECT name FROM keyshift.node WHERE state <> 'removed' ORDER BY name");
+        refuse_unknown(catalog, "node", name,
+                       "SELECT name FROM keyshift.node WHERE state <> 'removed' ORDER BY name");
     }
     return read_node(rows, 0);
 }
@@ -159,13 +170,14 @@ std::vector<CapturedTable> tables(pg::Connection& catalog)
 
 std::vector<CapturedTable> tables_of_group(pg::Connection& catalog, std::string_view group)
 {
-    return read_tables(catalog.query(fmt::format("{} WHERE group_name = $1 ORDER BY id", kSelectTable), {group}));
+    return read_tables(
+        catalog.query(fmt::format("{} WHERE group_name = $1 ORDER BY id", kSelectTable), {group}));
 }
 
 std::vector<Placement> placement(pg::Connection& catalog, std::string_view group)
 {
-    const pg::Result rows =
-        catalog.query("SELECT bucket, node, epoch FROM keyshift.bucket WHERE group_name = $1 ORDER BY bucket", {group});
+    const pg::Result rows = catalog.query(
+        "SELECT bucket, node, epoch FROM keyshift.bucket WHERE group_name = $1 ORDER BY bucket", {group});
     std::vector<Placement> all(static_cast<std::size_t>(rows.rows()));
     for (int row = 0; row < rows.rows(); ++row) {
         all.at(static_cast<std::size_t>(rows.integer(row, 0))) = {std::string(rows.text(row, 1)),
@@ -176,8 +188,10 @@ std::vector<Placement> placement(pg::Connection& catalog, std::string_view group
 
 std::vector<BucketHistory> history_of_node(pg::Connection& catalog, std::string_view node)
 {
-    const pg::Result rows = catalog.query("SELECT group_name, bucket, epoch, node, open_lsn, fence_lsn FROM keyshift.bucket_history "
-                                          "WHERE node = $1 ORDER BY group_name, bucket, epoch", {node});
+    const pg::Result rows = catalog.query(
+        "SELECT group_name, bucket, epoch, node, open_lsn, fence_lsn FROM keyshift.bucket_history "
+        "WHERE node = $1 ORDER BY group_name, bucket, epoch",
+        {node});
     std::vector<BucketHistory> all;
     for (int row = 0; row < rows.rows(); ++row) {
         BucketHistory entry;

@@ -12,7 +12,7 @@
 namespace keyshift::catalog {
 
 struct DistributedRoot {
-    TableDefinition definition;      ///< of the plain table, or of the root on another node
+    TableDefinition definition; ///< of the plain table, or of the root on another node
     Group group;
     std::vector<std::string> key;
     std::vector<Placement> placement; ///< index = bucket
@@ -21,14 +21,16 @@ struct DistributedRoot {
 };
 
 /// Root and placeholders where the table is not yet; an empty plain table of that name gives way. Returns warnings.
-std::vector<std::string> make_empty_root(pg::Connection& connection, const Node& node, const DistributedRoot& root);
+std::vector<std::string> make_empty_root(pg::Connection& connection, const Node& node,
+                                         const DistributedRoot& root);
 
 /// Turns the plain table into the root, with its rows, sequences, incoming foreign keys and publications. The table is
 /// locked ACCESS EXCLUSIVE until the transaction ends. Returns warnings.
 std::vector<std::string> convert_table(pg::Connection& connection, const Node& node, DistributedRoot root);
 
 /// local_bucket and local_placement of a whole group, for a node that does not know it yet.
-void write_group_state(pg::Connection& connection, const Node& node, const Group& group, const std::vector<Placement>& placement,
+void write_group_state(pg::Connection& connection, const Node& node, const Group& group,
+                       const std::vector<Placement>& placement,
                        const std::map<std::string, pg::Address>& addresses);
 
 } // namespace keyshift::catalog

@@ -1,5 +1,7 @@
 #include "catalog/node_access.hpp"
 
+#include "core/error.hpp"
+
 #include <fmt/format.h>
 
 namespace keyshift::catalog {
@@ -16,14 +18,46 @@ std::vector<OpenNode> open_nodes(pg::Connection& catalog, const std::string& pur
 
 std::string database_identity(pg::Connection& connection)
 {
-    return std::string(connection.query("SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text || '/' || oid "
-                                        "FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()").text(0, 0));
+    return std::string(
+        connection
+            .query(
+                "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text || '/' || oid "
+                "FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()")
+            .text(0, 0));
 }
 
 bool table_exists(pg::Connection& node, const QualifiedName& table)
 {
-    return node.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-                      "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p'))", {table.schema, table.name}).boolean(0, 0);
+    return node
+        .query(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p'))",
+            {table.schema, table.name})
+        .boolean(0, 0);
+}
+
+bool is_registered_root(pg::Connection& node, const QualifiedName& table)
+{
+    return node
+        .query("SELECT EXISTS (SELECT FROM keyshift.local_table WHERE root = pg_catalog.to_regclass($1))", {table.quoted()})
+        .boolean(0, 0);
+}
+
+CommandLock::CommandLock(pg::Connection& catalog, const std::string& what) : catalog_(catalog)
+{
+    if (!catalog.query("SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('keyshift command'))").boolean(0, 0)) {
+        throw RefusedError({what, "another command that changes nodes or tables is at work on this catalog",
+                            "Wait until it has ended, then repeat."});
+    }
+}
+
+CommandLock::~CommandLock()
+{
+    try {
+        catalog_.query("SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtext('keyshift command'))");
+    } catch (const Error&) {
+        // The connection is lost, and the lock with it.
+    }
 }
 
 bool has_rows(pg::Connection& node, const QualifiedName& table)
@@ -33,9 +67,13 @@ bool has_rows(pg::Connection& node, const QualifiedName& table)
 
 void add_to_publication(pg::Connection& node, const std::string& publication, const QualifiedName& table)
 {
-    if (!node.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid "
-                    "WHERE p.pubname = $1 AND r.prrelid = $2::regclass)", {publication, table.quoted()}).boolean(0, 0)) {
-        node.script(fmt::format("ALTER PUBLICATION {} ADD TABLE {}", quote_identifier(publication), table.quoted()));
+    if (!node.query(
+                 "SELECT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid "
+                 "WHERE p.pubname = $1 AND r.prrelid = $2::regclass)",
+                 {publication, table.quoted()})
+             .boolean(0, 0)) {
+        node.script(
+            fmt::format("ALTER PUBLICATION {} ADD TABLE {}", quote_identifier(publication), table.quoted()));
     }
 }
 

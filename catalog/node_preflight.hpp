@@ -19,7 +19,8 @@ std::string slot_safe(const std::string& text);
 void check_node_request(pg::Connection& catalog, const AddNode& request);
 
 /// Version, wal_level, free slots and senders, rights, not another node's database.
-NodeIdentity check_new_node(pg::Connection& catalog, pg::Connection& node, const std::string& name, const std::string& slot);
+NodeIdentity check_new_node(pg::Connection& catalog, pg::Connection& node, const std::string& name,
+                            const std::string& slot);
 
 /// The parts of check_new_node that `doctor` repeats for nodes that are there. Throws RefusedError.
 void check_server_settings(pg::Connection& node, bool needs_new_slot);

@@ -13,7 +13,8 @@ void install_node_schema(pg::Connection& node, const std::string& cluster, const
     node.script(kNodeSql);
     node.script(kFunctionsSql);
     node.query("INSERT INTO keyshift.local_identity (cluster, node) VALUES ($1, $2) "
-               "ON CONFLICT (one) DO UPDATE SET cluster = excluded.cluster, node = excluded.node", {cluster, name});
+               "ON CONFLICT (one) DO UPDATE SET cluster = excluded.cluster, node = excluded.node",
+               {cluster, name});
     node.query("SELECT keyshift.internal_compile_routing()");
 }
 
@@ -21,14 +22,16 @@ void register_table(pg::Connection& node, const QualifiedName& root, const Group
                     const std::vector<std::string>& key_columns, bool captured)
 {
     // A row whose table is gone would keep its OID, and with it its branch of must_own, for ever.
-    node.query("DELETE FROM keyshift.local_table t WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.root)");
+    node.query(
+        "DELETE FROM keyshift.local_table t WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.root)");
     const std::string buckets = std::to_string(group.buckets);
-    node.query("INSERT INTO keyshift.local_table (root, group_name, buckets, key_columns, key_types, captured) "
-               "VALUES ($1::regclass, $2, $3::int, $4::text[], $5::text[], $6::boolean) "
-               "ON CONFLICT (root) DO UPDATE SET group_name = excluded.group_name, buckets = excluded.buckets, "
-               "key_columns = excluded.key_columns, key_types = excluded.key_types, captured = excluded.captured",
-               {root.quoted(), group.name, buckets, write_array(key_columns), write_array(group.key_types),
-                captured ? "true" : "false"});
+    node.query(
+        "INSERT INTO keyshift.local_table (root, group_name, buckets, key_columns, key_types, captured) "
+        "VALUES ($1::regclass, $2, $3::int, $4::text[], $5::text[], $6::boolean) "
+        "ON CONFLICT (root) DO UPDATE SET group_name = excluded.group_name, buckets = excluded.buckets, "
+        "key_columns = excluded.key_columns, key_types = excluded.key_types, captured = excluded.captured",
+        {root.quoted(), group.name, buckets, write_array(key_columns), write_array(group.key_types),
+         captured ? "true" : "false"});
     // must_own's branches call the group's ownership function by name: it is there before them.
     refresh_ownership(node, group.name);
     node.query("SELECT keyshift.internal_compile_routing()");
@@ -36,16 +39,19 @@ void register_table(pg::Connection& node, const QualifiedName& root, const Group
 
 void set_alias(pg::Connection& node, const QualifiedName& root, const QualifiedName& view)
 {
-    node.query("UPDATE keyshift.local_table SET alias = $2::regclass WHERE root = $1::regclass", {root.quoted(), view.quoted()});
+    node.query("UPDATE keyshift.local_table SET alias = $2::regclass WHERE root = $1::regclass",
+               {root.quoted(), view.quoted()});
     node.query("SELECT keyshift.internal_compile_routing()");
 }
 
 void forget_table(pg::Connection& node, const QualifiedName& root, const std::string& group)
 {
     node.query("DELETE FROM keyshift.local_table t WHERE t.root = pg_catalog.to_regclass($1) "
-               "OR NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.root)", {root.quoted()});
+               "OR NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.root)",
+               {root.quoted()});
     node.query("SELECT keyshift.internal_compile_routing()");
-    if (node.query("SELECT EXISTS (SELECT FROM keyshift.local_table WHERE group_name = $1)", {group}).boolean(0, 0)) {
+    if (node.query("SELECT EXISTS (SELECT FROM keyshift.local_table WHERE group_name = $1)", {group})
+            .boolean(0, 0)) {
         return;
     }
     node.query("DELETE FROM keyshift.local_bucket WHERE group_name = $1", {group});
@@ -59,35 +65,42 @@ void refresh_ownership(pg::Connection& node, const std::string& group)
     node.query("SELECT keyshift.internal_compile_ownership($1)", {group});
 }
 
-void create_reject_trigger(pg::Connection& node, const QualifiedName& leaf, const std::string& group, BucketId bucket,
-                           const std::string& mover_token)
+void create_reject_trigger(pg::Connection& node, const QualifiedName& leaf, const std::string& group,
+                           BucketId bucket, const std::string& mover_token)
 {
     const std::string arguments =
-        fmt::format("({}, {}, {})", quote_literal(group), quote_literal(std::to_string(number(bucket))), quote_literal(mover_token));
-    node.script(fmt::format("CREATE OR REPLACE TRIGGER keyshift_reject BEFORE INSERT OR UPDATE OR DELETE ON {0} "
-                            "FOR EACH ROW EXECUTE FUNCTION keyshift.reject{1};"
-                            "CREATE OR REPLACE TRIGGER keyshift_reject_truncate BEFORE TRUNCATE ON {0} "
-                            "FOR EACH STATEMENT EXECUTE FUNCTION keyshift.reject_truncate{1};"
-                            "ALTER TABLE {0} ENABLE ALWAYS TRIGGER keyshift_reject, ENABLE ALWAYS TRIGGER keyshift_reject_truncate",
-                            leaf.quoted(), arguments));
+        fmt::format("({}, {}, {})", quote_literal(group), quote_literal(std::to_string(number(bucket))),
+                    quote_literal(mover_token));
+    node.script(fmt::format(
+        "CREATE OR REPLACE TRIGGER keyshift_reject BEFORE INSERT OR UPDATE OR DELETE ON {0} "
+        "FOR EACH ROW EXECUTE FUNCTION keyshift.reject{1};"
+        "CREATE OR REPLACE TRIGGER keyshift_reject_truncate BEFORE TRUNCATE ON {0} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION keyshift.reject_truncate{1};"
+        "ALTER TABLE {0} ENABLE ALWAYS TRIGGER keyshift_reject, ENABLE ALWAYS TRIGGER keyshift_reject_truncate",
+        leaf.quoted(), arguments));
 }
 
 void drop_reject_trigger(pg::Connection& node, const QualifiedName& leaf)
 {
-    node.script(fmt::format("DROP TRIGGER IF EXISTS keyshift_reject ON {0}; DROP TRIGGER IF EXISTS keyshift_reject_truncate ON {0}",
-                            leaf.quoted()));
+    node.script(fmt::format(
+        "DROP TRIGGER IF EXISTS keyshift_reject ON {0}; DROP TRIGGER IF EXISTS keyshift_reject_truncate ON {0}",
+        leaf.quoted()));
 }
 
 bool has_reject_trigger(pg::Connection& node, const QualifiedName& leaf)
 {
-    return node.query("SELECT count(*) = 2 FROM pg_catalog.pg_trigger WHERE tgrelid = pg_catalog.to_regclass($1) "
-                      "AND tgname IN ('keyshift_reject', 'keyshift_reject_truncate') AND tgenabled = 'A'", {leaf.quoted()}).boolean(0, 0);
+    return node
+        .query("SELECT count(*) = 2 FROM pg_catalog.pg_trigger WHERE tgrelid = pg_catalog.to_regclass($1) "
+               "AND tgname IN ('keyshift_reject', 'keyshift_reject_truncate') AND tgenabled = 'A'",
+               {leaf.quoted()})
+        .boolean(0, 0);
 }
 
 namespace {
 
 /// The root's replica identity, as an ALTER for one leaf; empty when it is the default that a new leaf has anyway.
-std::string replica_identity_of_leaf(pg::Connection& node, const QualifiedName& root, const QualifiedName& leaf)
+std::string replica_identity_of_leaf(pg::Connection& node, const QualifiedName& root,
+                                     const QualifiedName& leaf)
 {
     const pg::Result rows = node.query(
         "SELECT c.relreplident, (SELECT i.inhrelid FROM pg_catalog.pg_index x "
@@ -97,13 +110,16 @@ std::string replica_identity_of_leaf(pg::Connection& node, const QualifiedName& 
         "  (SELECT k.relname FROM pg_catalog.pg_index x JOIN pg_catalog.pg_inherits i ON i.inhparent = x.indexrelid "
         "    JOIN pg_catalog.pg_index child ON child.indexrelid = i.inhrelid AND child.indrelid = $2::regclass "
         "    JOIN pg_catalog.pg_class k ON k.oid = i.inhrelid WHERE x.indrelid = c.oid AND x.indisreplident) "
-        "FROM pg_catalog.pg_class c WHERE c.oid = $1::regclass", {root.quoted(), leaf.quoted()});
+        "FROM pg_catalog.pg_class c WHERE c.oid = $1::regclass",
+        {root.quoted(), leaf.quoted()});
     const std::string_view identity = rows.text(0, 0);
     if (identity == "f" || identity == "n") {
-        return fmt::format("ALTER TABLE {} REPLICA IDENTITY {}", leaf.quoted(), identity == "f" ? "FULL" : "NOTHING");
+        return fmt::format("ALTER TABLE {} REPLICA IDENTITY {}", leaf.quoted(),
+                           identity == "f" ? "FULL" : "NOTHING");
     }
     if (identity == "i" && rows.boolean(0, 1)) {
-        return fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", leaf.quoted(), quote_identifier(rows.text(0, 2)));
+        return fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", leaf.quoted(),
+                           quote_identifier(rows.text(0, 2)));
     }
     return {};
 }
@@ -113,30 +129,38 @@ std::string replica_identity_of_leaf(pg::Connection& node, const QualifiedName& 
 void create_placeholder(pg::Connection& node, const QualifiedName& root, const Group& group, BucketId bucket)
 {
     const QualifiedName leaf = leaf_name(root, bucket);
-    node.script(fmt::format("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES WITH (MODULUS {}, REMAINDER {})",
-                            leaf.quoted(), root.quoted(), group.buckets, number(bucket)));
-    const pg::Result owner = node.query("SELECT r.rolname, r.rolname = current_user FROM pg_catalog.pg_class c "
-                                        "JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE c.oid = $1::regclass", {root.quoted()});
+    node.script(fmt::format(
+        "CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES WITH (MODULUS {}, REMAINDER {})",
+        leaf.quoted(), root.quoted(), group.buckets, number(bucket)));
+    const pg::Result owner =
+        node.query("SELECT r.rolname, r.rolname = current_user FROM pg_catalog.pg_class c "
+                   "JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE c.oid = $1::regclass",
+                   {root.quoted()});
     if (!owner.boolean(0, 1)) {
-        node.script(fmt::format("ALTER TABLE {} OWNER TO {}", leaf.quoted(), quote_identifier(owner.text(0, 0))));
+        node.script(
+            fmt::format("ALTER TABLE {} OWNER TO {}", leaf.quoted(), quote_identifier(owner.text(0, 0))));
     }
     if (const std::string identity = replica_identity_of_leaf(node, root, leaf); !identity.empty()) {
         node.script(identity);
     }
 }
 
-void write_local_placement(pg::Connection& node, const std::string& group, BucketId bucket, const Placement& placement,
-                           const pg::Address& address)
+void write_local_placement(pg::Connection& node, const std::string& group, BucketId bucket,
+                           const Placement& placement, const pg::Address& address)
 {
     const std::string bucket_text = std::to_string(number(bucket));
     const std::string epoch = std::to_string(number(placement.epoch));
-    node.query("INSERT INTO keyshift.local_placement (group_name, bucket, node, epoch, host, port, dbname) "
-               "VALUES ($1, $2::int, $3, $4::bigint, $5, $6::int, $7) ON CONFLICT (group_name, bucket) DO UPDATE SET node = excluded.node, "
-               "epoch = excluded.epoch, host = excluded.host, port = excluded.port, dbname = excluded.dbname "
-               "WHERE local_placement.epoch <= excluded.epoch",
-               {group, bucket_text, placement.node, epoch, address.host, std::to_string(address.port), address.dbname});
-    node.query("SELECT pg_catalog.pg_notify($1, pg_catalog.json_build_object('group', $2::text, 'bucket', $3::int, 'node', $4::text, "
-               "'epoch', $5::bigint)::text)", {kPlacementChannel, group, bucket_text, placement.node, epoch});
+    node.query(
+        "INSERT INTO keyshift.local_placement (group_name, bucket, node, epoch, host, port, dbname) "
+        "VALUES ($1, $2::int, $3, $4::bigint, $5, $6::int, $7) ON CONFLICT (group_name, bucket) DO UPDATE SET node = excluded.node, "
+        "epoch = excluded.epoch, host = excluded.host, port = excluded.port, dbname = excluded.dbname "
+        "WHERE local_placement.epoch <= excluded.epoch",
+        {group, bucket_text, placement.node, epoch, address.host, std::to_string(address.port),
+         address.dbname});
+    node.query(
+        "SELECT pg_catalog.pg_notify($1, pg_catalog.json_build_object('group', $2::text, 'bucket', $3::int, 'node', $4::text, "
+        "'epoch', $5::bigint)::text)",
+        {kPlacementChannel, group, bucket_text, placement.node, epoch});
 }
 
 } // namespace keyshift::catalog

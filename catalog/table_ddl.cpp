@@ -61,7 +61,8 @@ bool run_unless(pg::Connection& connection, const std::string& sql, const std::v
     return true;
 }
 
-void create_bare_table(pg::Connection& connection, const TableDefinition& table, const std::vector<std::string>& hash_key)
+void create_bare_table(pg::Connection& connection, const TableDefinition& table,
+                       const std::vector<std::string>& hash_key)
 {
     std::vector<std::string> columns;
     for (const ColumnDefinition& column : table.columns) {
@@ -74,22 +75,26 @@ void create_bare_table(pg::Connection& connection, const TableDefinition& table,
     connection.script(sql);
 }
 
-void add_constraint(pg::Connection& connection, const QualifiedName& table, const ConstraintDefinition& constraint)
+void add_constraint(pg::Connection& connection, const QualifiedName& table,
+                    const ConstraintDefinition& constraint)
 {
     std::string definition = constraint.definition;
     constexpr std::string_view kNotValid = " NOT VALID";
     if (definition.ends_with(kNotValid)) {
         definition.resize(definition.size() - kNotValid.size());
     }
-    connection.script(fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", table.quoted(), quote_identifier(constraint.name), definition));
+    connection.script(fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", table.quoted(),
+                                  quote_identifier(constraint.name), definition));
 }
 
 std::string set_owner(pg::Connection& connection, const TableDefinition& table)
 {
-    const std::string sql = fmt::format("ALTER TABLE {} OWNER TO {}", table.name.quoted(), quote_identifier(table.owner));
+    const std::string sql =
+        fmt::format("ALTER TABLE {} OWNER TO {}", table.name.quoted(), quote_identifier(table.owner));
     return run_unless(connection, sql, {kUndefinedObject})
                ? std::string()
-               : fmt::format("owner {} of {} does not exist on {}", table.owner, table.name.to_string(), connection.name());
+               : fmt::format("owner {} of {} does not exist on {}", table.owner, table.name.to_string(),
+                             connection.name());
 }
 
 std::vector<std::string> complete_table(pg::Connection& connection, const TableDefinition& table)
@@ -109,7 +114,8 @@ std::vector<std::string> complete_table(pg::Connection& connection, const TableD
     set_replica_identity(connection, table);
     for (const std::string& grant : table.grants) {
         if (!run_unless(connection, grant, {kUndefinedObject})) {
-            warnings.push_back(fmt::format("not carried to {}, where the role does not exist: {}", connection.name(), grant));
+            warnings.push_back(fmt::format("not carried to {}, where the role does not exist: {}",
+                                           connection.name(), grant));
         }
     }
     return warnings;

@@ -11,7 +11,8 @@ namespace keyshift::catalog {
 
 /// CREATE TABLE with columns and NOT NULL; hash partitioned by `hash_key` unless that is empty. Sequences that defaults
 /// name must be there.
-void create_bare_table(pg::Connection& connection, const TableDefinition& table, const std::vector<std::string>& hash_key);
+void create_bare_table(pg::Connection& connection, const TableDefinition& table,
+                       const std::vector<std::string>& hash_key);
 
 /// Gives the table its owner. Returns a warning, else "", where that role does not exist.
 std::string set_owner(pg::Connection& connection, const TableDefinition& table);
@@ -21,9 +22,11 @@ std::string set_owner(pg::Connection& connection, const TableDefinition& table);
 std::vector<std::string> complete_table(pg::Connection& connection, const TableDefinition& table);
 
 /// ALTER TABLE ... ADD CONSTRAINT, valid: a partitioned table has no NOT VALID foreign keys.
-void add_constraint(pg::Connection& connection, const QualifiedName& table, const ConstraintDefinition& constraint);
+void add_constraint(pg::Connection& connection, const QualifiedName& table,
+                    const ConstraintDefinition& constraint);
 
 /// Runs a statement; false (and nothing changed) when it fails with one of these SQLSTATEs.
-bool run_unless(pg::Connection& connection, const std::string& sql, const std::vector<std::string>& tolerated);
+bool run_unless(pg::Connection& connection, const std::string& sql,
+                const std::vector<std::string>& tolerated);
 
 } // namespace keyshift::catalog

@@ -85,8 +85,10 @@ void read_constraints(pg::Connection& connection, const std::string& oid, TableD
 {
     // Keys first: a foreign key may point at the table's own.
     const pg::Result rows = connection.query(
-        fmt::format("{} AND c.conrelid = $1::oid ORDER BY pg_catalog.array_position(ARRAY['p','u','x','c','f'], c.contype::text), c.conname",
-                    kConstraints), {oid});
+        fmt::format(
+            "{} AND c.conrelid = $1::oid ORDER BY pg_catalog.array_position(ARRAY['p','u','x','c','f'], c.contype::text), c.conname",
+            kConstraints),
+        {oid});
     for (int row = 0; row < rows.rows(); ++row) {
         table.constraints.push_back(read_constraint(rows, row));
     }
@@ -100,10 +102,11 @@ void read_indexes(pg::Connection& connection, const std::string& oid, TableDefin
         "   LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number AND k.number > 0 WHERE k.position <= i.indnkeyatts) "
         "FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
         "WHERE i.indrelid = $1::oid AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')) "
-        "ORDER BY c.relname", {oid});
+        "ORDER BY c.relname",
+        {oid});
     for (int row = 0; row < rows.rows(); ++row) {
-        table.indexes.push_back({std::string(rows.text(row, 0)), std::string(rows.text(row, 1)), rows.boolean(row, 2),
-                                 read_array(rows.text(row, 3))});
+        table.indexes.push_back({std::string(rows.text(row, 0)), std::string(rows.text(row, 1)),
+                                 rows.boolean(row, 2), read_array(rows.text(row, 3))});
     }
 }
 
@@ -117,8 +120,9 @@ std::vector<std::string> statements(pg::Connection& connection, const char* sql,
     return all;
 }
 
-constexpr const char* kTriggers = "SELECT pg_catalog.pg_get_triggerdef(oid) FROM pg_catalog.pg_trigger WHERE tgrelid = $1::oid AND NOT tgisinternal "
-                                  "AND tgparentid = 0 AND tgname NOT LIKE 'keyshift\\_%' ORDER BY tgname";
+constexpr const char* kTriggers =
+    "SELECT pg_catalog.pg_get_triggerdef(oid) FROM pg_catalog.pg_trigger WHERE tgrelid = $1::oid AND NOT tgisinternal "
+    "AND tgparentid = 0 AND tgname NOT LIKE 'keyshift\\_%' ORDER BY tgname";
 
 constexpr const char* kComments = R"sql(
 WITH t AS (SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, n.nspname
@@ -178,13 +182,15 @@ UNION ALL SELECT pg_catalog.format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', t.
 
 const ConstraintDefinition* TableDefinition::primary_key() const
 {
-    const auto found = std::find_if(constraints.begin(), constraints.end(), [](const auto& c) { return c.kind == 'p'; });
+    const auto found =
+        std::find_if(constraints.begin(), constraints.end(), [](const auto& c) { return c.kind == 'p'; });
     return found == constraints.end() ? nullptr : &*found;
 }
 
 const ColumnDefinition* TableDefinition::column(std::string_view column_name) const
 {
-    const auto found = std::find_if(columns.begin(), columns.end(), [&](const auto& c) { return c.name == column_name; });
+    const auto found =
+        std::find_if(columns.begin(), columns.end(), [&](const auto& c) { return c.name == column_name; });
     return found == columns.end() ? nullptr : &*found;
 }
 
@@ -205,9 +211,11 @@ TableDefinition read_table(pg::Connection& connection, const QualifiedName& name
         "SELECT c.oid, r.rolname, c.relkind, c.relpersistence = 'u', c.relreplident, "
         "  (SELECT k.relname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class k ON k.oid = i.indexrelid WHERE i.indrelid = c.oid AND i.indisreplident) "
         "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_roles r ON r.oid = c.relowner "
-        "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')", {name.schema, name.name});
+        "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')",
+        {name.schema, name.name});
     if (rows.rows() == 0) {
-        throw RefusedError({fmt::format("table {} on {}", name.to_string(), connection.name()), "there is no such table",
+        throw RefusedError({fmt::format("table {} on {}", name.to_string(), connection.name()),
+                            "there is no such table",
                             "Check the name; a table outside schema public is written schema.table."});
     }
     const std::string oid(rows.text(0, 0));
@@ -228,14 +236,23 @@ TableDefinition read_table(pg::Connection& connection, const QualifiedName& name
     return table;
 }
 
-std::vector<IncomingForeignKey> read_incoming_foreign_keys(pg::Connection& connection, const QualifiedName& table)
+std::vector<std::string> read_grants(pg::Connection& connection, const QualifiedName& relation)
+{
+    return statements(connection, kGrants, std::string(connection.query("SELECT $1::regclass::oid", {relation.quoted()}).text(0, 0)));
+}
+
+std::vector<IncomingForeignKey> read_incoming_foreign_keys(pg::Connection& connection,
+                                                           const QualifiedName& table)
 {
     const pg::Result rows = connection.query(
-        fmt::format("{} AND c.contype = 'f' AND c.confrelid = $1::regclass AND c.conrelid <> c.confrelid ORDER BY 9, 10, 1", kConstraints),
+        fmt::format(
+            "{} AND c.contype = 'f' AND c.confrelid = $1::regclass AND c.conrelid <> c.confrelid ORDER BY 9, 10, 1",
+            kConstraints),
         {table.quoted()});
     std::vector<IncomingForeignKey> keys;
     for (int row = 0; row < rows.rows(); ++row) {
-        keys.push_back({{std::string(rows.text(row, 8)), std::string(rows.text(row, 9))}, read_constraint(rows, row)});
+        keys.push_back(
+            {{std::string(rows.text(row, 8)), std::string(rows.text(row, 9))}, read_constraint(rows, row)});
     }
     return keys;
 }

@@ -19,23 +19,23 @@ struct ColumnDefinition {
     std::string collation;    ///< empty: the type's own
     bool not_null = false;
     std::string default_expression; ///< empty: none
-    char generated = 0;       ///< 's' stored
-    char identity = 0;        ///< 'a', 'd'
-    std::string storage;      ///< only where it differs from the type's
-    std::string sequence_options; ///< of an identity column: "SEQUENCE NAME ... START WITH ..."
+    char generated = 0;             ///< 's' stored
+    char identity = 0;              ///< 'a', 'd'
+    std::string storage;            ///< only where it differs from the type's
+    std::string sequence_options;   ///< of an identity column: "SEQUENCE NAME ... START WITH ..."
 };
 struct ConstraintDefinition {
     std::string name;
-    char kind = 0;            ///< p, u, f, c, x
-    bool inheritable = true;  ///< false: CHECK ... NO INHERIT
-    std::string definition;   ///< pg_get_constraintdef
+    char kind = 0;           ///< p, u, f, c, x
+    bool inheritable = true; ///< false: CHECK ... NO INHERIT
+    std::string definition;  ///< pg_get_constraintdef
     std::vector<std::string> columns;
     QualifiedName referenced; ///< of a foreign key
     std::vector<std::string> referenced_columns;
 };
 struct IndexDefinition {
     std::string name;
-    std::string definition;   ///< pg_get_indexdef; not those behind constraints
+    std::string definition; ///< pg_get_indexdef; not those behind constraints
     bool unique = false;
     std::vector<std::string> columns; ///< empty entries for expressions
 };
@@ -51,8 +51,9 @@ struct TableDefinition {
     std::vector<std::string> triggers; ///< pg_get_triggerdef, user triggers only
     std::vector<std::string> comments; ///< COMMENT ON statements
     std::vector<std::string> grants;   ///< GRANT statements
-    std::vector<std::string> alterations; ///< storage, statistics, trigger states, row security and its policies
-    std::string replica_identity_index;   ///< of replica identity 'i'
+    std::vector<std::string>
+        alterations; ///< storage, statistics, trigger states, row security and its policies
+    std::string replica_identity_index; ///< of replica identity 'i'
 
     const ColumnDefinition* column(std::string_view column_name) const;
     const ConstraintDefinition* primary_key() const;
@@ -63,11 +64,15 @@ struct TableDefinition {
 /// Throws Error(refused) when there is no such table.
 TableDefinition read_table(pg::Connection& connection, const QualifiedName& table);
 
+/// GRANT statements of a table or view, without its owner's own rights.
+std::vector<std::string> read_grants(pg::Connection& connection, const QualifiedName& relation);
+
 /// A foreign key of another table that points at this one.
 struct IncomingForeignKey {
     QualifiedName table;
     ConstraintDefinition constraint;
 };
-std::vector<IncomingForeignKey> read_incoming_foreign_keys(pg::Connection& connection, const QualifiedName& table);
+std::vector<IncomingForeignKey> read_incoming_foreign_keys(pg::Connection& connection,
+                                                           const QualifiedName& table);
 
 } // namespace keyshift::catalog

@@ -4,6 +4,7 @@
 #include "catalog/node_access.hpp"
 #include "catalog/node_preflight.hpp"
 #include "catalog/schema_copy.hpp"
+#include "catalog/table_ddl.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
 
@@ -17,36 +18,45 @@ namespace keyshift::catalog {
 
 namespace {
 
-constexpr const char* kSkeletonNote = "; what was made so far stays and a second `keyshift node add` goes on from there";
+constexpr const char* kSkeletonNote =
+    "; what was made so far stays and a second `keyshift node add` goes on from there";
 
 /// The row of the node, in state 'adding' unless an earlier run left one.
-Node write_row(pg::Connection& catalog, const AddNode& request, const NodeIdentity& identity, const std::string& slot)
+Node write_row(pg::Connection& catalog, const AddNode& request, const NodeIdentity& identity,
+               const std::string& slot)
 {
     const pg::Address address = pg::address_of(request.dsn);
-    catalog.query("INSERT INTO keyshift.node (name, dsn, password_file, host, port, dbname, system_identifier, timeline, slot, state) "
-                  "VALUES ($1, $2, $3, $4, $5::int, $6, $7, $8::bigint, $9, 'adding') ON CONFLICT (name) DO UPDATE SET dsn = excluded.dsn, "
-                  "password_file = excluded.password_file, host = excluded.host, port = excluded.port, dbname = excluded.dbname, "
-                  "system_identifier = excluded.system_identifier, timeline = excluded.timeline, slot = excluded.slot, state = 'adding'",
-                  {request.name, request.dsn, request.password_file, address.host, std::to_string(address.port), address.dbname, identity.system_identifier,
-                   std::to_string(identity.timeline), slot});
+    catalog.query(
+        "INSERT INTO keyshift.node (name, dsn, password_file, host, port, dbname, system_identifier, timeline, slot, state) "
+        "VALUES ($1, $2, $3, $4, $5::int, $6, $7, $8::bigint, $9, 'adding') ON CONFLICT (name) DO UPDATE SET dsn = excluded.dsn, "
+        "password_file = excluded.password_file, host = excluded.host, port = excluded.port, dbname = excluded.dbname, "
+        "system_identifier = excluded.system_identifier, timeline = excluded.timeline, slot = excluded.slot, state = 'adding'",
+        {request.name, request.dsn, request.password_file, address.host, std::to_string(address.port),
+         address.dbname, identity.system_identifier, std::to_string(identity.timeline), slot});
     return node(catalog, request.name);
 }
 
 void make_publication(pg::Connection& connection, const std::string& name)
 {
-    if (!connection.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = $1)", {name}).boolean(0, 0)) {
-        connection.script(fmt::format("CREATE PUBLICATION {} WITH (publish_via_partition_root = false)", quote_identifier(name)));
+    if (!connection.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = $1)", {name})
+             .boolean(0, 0)) {
+        connection.script(fmt::format("CREATE PUBLICATION {} WITH (publish_via_partition_root = false)",
+                                      quote_identifier(name)));
     }
 }
 
 /// Outside any transaction that has written: PostgreSQL refuses to make a slot in one.
 void make_slot(pg::Connection& connection, const std::string& name)
 {
-    const pg::Result rows = connection.query("SELECT plugin, database = pg_catalog.current_database() FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", {name});
+    const pg::Result rows = connection.query(
+        "SELECT plugin, database = pg_catalog.current_database() FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
+        {name});
     if (rows.rows() > 0) {
         if (rows.text(0, 0) != "pgoutput" || !rows.boolean(0, 1)) {
-            throw RefusedError({fmt::format("replication slot {} on {}", name, connection.name()), "it exists and is not Keyshift's (other plugin or database)",
-                                fmt::format("If nothing uses it: SELECT pg_drop_replication_slot({});", quote_literal(name))});
+            throw RefusedError({fmt::format("replication slot {} on {}", name, connection.name()),
+                                "it exists and is not Keyshift's (other plugin or database)",
+                                fmt::format("If nothing uses it: SELECT pg_drop_replication_slot({});",
+                                            quote_literal(name))});
         }
         return;
     }
@@ -60,10 +70,14 @@ std::vector<CapturedTable> in_order_of_reference(pg::Connection& from, std::vect
     while (!all.empty()) {
         const auto ready = std::find_if(all.begin(), all.end(), [&](const CapturedTable& table) {
             const TableDefinition definition = read_table(from, table.name);
-            return std::none_of(definition.constraints.begin(), definition.constraints.end(), [&](const ConstraintDefinition& c) {
-                return c.kind == 'f' && c.referenced != table.name &&
-                       std::any_of(all.begin(), all.end(), [&](const CapturedTable& other) { return other.name == c.referenced; });
-            });
+            return std::none_of(definition.constraints.begin(), definition.constraints.end(),
+                                [&](const ConstraintDefinition& c) {
+                                    return c.kind == 'f' && c.referenced != table.name &&
+                                           std::any_of(all.begin(), all.end(),
+                                                       [&](const CapturedTable& other) {
+                                                           return other.name == c.referenced;
+                                                       });
+                                });
         });
         const auto next = ready == all.end() ? all.begin() : ready;
         ordered.push_back(std::move(*next));
@@ -73,17 +87,30 @@ std::vector<CapturedTable> in_order_of_reference(pg::Connection& from, std::vect
 }
 
 /// The view that reads a projection: made again over the table on the new node.
-void copy_view(pg::Connection& from, pg::Connection& to, const QualifiedName& table)
+std::vector<std::string> copy_view(pg::Connection& from, pg::Connection& to, const QualifiedName& table)
 {
     const pg::Result rows = from.query(
         "SELECT n.nspname, c.relname, pg_catalog.pg_get_viewdef(c.oid) FROM keyshift.local_table t JOIN pg_catalog.pg_class c ON c.oid = t.alias "
-        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE t.root = $1::regclass", {table.quoted()});
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE t.root = $1::regclass",
+        {table.quoted()});
     if (rows.rows() == 0) {
-        return;
+        return {};
     }
     const QualifiedName view{std::string(rows.text(0, 0)), std::string(rows.text(0, 1))};
     to.script(fmt::format("CREATE OR REPLACE VIEW {} AS {}", view.quoted(), rows.text(0, 2)));
     set_alias(to, table, view);
+    std::vector<std::string> warnings;
+    for (const std::string& grant : read_grants(from, view)) {
+        if (!run_unless(to, grant, {"42704"})) {
+            warnings.push_back(fmt::format("not carried to {}, where the role does not exist: {}", to.name(), grant));
+        }
+    }
+    return warnings;
+}
+
+void append(std::vector<std::string>& all, const std::vector<std::string>& more)
+{
+    all.insert(all.end(), more.begin(), more.end());
 }
 
 /// Everything distributed, as on the other nodes; the new node owns none of it.
@@ -109,11 +136,14 @@ std::vector<std::string> copy_schema(pg::Connection& catalog, const Node& added,
     pg::Connection from(example->connection("node add: schema"));
     std::vector<std::string> warnings = copy_prerequisites(from, to);
     for (const CapturedTable& table : in_order_of_reference(from, distributed)) {
-        const DistributedRoot root{read_table(from, table.name), group(catalog, table.group), table.key_columns, placement(catalog, table.group), addresses, table.captured};
-        for (std::string& warning : make_empty_root(to, added, root)) {
-            warnings.push_back(std::move(warning));
-        }
-        copy_view(from, to, table.name);
+        const DistributedRoot root{read_table(from, table.name),
+                                   group(catalog, table.group),
+                                   table.key_columns,
+                                   placement(catalog, table.group),
+                                   addresses,
+                                   table.captured};
+        append(warnings, make_empty_root(to, added, root));
+        append(warnings, copy_view(from, to, table.name));
     }
     return warnings;
 }
@@ -123,12 +153,17 @@ std::vector<std::string> copy_schema(pg::Connection& catalog, const Node& added,
 nlohmann::json add_node(pg::Connection& catalog, const AddNode& request)
 {
     check_version(catalog);
+    const CommandLock lock(catalog, "node add " + request.name);
     const std::string cluster = meta(catalog, "cluster");
     const std::string slot = fmt::format("keyshift_{}_{}", slot_safe(cluster), request.name);
     check_node_request(catalog, request);
     pg::Connection connection({request.name, request.dsn, request.password_file, "node add"});
     const NodeIdentity identity = check_new_node(catalog, connection, request.name, slot);
-    nlohmann::json result = {{"node", request.name}, {"slot", slot}, {"server_version", connection.server_version()}, {"dry_run", request.dry_run}, {"warnings", nlohmann::json::array()}};
+    nlohmann::json result = {{"node", request.name},
+                             {"slot", slot},
+                             {"server_version", connection.server_version()},
+                             {"dry_run", request.dry_run},
+                             {"warnings", nlohmann::json::array()}};
     if (request.dry_run) {
         return result;
     }

@@ -58,10 +58,12 @@ Wanted locate(const std::vector<OpenNode>& open, const QualifiedName& name)
     }
     const std::string what = "capturing " + name.to_string();
     if (have.empty()) {
-        throw RefusedError({what, "no node has such a table", "Check the name; a table outside schema public is written schema.table."});
+        throw RefusedError({what, "no node has such a table",
+                            "Check the name; a table outside schema public is written schema.table."});
     }
     if (have.size() > 1) {
-        throw RefusedError({what, "several nodes have a table of that name: " + join(names), "Say which with --node."});
+        throw RefusedError(
+            {what, "several nodes have a table of that name: " + join(names), "Say which with --node."});
     }
     return {name, have.front()};
 }
@@ -71,16 +73,22 @@ void check_capturable(const OpenNode& open, const QualifiedName& name)
     const TableDefinition table = read_table(*open.connection, name);
     const std::string what = fmt::format("capturing {} on {}", name.to_string(), open.node.name);
     if (table.unlogged) {
-        throw RefusedError({what, "it is unlogged: its changes are not in the WAL", fmt::format("ALTER TABLE {} SET LOGGED;", name.quoted())});
+        throw RefusedError({what, "it is unlogged: its changes are not in the WAL",
+                            fmt::format("ALTER TABLE {} SET LOGGED;", name.quoted())});
     }
     if (table.partitioned) {
-        throw RefusedError({what, "it is partitioned; only plain and distributed tables are captured", "Distribute it, or capture a plain table."});
+        throw RefusedError({what, "it is partitioned; only plain and distributed tables are captured",
+                            "Distribute it, or capture a plain table."});
     }
-    const bool identified = table.replica_identity == 'f' || table.replica_identity == 'i' || (table.replica_identity == 'd' && table.primary_key() != nullptr);
+    const bool identified = table.replica_identity == 'f' || table.replica_identity == 'i' ||
+                            (table.replica_identity == 'd' && table.primary_key() != nullptr);
     if (!identified) {
-        throw RefusedError({what, table.replica_identity == 'n' ? "its replica identity is NOTHING, so UPDATE and DELETE would fail once it is published"
-                                                                : "it has no primary key, so UPDATE and DELETE would fail once it is published",
-                            fmt::format("Give it a primary key, or: ALTER TABLE {} REPLICA IDENTITY FULL;", name.quoted())});
+        throw RefusedError(
+            {what,
+             table.replica_identity == 'n'
+                 ? "its replica identity is NOTHING, so UPDATE and DELETE would fail once it is published"
+                 : "it has no primary key, so UPDATE and DELETE would fail once it is published",
+             fmt::format("Give it a primary key, or: ALTER TABLE {} REPLICA IDENTITY FULL;", name.quoted())});
     }
 }
 
@@ -88,8 +96,10 @@ void check_capturable(const OpenNode& open, const QualifiedName& name)
 void capture_one(pg::Connection& catalog, const OpenNode& open, const QualifiedName& name)
 {
     const auto write = [&](pg::Connection& connection) {
-        connection.query("WITH t AS (INSERT INTO keyshift.captured_table (schema_name, table_name, node) VALUES ($1, $2, $3) RETURNING id) "
-                         "INSERT INTO keyshift.snapshot (table_id, node, bucket) SELECT id, $3, 0 FROM t", {name.schema, name.name, open.node.name});
+        connection.query(
+            "WITH t AS (INSERT INTO keyshift.captured_table (schema_name, table_name, node) VALUES ($1, $2, $3) RETURNING id) "
+            "INSERT INTO keyshift.snapshot (table_id, node, bucket) SELECT id, $3, 0 FROM t",
+            {name.schema, name.name, open.node.name});
         notify(connection, "table");
     };
     const bool together = database_identity(catalog) == database_identity(*open.connection);
@@ -111,9 +121,11 @@ void capture_one(pg::Connection& catalog, const OpenNode& open, const QualifiedN
 
 } // namespace
 
-nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& names, bool all, const std::optional<std::string>& node_name, bool dry_run)
+nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& names, bool all,
+                       const std::optional<std::string>& node_name, bool dry_run)
 {
     check_version(catalog);
+    const CommandLock lock(catalog, "table capture");
     const std::vector<OpenNode> open = open_wanted_nodes(catalog, node_name);
     if (open.empty()) {
         throw RefusedError({"table capture", "the cluster has no node", "Begin with `keyshift node add`."});
@@ -124,7 +136,8 @@ nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& 
     std::set<QualifiedName> distributed;
     std::set<std::pair<QualifiedName, std::string>> captured;
     for (const CapturedTable& table : tables(catalog)) {
-        table.group.empty() ? void(captured.emplace(table.name, table.node)) : void(distributed.insert(table.name));
+        table.group.empty() ? void(captured.emplace(table.name, table.node))
+                            : void(distributed.insert(table.name));
     }
     std::vector<Wanted> wanted;
     nlohmann::json done = nlohmann::json::array();
@@ -137,7 +150,8 @@ nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& 
         }
         const Wanted one = locate(open, name);
         if (captured.contains({name, open[one.node].node.name})) {
-            notes.push_back(fmt::format("{} on {} is captured already", name.to_string(), open[one.node].node.name));
+            notes.push_back(
+                fmt::format("{} on {} is captured already", name.to_string(), open[one.node].node.name));
             continue;
         }
         check_capturable(open[one.node], name);

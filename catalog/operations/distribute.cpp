@@ -24,9 +24,9 @@ constexpr std::uint32_t kMostBuckets = 4096;
 struct Work {
     DistributedRoot root;
     std::vector<OpenNode> nodes;
-    std::size_t holder = 0;       ///< index of the node with the rows
+    std::size_t holder = 0; ///< index of the node with the rows
     bool new_group = false;
-    bool converted = false;       ///< an earlier run committed on the holder and died before the catalog knew
+    bool converted = false; ///< an earlier run committed on the holder and died before the catalog knew
     std::optional<CapturedTable> captured_before;
     std::vector<Finding> warnings;
 };
@@ -39,15 +39,22 @@ std::string what_of(const Distribute& request)
 void check_request(const Distribute& request)
 {
     if (!request.offline) {
-        throw RefusedError({what_of(request), "moving a table's rows into buckets while writes go on is not available in this version",
-                            "Repeat with --offline: one transaction, under a lock."});
+        throw RefusedError(
+            {what_of(request),
+             "moving a table's rows into buckets while writes go on is not available in this version",
+             "Repeat with --offline: one transaction, under a lock."});
     }
     if (request.key.empty()) {
         throw RefusedError({what_of(request), "no shard key was given", "Add --key COLUMN."});
     }
-    if (request.buckets == 0 || request.buckets > kMostBuckets || (request.buckets & (request.buckets - 1)) != 0) {
-        throw RefusedError({what_of(request), fmt::format("{} buckets: the number must be a power of two from 1 to {}, so that buckets can be split in halves", request.buckets, kMostBuckets),
-                            "Use --buckets 64."});
+    if (request.buckets == 0 || request.buckets > kMostBuckets ||
+        (request.buckets & (request.buckets - 1)) != 0) {
+        throw RefusedError(
+            {what_of(request),
+             fmt::format(
+                 "{} buckets: the number must be a power of two from 1 to {}, so that buckets can be split in halves",
+                 request.buckets, kMostBuckets),
+             "Use --buckets 64."});
     }
 }
 
@@ -86,7 +93,9 @@ std::vector<std::string> types_of(const TableDefinition& table, const std::vecto
             for (const ColumnDefinition& one : table.columns) {
                 names.push_back(one.name);
             }
-            throw RefusedError({"distributing " + table.name.to_string(), fmt::format("it has no column {}", name), "Its columns: " + join(names) + "."});
+            throw RefusedError({"distributing " + table.name.to_string(),
+                                fmt::format("it has no column {}", name),
+                                "Its columns: " + join(names) + "."});
         }
         types.push_back(column->element_type);
     }
@@ -99,7 +108,7 @@ std::size_t find_holder(const std::vector<OpenNode>& nodes, const QualifiedName&
     std::vector<std::size_t> have;
     std::vector<std::size_t> filled;
     for (std::size_t i = 0; i < nodes.size(); ++i) {
-        if (table_exists(*nodes[i].connection, table)) {
+        if (table_exists(*nodes[i].connection, table) && !is_registered_root(*nodes[i].connection, table)) {
             have.push_back(i);
             if (has_rows(*nodes[i].connection, table)) {
                 filled.push_back(i);
@@ -111,27 +120,66 @@ std::size_t find_holder(const std::vector<OpenNode>& nodes, const QualifiedName&
         throw RefusedError({what, "the cluster has no node", "Begin with `keyshift node add`."});
     }
     if (have.empty()) {
-        throw RefusedError({what, "no node has such a table", "Check the name; a table outside schema public is written schema.table."});
+        throw RefusedError({what, "no node has such a table",
+                            "Check the name; a table outside schema public is written schema.table."});
     }
     if (filled.size() > 1) {
-        throw RefusedError({what, fmt::format("{} and {} both hold rows of it", nodes[filled[0]].node.name, nodes[filled[1]].node.name),
+        throw RefusedError({what,
+                            fmt::format("{} and {} both hold rows of it", nodes[filled[0]].node.name,
+                                        nodes[filled[1]].node.name),
                             "Bring the rows together on one node first."});
     }
     return filled.empty() ? have.front() : filled.front();
 }
 
 /// Registered as a root on its holder while the catalog does not know it: an earlier run died between the two commits.
+/// While a plain table is left anywhere, nothing is converted: the holder's conversion is one transaction.
 std::optional<std::size_t> find_converted(const std::vector<OpenNode>& nodes, const QualifiedName& table)
 {
+    std::optional<std::size_t> converted;
     for (std::size_t i = 0; i < nodes.size(); ++i) {
-        const pg::Result rows = nodes[i].connection->query(
-            "SELECT EXISTS (SELECT FROM keyshift.local_table t JOIN keyshift.local_bucket b ON b.group_name = t.group_name AND b.state = 'open' "
-            "WHERE t.root = pg_catalog.to_regclass($1))", {table.quoted()});
-        if (rows.boolean(0, 0)) {
-            return i;
+        pg::Connection& node = *nodes[i].connection;
+        if (!table_exists(node, table)) {
+            continue;
+        }
+        if (!is_registered_root(node, table)) {
+            return std::nullopt;
+        }
+        const pg::Result rows = node.query(
+            "SELECT EXISTS (SELECT FROM keyshift.local_table t JOIN keyshift.local_bucket b "
+            "ON b.group_name = t.group_name AND b.state = 'open' WHERE t.root = $1::regclass)", {table.quoted()});
+        if (rows.boolean(0, 0) && (!converted || has_rows(node, table))) {
+            converted = i;
         }
     }
-    return std::nullopt;
+    return converted;
+}
+
+/// The interrupted run decided key and group; this one may only finish it.
+void check_same_as_before(const Distribute& request, Work& work)
+{
+    const pg::Result rows = work.nodes[work.holder].connection->query(
+        "SELECT key_columns, group_name, buckets FROM keyshift.local_table WHERE root = $1::regclass",
+        {work.root.definition.name.quoted()});
+    const bool same = read_array(rows.text(0, 0)) == request.key && rows.text(0, 1) == work.root.group.name &&
+                      rows.integer(0, 2) == work.root.group.buckets;
+    if (!same) {
+        throw RefusedError({what_of(request),
+                            fmt::format("an interrupted run has distributed it on {} by ({}) in group {} of {} buckets",
+                                        work.nodes[work.holder].node.name, join(read_array(rows.text(0, 0))), rows.text(0, 1),
+                                        rows.integer(0, 2)),
+                            "Repeat the command with these, which finishes that run."});
+    }
+}
+
+void check_no_moves(pg::Connection& catalog, const Distribute& request, const std::string& group_name)
+{
+    const pg::Result rows = catalog.query(
+        "SELECT count(*) FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')", {group_name});
+    if (rows.integer(0, 0) > 0) {
+        throw RefusedError({what_of(request), fmt::format("{} unfinished moves of group {} would pass it by", rows.integer(0, 0), group_name),
+                            "Wait until `keyshift reshard status` says done."});
+    }
 }
 
 void choose_group(pg::Connection& catalog, const Distribute& request, Work& work)
@@ -149,21 +197,31 @@ void choose_group(pg::Connection& catalog, const Distribute& request, Work& work
     const QualifiedName with = QualifiedName::parse(request.with);
     const std::optional<CapturedTable> other = find_table(catalog, with);
     if (!other || other->group.empty()) {
-        throw RefusedError({what_of(request), fmt::format("{} is not a distributed table", with.to_string()), "Distribute that one first, or leave --with out."});
+        throw RefusedError({what_of(request), fmt::format("{} is not a distributed table", with.to_string()),
+                            "Distribute that one first, or leave --with out."});
     }
     root.group = group(catalog, other->group);
     if (root.group.key_types != types) {
-        throw RefusedError({what_of(request), fmt::format("its key ({}) has type ({}), that of {} ({}): equal keys would fall into different buckets", join(request.key),
-                                                          join(types), with.to_string(), join(root.group.key_types)),
-                            fmt::format("Bring the column to the same type: ALTER TABLE {} ALTER COLUMN {} TYPE {};", name.quoted(), quote_identifier(request.key.front()),
-                                        root.group.key_types.front())});
+        throw RefusedError(
+            {what_of(request),
+             fmt::format(
+                 "its key ({}) has type ({}), that of {} ({}): equal keys would fall into different buckets",
+                 join(request.key), join(types), with.to_string(), join(root.group.key_types)),
+             fmt::format("Bring the column to the same type: ALTER TABLE {} ALTER COLUMN {} TYPE {};",
+                         name.quoted(), quote_identifier(request.key.front()),
+                         root.group.key_types.front())});
     }
     root.placement = placement(catalog, root.group.name);
     const Node& holder = work.nodes[work.holder].node;
-    const bool elsewhere = std::any_of(root.placement.begin(), root.placement.end(), [&](const Placement& p) { return p.node != holder.name; });
+    const bool elsewhere = std::any_of(root.placement.begin(), root.placement.end(),
+                                       [&](const Placement& p) { return p.node != holder.name; });
     if (elsewhere && !work.converted && has_rows(*work.nodes[work.holder].connection, name)) {
-        throw RefusedError({what_of(request), fmt::format("buckets of {} are on other nodes already, and this table has rows on {}", root.group.name, holder.name),
-                            fmt::format("Move those buckets back with `keyshift reshard start --to {}`, then repeat.", holder.name)});
+        throw RefusedError(
+            {what_of(request),
+             fmt::format("buckets of {} are on other nodes already, and this table has rows on {}",
+                         root.group.name, holder.name),
+             fmt::format("Move those buckets back with `keyshift reshard start --to {}`, then repeat.",
+                         holder.name)});
     }
 }
 
@@ -176,7 +234,8 @@ void check_findings(pg::Connection& catalog, const Distribute& request, Work& wo
     const std::vector<Finding> findings = check_table(facts, plan, true);
     std::vector<Finding> errors;
     for (const Finding& finding : findings) {
-        (finding.severity == "error" && finding.check != "key_column_nullable" ? errors : work.warnings).push_back(finding);
+        (finding.severity == "error" && finding.check != "key_column_nullable" ? errors : work.warnings)
+            .push_back(finding);
     }
     if (!errors.empty()) {
         std::vector<std::string> reasons;
@@ -187,8 +246,9 @@ void check_findings(pg::Connection& catalog, const Distribute& request, Work& wo
                 fixes.push_back(finding.fix);
             }
         }
-        throw RefusedError({what_of(request), join(reasons, "; "),
-                            fixes.empty() ? "Choose another key." : "Run, if that is what you want: " + join(fixes, " ")});
+        throw RefusedError(
+            {what_of(request), join(reasons, "; "),
+             fixes.empty() ? "Choose another key." : "Run, if that is what you want: " + join(fixes, " ")});
     }
 }
 
@@ -200,7 +260,9 @@ Work prepare(pg::Connection& catalog, const Distribute& request)
     Work work;
     work.captured_before = find_table(catalog, name);
     if (work.captured_before && !work.captured_before->group.empty()) {
-        throw RefusedError({what_of(request), fmt::format("it is distributed already, by ({}) in bucket group {}", join(work.captured_before->key_columns), work.captured_before->group),
+        throw RefusedError({what_of(request),
+                            fmt::format("it is distributed already, by ({}) in bucket group {}",
+                                        join(work.captured_before->key_columns), work.captured_before->group),
                             fmt::format("`keyshift table show {}` says more.", name.to_string())});
     }
     work.nodes = open_nodes(catalog, "distribute");
@@ -212,11 +274,17 @@ Work prepare(pg::Connection& catalog, const Distribute& request)
         work.root.addresses[open.node.name] = open.node.address;
     }
     choose_group(catalog, request, work);
-    if (!work.converted) {
+    check_no_moves(catalog, request, work.root.group.name);
+    if (work.converted) {
+        check_same_as_before(request, work);
+    } else {
         check_findings(catalog, request, work);
         for (std::size_t i = 0; i < work.nodes.size(); ++i) {
-            if (i != work.holder && table_exists(*work.nodes[i].connection, name) && has_rows(*work.nodes[i].connection, name)) {
-                throw RefusedError({what_of(request), fmt::format("{} holds rows of it too", work.nodes[i].node.name), "Bring the rows together on one node first."});
+            if (i != work.holder && table_exists(*work.nodes[i].connection, name) &&
+                has_rows(*work.nodes[i].connection, name)) {
+                throw RefusedError({what_of(request),
+                                    fmt::format("{} holds rows of it too", work.nodes[i].node.name),
+                                    "Bring the rows together on one node first."});
             }
         }
     }
@@ -231,24 +299,40 @@ void write_catalog(pg::Connection& catalog, const Work& work)
     if (work.new_group) {
         const std::string& holder = work.nodes[work.holder].node.name;
         const std::string buckets = std::to_string(root.group.buckets);
-        catalog.query("INSERT INTO keyshift.table_group (name, buckets, key_types) VALUES ($1, $2::int, $3::text[])", {root.group.name, buckets, write_array(root.group.key_types)});
-        catalog.query("INSERT INTO keyshift.bucket (group_name, bucket, node, epoch) SELECT $1, b, $3, 1 FROM pg_catalog.generate_series(0, $2::int - 1) b", {root.group.name, buckets, holder});
-        catalog.query("INSERT INTO keyshift.bucket_history (group_name, bucket, epoch, node, open_lsn) SELECT $1, b, 1, $3, '0/0' FROM pg_catalog.generate_series(0, $2::int - 1) b",
-                      {root.group.name, buckets, holder});
+        catalog.query(
+            "INSERT INTO keyshift.table_group (name, buckets, key_types) VALUES ($1, $2::int, $3::text[])",
+            {root.group.name, buckets, write_array(root.group.key_types)});
+        catalog.query(
+            "INSERT INTO keyshift.bucket (group_name, bucket, node, epoch) SELECT $1, b, $3, 1 FROM pg_catalog.generate_series(0, $2::int - 1) b",
+            {root.group.name, buckets, holder});
+        catalog.query(
+            "INSERT INTO keyshift.bucket_history (group_name, bucket, epoch, node, open_lsn) SELECT $1, b, 1, $3, '0/0' FROM pg_catalog.generate_series(0, $2::int - 1) b",
+            {root.group.name, buckets, holder});
     }
     const std::string key = write_array(root.key);
     bool snapshot = true;
     if (work.captured_before) {
         const std::string id = std::to_string(work.captured_before->id);
-        snapshot = catalog.query("SELECT EXISTS (SELECT FROM keyshift.snapshot WHERE table_id = $1::bigint AND state <> 'done')", {id}).boolean(0, 0);
-        catalog.query("UPDATE keyshift.captured_table SET group_name = $2, node = NULL, key_columns = $3::text[] WHERE id = $1::bigint", {id, root.group.name, key});
+        snapshot =
+            catalog
+                .query(
+                    "SELECT EXISTS (SELECT FROM keyshift.snapshot WHERE table_id = $1::bigint AND state <> 'done')",
+                    {id})
+                .boolean(0, 0);
+        catalog.query(
+            "UPDATE keyshift.captured_table SET group_name = $2, node = NULL, key_columns = $3::text[] WHERE id = $1::bigint",
+            {id, root.group.name, key});
         catalog.query("DELETE FROM keyshift.snapshot WHERE table_id = $1::bigint", {id});
     } else {
-        catalog.query("INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns) VALUES ($1, $2, $3, $4::text[])", {name.schema, name.name, root.group.name, key});
+        catalog.query(
+            "INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns) VALUES ($1, $2, $3, $4::text[])",
+            {name.schema, name.name, root.group.name, key});
     }
     if (snapshot) {
-        catalog.query("INSERT INTO keyshift.snapshot (table_id, node, bucket) SELECT t.id, b.node, b.bucket FROM keyshift.captured_table t "
-                      "JOIN keyshift.bucket b ON b.group_name = t.group_name WHERE t.schema_name = $1 AND t.table_name = $2", {name.schema, name.name});
+        catalog.query(
+            "INSERT INTO keyshift.snapshot (table_id, node, bucket) SELECT t.id, b.node, b.bucket FROM keyshift.captured_table t "
+            "JOIN keyshift.bucket b ON b.group_name = t.group_name WHERE t.schema_name = $1 AND t.table_name = $2",
+            {name.schema, name.name});
     }
     notify(catalog, "table");
 }
@@ -267,12 +351,13 @@ std::vector<std::string> carry_out(pg::Connection& catalog, Work& work)
         if (i == work.holder) {
             continue;
         }
-        doing(fmt::format("making {} on {}", work.root.definition.name.to_string(), work.nodes[i].node.name), [&] {
-            pg::Transaction transaction(*work.nodes[i].connection);
-            append(warnings, copy_prerequisites(holder, *work.nodes[i].connection));
-            append(warnings, make_empty_root(*work.nodes[i].connection, work.nodes[i].node, work.root));
-            transaction.commit();
-        });
+        doing(fmt::format("making {} on {}", work.root.definition.name.to_string(), work.nodes[i].node.name),
+              [&] {
+                  pg::Transaction transaction(*work.nodes[i].connection);
+                  append(warnings, copy_prerequisites(holder, *work.nodes[i].connection));
+                  append(warnings, make_empty_root(*work.nodes[i].connection, work.nodes[i].node, work.root));
+                  transaction.commit();
+              });
     }
     failpoint("distribute.others.persisted");
     // Where the catalog is in the same database the two are one transaction.
@@ -301,8 +386,9 @@ std::vector<std::string> sequence_warnings(const TableDefinition& table)
     std::vector<std::string> warnings;
     for (const ColumnDefinition& column : table.columns) {
         if (column.identity != '\0' || column.default_expression.find("nextval(") != std::string::npos) {
-            warnings.push_back(fmt::format("{}.{} takes its values from a sequence, and each node has its own: give each a range of its own before a second node takes writes",
-                                           table.name.to_string(), column.name));
+            warnings.push_back(fmt::format(
+                "{}.{} takes its values from a sequence, and each node has its own: give each a range of its own before a second node takes writes",
+                table.name.to_string(), column.name));
         }
     }
     return warnings;
@@ -312,6 +398,7 @@ std::vector<std::string> sequence_warnings(const TableDefinition& table)
 
 nlohmann::json distribute(pg::Connection& catalog, const Distribute& request)
 {
+    const CommandLock lock(catalog, what_of(request));
     Work work = prepare(catalog, request);
     std::vector<std::string> warnings = sequence_warnings(work.root.definition);
     for (const Finding& finding : work.warnings) {
@@ -322,8 +409,13 @@ nlohmann::json distribute(pg::Connection& catalog, const Distribute& request)
     if (!request.dry_run) {
         append(warnings, carry_out(catalog, work));
     }
-    return {{"table", work.root.definition.name.to_string()}, {"group", work.root.group.name}, {"buckets", work.root.group.buckets},
-            {"key", work.root.key}, {"node", work.nodes[work.holder].node.name}, {"dry_run", request.dry_run}, {"warnings", warnings}};
+    return {{"table", work.root.definition.name.to_string()},
+            {"group", work.root.group.name},
+            {"buckets", work.root.group.buckets},
+            {"key", work.root.key},
+            {"node", work.nodes[work.holder].node.name},
+            {"dry_run", request.dry_run},
+            {"warnings", warnings}};
 }
 
 } // namespace keyshift::catalog

@@ -19,8 +19,9 @@ struct Found {
 Found look(pg::Connection& catalog)
 {
     Found found;
-    found.present = catalog.query("SELECT pg_catalog.to_regclass('keyshift.meta') IS NOT NULL").boolean(0, 0) &&
-                    !meta(catalog, "version").empty();
+    found.present =
+        catalog.query("SELECT pg_catalog.to_regclass('keyshift.meta') IS NOT NULL").boolean(0, 0) &&
+        !meta(catalog, "version").empty();
     if (found.present) {
         check_version(catalog);
         found.cluster = meta(catalog, "cluster");
@@ -32,9 +33,13 @@ Found look(pg::Connection& catalog)
 void refuse_other_setting(const std::string& setting, const std::string& stored, const std::string& given)
 {
     if (stored != given) {
-        throw RefusedError({"init", fmt::format("this catalog was made with {} \"{}\"; slots, publications or topics carry that name, now it is \"{}\"",
-                                                setting, stored, given),
-                            fmt::format("Set {} back to \"{}\" in the configuration, or use another database.", setting, stored)});
+        throw RefusedError(
+            {"init",
+             fmt::format(
+                 "this catalog was made with {} \"{}\"; slots, publications or topics carry that name, now it is \"{}\"",
+                 setting, stored, given),
+             fmt::format("Set {} back to \"{}\" in the configuration, or use another database.", setting,
+                         stored)});
     }
 }
 
@@ -44,21 +49,29 @@ void check_rights(pg::Connection& catalog)
         "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), current_user, pg_catalog.current_database(), "
         "coalesce((SELECT pg_catalog.pg_has_role(nspowner, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = 'keyshift'), true)");
     if (!rows.boolean(0, 0) || !rows.boolean(0, 3)) {
-        throw RefusedError({fmt::format("init in database {}", rows.text(0, 2)),
-                            fmt::format("role {} may not {}", rows.text(0, 1),
-                                        rows.boolean(0, 0) ? "change the schema keyshift, which another role owns" : "create a schema here"),
-                            rows.boolean(0, 0) ? "Connect as the owner of schema keyshift."
-                                               : fmt::format("As the database's owner: GRANT CREATE ON DATABASE {} TO {};",
-                                                             quote_identifier(rows.text(0, 2)), quote_identifier(rows.text(0, 1)))});
+        throw RefusedError(
+            {fmt::format("init in database {}", rows.text(0, 2)),
+             fmt::format("role {} may not {}", rows.text(0, 1),
+                         rows.boolean(0, 0) ? "change the schema keyshift, which another role owns"
+                                            : "create a schema here"),
+             rows.boolean(0, 0)
+                 ? "Connect as the owner of schema keyshift."
+                 : fmt::format("As the database's owner: GRANT CREATE ON DATABASE {} TO {};",
+                               quote_identifier(rows.text(0, 2)), quote_identifier(rows.text(0, 1)))});
     }
 }
 
 /// Roles are the server's, shared by its databases; a role that may not create them goes without.
 bool make_roles(pg::Connection& catalog)
 {
-    const bool may = catalog.query("SELECT rolsuper OR rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = current_user").boolean(0, 0);
+    const bool may =
+        catalog
+            .query("SELECT rolsuper OR rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = current_user")
+            .boolean(0, 0);
     for (const std::string_view role : {"keyshift_operator", "keyshift_reader"}) {
-        const bool there = catalog.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)", {role}).boolean(0, 0);
+        const bool there =
+            catalog.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)", {role})
+                .boolean(0, 0);
         if (!there && !may) {
             return false;
         }
@@ -66,15 +79,17 @@ bool make_roles(pg::Connection& catalog)
             catalog.script(fmt::format("CREATE ROLE {} NOLOGIN", role));
         }
     }
-    catalog.script("GRANT USAGE ON SCHEMA keyshift TO keyshift_operator, keyshift_reader;"
-                   "GRANT SELECT ON ALL TABLES IN SCHEMA keyshift TO keyshift_reader;"
-                   "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA keyshift TO keyshift_operator");
+    catalog.script(
+        "GRANT USAGE ON SCHEMA keyshift TO keyshift_operator, keyshift_reader;"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA keyshift TO keyshift_reader;"
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA keyshift TO keyshift_operator");
     return true;
 }
 
 } // namespace
 
-nlohmann::json init(pg::Connection& catalog, const std::string& cluster, const std::string& topic_prefix, bool dry_run)
+nlohmann::json init(pg::Connection& catalog, const std::string& cluster, const std::string& topic_prefix,
+                    bool dry_run)
 {
     const Found found = look(catalog);
     if (found.present) {
@@ -82,17 +97,21 @@ nlohmann::json init(pg::Connection& catalog, const std::string& cluster, const s
         refuse_other_setting("topic_prefix", found.topic_prefix, topic_prefix);
     }
     check_rights(catalog);
-    nlohmann::json result = {{"version", kCatalogVersion}, {"cluster", cluster}, {"topic_prefix", topic_prefix},
-                             {"created", !found.present}, {"dry_run", dry_run}};
+    nlohmann::json result = {{"version", kCatalogVersion},
+                             {"cluster", cluster},
+                             {"topic_prefix", topic_prefix},
+                             {"created", !found.present},
+                             {"dry_run", dry_run}};
     if (dry_run) {
         return result;
     }
     pg::Transaction transaction(catalog);
     catalog.query("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('keyshift init'))");
     catalog.script(kCatalogSql);
-    catalog.query("INSERT INTO keyshift.meta (key, value) VALUES ('version', $1), ('cluster', $2), ('topic_prefix', $3) "
-                  "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                  {std::to_string(kCatalogVersion), cluster, topic_prefix});
+    catalog.query(
+        "INSERT INTO keyshift.meta (key, value) VALUES ('version', $1), ('cluster', $2), ('topic_prefix', $3) "
+        "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        {std::to_string(kCatalogVersion), cluster, topic_prefix});
     result["roles"] = make_roles(catalog);
     transaction.commit();
     return result;

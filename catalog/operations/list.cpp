@@ -17,18 +17,23 @@ nlohmann::json describe(pg::Connection& catalog, const Node& one)
 {
     nlohmann::json groups_of_node = nlohmann::json::object();
     std::int64_t buckets = 0;
-    const pg::Result rows = catalog.query("SELECT group_name, count(*) FROM keyshift.bucket WHERE node = $1 GROUP BY 1 ORDER BY 1", {one.name});
+    const pg::Result rows = catalog.query(
+        "SELECT group_name, count(*) FROM keyshift.bucket WHERE node = $1 GROUP BY 1 ORDER BY 1", {one.name});
     for (int row = 0; row < rows.rows(); ++row) {
         groups_of_node[std::string(rows.text(row, 0))] = rows.integer(row, 1);
         buckets += rows.integer(row, 1);
     }
-    return {{"node", one.name}, {"state", one.state}, {"host", one.address.host}, {"port", one.address.port}, {"dbname", one.address.dbname},
-            {"slot", one.slot}, {"buckets", buckets}, {"groups", groups_of_node}};
+    return {{"node", one.name},         {"state", one.state},           {"host", one.address.host},
+            {"port", one.address.port}, {"dbname", one.address.dbname}, {"slot", one.slot},
+            {"buckets", buckets},       {"groups", groups_of_node}};
 }
 
 nlohmann::json describe(const CapturedTable& table, const std::map<std::string, Group>& by_name)
 {
-    nlohmann::json one = {{"table", table.name.to_string()}, {"kind", table.group.empty() ? "captured" : table.captured ? "distributed" : "projection"}};
+    nlohmann::json one = {{"table", table.name.to_string()},
+                          {"kind", table.group.empty() ? "captured"
+                                   : table.captured    ? "distributed"
+                                                       : "projection"}};
     if (table.group.empty()) {
         one["node"] = table.node;
     } else {
@@ -106,16 +111,21 @@ nlohmann::json show_table(pg::Connection& catalog, const std::string& text)
         if (!table.group.empty()) {
             const std::vector<Placement> places = placement(catalog, table.group);
             for (std::size_t bucket = 0; bucket < places.size(); ++bucket) {
-                buckets.push_back({{"bucket", bucket}, {"node", places[bucket].node}, {"epoch", number(places[bucket].epoch)}});
+                buckets.push_back({{"bucket", bucket},
+                                   {"node", places[bucket].node},
+                                   {"epoch", number(places[bucket].epoch)}});
             }
         }
         result["placement"] = buckets;
-        const pg::Result rows = catalog.query("SELECT count(*) FILTER (WHERE state = 'done'), count(*), coalesce(sum(rows), 0) FROM keyshift.snapshot WHERE table_id = $1::bigint",
-                                              {std::to_string(table.id)});
-        result["snapshot"] = {{"done", rows.integer(0, 0)}, {"total", rows.integer(0, 1)}, {"rows", rows.integer(0, 2)}};
+        const pg::Result rows = catalog.query(
+            "SELECT count(*) FILTER (WHERE state = 'done'), count(*), coalesce(sum(rows), 0) FROM keyshift.snapshot WHERE table_id = $1::bigint",
+            {std::to_string(table.id)});
+        result["snapshot"] = {
+            {"done", rows.integer(0, 0)}, {"total", rows.integer(0, 1)}, {"rows", rows.integer(0, 2)}};
         return result;
     }
-    throw RefusedError({"table " + name.to_string(), "it is not captured", known.empty() ? "No table is captured yet." : "Known: " + join(known) + "."});
+    throw RefusedError({"table " + name.to_string(), "it is not captured",
+                        known.empty() ? "No table is captured yet." : "Known: " + join(known) + "."});
 }
 
 } // namespace keyshift::catalog

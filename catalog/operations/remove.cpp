@@ -14,18 +14,24 @@ namespace {
 
 void check_slot_is_free(pg::Connection& connection, const Node& node)
 {
-    const pg::Result rows = connection.query("SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND active", {node.slot});
+    const pg::Result rows = connection.query(
+        "SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND active",
+        {node.slot});
     if (rows.rows() > 0) {
-        throw RefusedError({"node " + node.name, fmt::format("process {} reads its replication slot {}: the daemon runs", rows.text(0, 0), node.slot),
+        throw RefusedError({"node " + node.name,
+                            fmt::format("process {} reads its replication slot {}: the daemon runs",
+                                        rows.text(0, 0), node.slot),
                             "Stop `keyshift run`, then repeat."});
     }
 }
 
 void check_no_daemon(pg::Connection& catalog, std::string_view what)
 {
-    const pg::Result rows = catalog.query("SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('keyshift daemon'))");
+    const pg::Result rows =
+        catalog.query("SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('keyshift daemon'))");
     if (!rows.boolean(0, 0)) {
-        throw RefusedError({std::string(what), "a daemon works on this catalog", "Stop `keyshift run`, then repeat."});
+        throw RefusedError(
+            {std::string(what), "a daemon works on this catalog", "Stop `keyshift run`, then repeat."});
     }
     catalog.query("SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtext('keyshift daemon'))");
 }
@@ -42,19 +48,23 @@ void drop_node_objects(pg::Connection& connection, const Node& node, bool keep_s
         return;
     }
     connection.script("DROP VIEW IF EXISTS keyshift.placement CASCADE");
-    const pg::Result functions = connection.query("SELECT p.oid::regprocedure::text FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace "
-                                                  "WHERE n.nspname = 'keyshift'");
+    const pg::Result functions = connection.query(
+        "SELECT p.oid::regprocedure::text FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace "
+        "WHERE n.nspname = 'keyshift'");
     for (int row = 0; row < functions.rows(); ++row) {
         connection.script(fmt::format("DROP FUNCTION IF EXISTS {} CASCADE", functions.text(row, 0)));
     }
-    connection.script("DROP TABLE IF EXISTS keyshift.local_identity, keyshift.local_table, keyshift.local_placement, keyshift.local_bucket, "
-                      "keyshift.move_progress, keyshift.projection_progress CASCADE");
+    connection.script(
+        "DROP TABLE IF EXISTS keyshift.local_identity, keyshift.local_table, keyshift.local_placement, keyshift.local_bucket, "
+        "keyshift.move_progress, keyshift.projection_progress CASCADE");
     transaction.commit();
 }
 
 void clear_node(pg::Connection& connection, const Node& node, bool keep_schema)
 {
-    connection.query("SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", {node.slot});
+    connection.query(
+        "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
+        {node.slot});
     drop_node_objects(connection, node, keep_schema);
 }
 
@@ -87,19 +97,26 @@ void drop_roles(pg::Connection& catalog)
 nlohmann::json remove_node(pg::Connection& catalog, const std::string& name, bool dry_run)
 {
     check_version(catalog);
+    const CommandLock lock(catalog, "node remove " + name);
     const Node one = node(catalog, name);
     const std::string what = "node remove " + name;
     const pg::Result owned = catalog.query("SELECT count(*) FROM keyshift.bucket WHERE node = $1", {name});
     if (owned.integer(0, 0) > 0) {
-        throw RefusedError({what, fmt::format("it owns {} buckets", owned.integer(0, 0)), fmt::format("Move them away first: `keyshift node drain {}`.", name)});
+        throw RefusedError({what, fmt::format("it owns {} buckets", owned.integer(0, 0)),
+                            fmt::format("Move them away first: `keyshift node drain {}`.", name)});
     }
-    const pg::Result moving = catalog.query("SELECT count(*) FROM keyshift.move WHERE (donor = $1 OR recipient = $1) AND state NOT IN ('done', 'aborted')", {name});
+    const pg::Result moving = catalog.query(
+        "SELECT count(*) FROM keyshift.move WHERE (donor = $1 OR recipient = $1) AND state NOT IN ('done', 'aborted')",
+        {name});
     if (moving.integer(0, 0) > 0) {
-        throw RefusedError({what, fmt::format("{} unfinished moves concern it", moving.integer(0, 0)), "Wait for them, or cancel the job."});
+        throw RefusedError({what, fmt::format("{} unfinished moves concern it", moving.integer(0, 0)),
+                            "Wait for them, or cancel the job."});
     }
-    const pg::Result local = catalog.query("SELECT schema_name || '.' || table_name FROM keyshift.captured_table WHERE node = $1", {name});
+    const pg::Result local = catalog.query(
+        "SELECT schema_name || '.' || table_name FROM keyshift.captured_table WHERE node = $1", {name});
     if (local.rows() > 0) {
-        throw RefusedError({what, fmt::format("{} is captured and stays on it", local.text(0, 0)), "Only a node without captured tables of its own can be removed."});
+        throw RefusedError({what, fmt::format("{} is captured and stays on it", local.text(0, 0)),
+                            "Only a node without captured tables of its own can be removed."});
     }
     pg::Connection connection(one.connection("node remove"));
     check_slot_is_free(connection, one);

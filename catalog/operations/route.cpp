@@ -19,7 +19,9 @@ namespace {
 CapturedTable find(pg::Connection& catalog, const std::string& given)
 {
     const QualifiedName name = QualifiedName::parse(given);
-    const pg::Result view = catalog.query("SELECT group_name FROM keyshift.projection WHERE view_schema = $1 AND name = $2", {name.schema, name.name});
+    const pg::Result view =
+        catalog.query("SELECT group_name FROM keyshift.projection WHERE view_schema = $1 AND name = $2",
+                      {name.schema, name.name});
     for (CapturedTable& table : tables(catalog)) {
         if (table.name == name || (view.rows() > 0 && table.group == view.text(0, 0))) {
             return table;
@@ -29,7 +31,8 @@ CapturedTable find(pg::Connection& catalog, const std::string& given)
     for (const CapturedTable& table : tables(catalog)) {
         known.push_back(table.name.to_string());
     }
-    throw RefusedError({"route " + name.to_string(), "there is no such captured table or projection", known.empty() ? "None is captured yet." : "Known: " + join(known) + "."});
+    throw RefusedError({"route " + name.to_string(), "there is no such captured table or projection",
+                        known.empty() ? "None is captured yet." : "Known: " + join(known) + "."});
 }
 
 std::optional<BucketId> compute(const Group& group, const std::vector<std::string>& key)
@@ -54,18 +57,23 @@ BucketId ask(pg::Connection& catalog, const CapturedTable& table, const std::vec
     for (const Node& one : nodes(catalog)) {
         pg::Connection connection(one.connection("route"));
         try {
-            const pg::Result rows = connection.query("SELECT keyshift.bucket_of($1::regclass, VARIADIC $2::text[])", {table.name.quoted(), write_array(key)});
+            const pg::Result rows =
+                connection.query("SELECT keyshift.bucket_of($1::regclass, VARIADIC $2::text[])",
+                                 {table.name.quoted(), write_array(key)});
             return static_cast<BucketId>(rows.integer(0, 0));
         } catch (const pg::SqlError& error) {
-            throw RefusedError({"route " + table.name.to_string(), error.parts().why, "Give the key as PostgreSQL reads it."});
+            throw RefusedError({"route " + table.name.to_string(), error.parts().why,
+                                "Give the key as PostgreSQL reads it."});
         }
     }
-    throw RefusedError({"route " + table.name.to_string(), "the cluster has no node to ask", "Begin with `keyshift node add`."});
+    throw RefusedError({"route " + table.name.to_string(), "the cluster has no node to ask",
+                        "Begin with `keyshift node add`."});
 }
 
 } // namespace
 
-nlohmann::json route(pg::Connection& catalog, const std::string& table_name, const std::vector<std::string>& key)
+nlohmann::json route(pg::Connection& catalog, const std::string& table_name,
+                     const std::vector<std::string>& key)
 {
     check_version(catalog);
     const CapturedTable table = find(catalog, table_name);
@@ -78,7 +86,9 @@ nlohmann::json route(pg::Connection& catalog, const std::string& table_name, con
             for (std::size_t i = 0; i < table.key_columns.size(); ++i) {
                 expected.push_back(table.key_columns[i] + " " + of.key_types[i]);
             }
-            throw RefusedError({"route " + table.name.to_string(), fmt::format("its key has {} column(s), but {} value(s) were given", expected.size(), key.size()),
+            throw RefusedError({"route " + table.name.to_string(),
+                                fmt::format("its key has {} column(s), but {} value(s) were given",
+                                            expected.size(), key.size()),
                                 "Expected key: (" + join(expected) + ")."});
         }
         const std::optional<BucketId> computed = compute(of, key);
@@ -86,8 +96,10 @@ nlohmann::json route(pg::Connection& catalog, const std::string& table_name, con
         place = placement(catalog, table.group).at(number(bucket));
     }
     const Node owner = node(catalog, place.node);
-    return {{"table", table.name.to_string()}, {"key", key}, {"bucket", number(bucket)}, {"node", owner.name}, {"host", owner.address.host},
-            {"port", owner.address.port}, {"dbname", owner.address.dbname}, {"epoch", number(place.epoch)}};
+    return {{"table", table.name.to_string()}, {"key", key},
+            {"bucket", number(bucket)},        {"node", owner.name},
+            {"host", owner.address.host},      {"port", owner.address.port},
+            {"dbname", owner.address.dbname},  {"epoch", number(place.epoch)}};
 }
 
 void spread_placement(pg::Connection& catalog, const std::string& group_name)
@@ -103,7 +115,8 @@ void spread_placement(pg::Connection& catalog, const std::string& group_name)
             pg::Connection connection(one.connection("placement"));
             pg::Transaction transaction(connection);
             for (std::uint32_t bucket = 0; bucket < places.size(); ++bucket) {
-                write_local_placement(connection, group_name, BucketId{bucket}, places[bucket], addresses.at(places[bucket].node));
+                write_local_placement(connection, group_name, BucketId{bucket}, places[bucket],
+                                      addresses.at(places[bucket].node));
             }
             transaction.commit();
         } catch (const Error& error) {

@@ -20,10 +20,14 @@ public:
     TestDatabase& add_database();
     /// add_node of the database of that index, as n1, n2, ...
     void add_node(std::size_t index);
-    pg::Connection connect(std::size_t index) const { return databases_.at(index)->connect("n" + std::to_string(index + 1)); }
+    pg::Connection connect(std::size_t index) const
+    {
+        return databases_.at(index)->connect("n" + std::to_string(index + 1));
+    }
     TestDatabase& database(std::size_t index) { return *databases_.at(index); }
     /// distribute --offline.
-    void distribute(const std::string& table, const std::vector<std::string>& key, const std::string& with = {}, std::uint32_t buckets = 8);
+    void distribute(const std::string& table, const std::vector<std::string>& key,
+                    const std::string& with = {}, std::uint32_t buckets = 8);
     const std::string& name() const { return name_; }
 
 private:

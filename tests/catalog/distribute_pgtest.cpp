@@ -13,7 +13,8 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::vector<std::pair<std::string, std::string>> kPlan = {{"users", "user_id"}, {"posts", "user_id"}, {"interactions", "post_id"}};
+const std::vector<std::pair<std::string, std::string>> kPlan = {
+    {"users", "user_id"}, {"posts", "user_id"}, {"interactions", "post_id"}};
 
 std::vector<std::string> checks_of(const nlohmann::json& findings)
 {
@@ -48,7 +49,9 @@ TEST(Doctor, finds_both_faults_and_its_ddl_mends_them_in_the_order_printed)
     pg::Connection connection = plain.connect("catalog");
     connection.script(kUnshardedSchema);
     const nlohmann::json findings = catalog::doctor(connection, kPlan);
-    EXPECT_THAT(checks_of(findings), testing::UnorderedElementsAre("foreign_key_crosses_shards", "key_column_nullable", "primary_key_lacks_shard_key", "primary_key_lacks_shard_key"));
+    EXPECT_THAT(checks_of(findings),
+                testing::UnorderedElementsAre("foreign_key_crosses_shards", "key_column_nullable",
+                                              "primary_key_lacks_shard_key", "primary_key_lacks_shard_key"));
     for (const auto& finding : findings) {
         connection.script(finding["fix"].get<std::string>());
     }
@@ -59,11 +62,23 @@ TEST_F(Sharded, keeps_every_row_in_the_leaf_that_bucket_of_names)
 {
     pg::Connection n1 = cluster.connect(0);
     EXPECT_EQ(one(n1, "SELECT count(*) FROM public.users"), "200");
-    EXPECT_EQ(one(n1, "SELECT count(*) FROM public.posts WHERE tableoid::regclass::text <> 'public.posts_b' || keyshift.bucket_of('public.posts', user_id::text)"), "0");
-    EXPECT_EQ(one(n1, "SELECT count(*) FROM public.interactions WHERE tableoid::regclass::text = 'public.interactions_b' || keyshift.bucket_of('public.interactions', post_id::text)"), "600");
+    EXPECT_EQ(
+        one(n1,
+            "SELECT count(*) FROM public.posts WHERE tableoid::regclass::text <> 'public.posts_b' || keyshift.bucket_of('public.posts', user_id::text)"),
+        "0");
+    EXPECT_EQ(
+        one(n1,
+            "SELECT count(*) FROM public.interactions WHERE tableoid::regclass::text = 'public.interactions_b' || keyshift.bucket_of('public.interactions', post_id::text)"),
+        "600");
     EXPECT_EQ(one(n1, "SELECT obj_description('public.posts'::regclass)"), "what users write");
-    EXPECT_EQ(sqlstate_of(n1, "INSERT INTO public.interactions SELECT interaction_id, post_id, user_id, 'shrug' FROM public.interactions LIMIT 1"), "23514");
-    EXPECT_EQ(sqlstate_of(n1, "INSERT INTO public.posts VALUES (DEFAULT, public.uuid_generate_v4(), 'of nobody')"), "23503");
+    EXPECT_EQ(
+        sqlstate_of(
+            n1,
+            "INSERT INTO public.interactions SELECT interaction_id, post_id, user_id, 'shrug' FROM public.interactions LIMIT 1"),
+        "23514");
+    EXPECT_EQ(
+        sqlstate_of(n1, "INSERT INTO public.posts VALUES (DEFAULT, public.uuid_generate_v4(), 'of nobody')"),
+        "23503");
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
     EXPECT_EQ(catalog::doctor(cluster.catalog(), kPlan), nlohmann::json::array());
 }
@@ -83,7 +98,8 @@ TEST_F(Sharded, gives_a_second_node_placeholders_that_name_the_owner)
         EXPECT_THAT(error.what(), HasSubstr("of users moved to node n1 (epoch 1)"));
     }
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
-    EXPECT_EQ(one(n2, "SELECT keyshift.node_of('public.posts', '123e4567-e89b-12d3-a456-426614174000')"), "n1");
+    EXPECT_EQ(one(n2, "SELECT keyshift.node_of('public.posts', '123e4567-e89b-12d3-a456-426614174000')"),
+              "n1");
 }
 
 } // namespace

@@ -52,7 +52,9 @@ nlohmann::json as_json(const catalog::TableDefinition& table)
 {
     nlohmann::json columns = nlohmann::json::array();
     for (const auto& c : table.columns) {
-        columns.push_back({c.name, c.type, c.collation, c.not_null, c.default_expression, std::string(1, c.generated), std::string(1, c.identity), c.storage, c.sequence_options});
+        columns.push_back({c.name, c.type, c.collation, c.not_null, c.default_expression,
+                           std::string(1, c.generated), std::string(1, c.identity), c.storage,
+                           c.sequence_options});
     }
     nlohmann::json constraints = nlohmann::json::array();
     for (const auto& c : table.constraints) {
@@ -62,8 +64,15 @@ nlohmann::json as_json(const catalog::TableDefinition& table)
     for (const auto& i : table.indexes) {
         indexes.push_back({i.name, i.definition});
     }
-    return {{"columns", columns}, {"constraints", constraints}, {"indexes", indexes}, {"triggers", table.triggers}, {"comments", table.comments}, {"grants", table.grants},
-            {"alterations", table.alterations}, {"owner", table.owner}, {"identity", std::string(1, table.replica_identity)}};
+    return {{"columns", columns},
+            {"constraints", constraints},
+            {"indexes", indexes},
+            {"triggers", table.triggers},
+            {"comments", table.comments},
+            {"grants", table.grants},
+            {"alterations", table.alterations},
+            {"owner", table.owner},
+            {"identity", std::string(1, table.replica_identity)}};
 }
 
 class Rich : public testing::Test {
@@ -87,10 +96,17 @@ TEST_F(Rich, distribute_carries_over_every_part_of_the_definition)
     cluster.distribute("shop.\"Odd name\"", {"tenant"}, "shop.parent");
     EXPECT_EQ(as_json(catalog::read_table(n1, table)), before);
     EXPECT_EQ(one(n1, rows), hash);
-    EXPECT_EQ(one(n1, "SELECT count(*) FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE i.inhparent = 'shop.\"Odd name\"'::regclass AND c.relreplident = 'f'"), "8");
+    EXPECT_EQ(
+        one(n1,
+            "SELECT count(*) FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE i.inhparent = 'shop.\"Odd name\"'::regclass AND c.relreplident = 'f'"),
+        "8");
     // Sequences go on where they were.
-    EXPECT_EQ(one(n1, "INSERT INTO shop.\"Odd name\" (tenant, mail) VALUES (1, 'new') RETURNING id || ',' || line || ',' || number || ',' || note"), "55,51,450,x!");
-    EXPECT_EQ(one(n1, "SELECT pg_get_serial_sequence('shop.\"Odd name\"', 'line')"), "shop.\"Odd name_line_seq\"");
+    EXPECT_EQ(
+        one(n1,
+            "INSERT INTO shop.\"Odd name\" (tenant, mail) VALUES (1, 'new') RETURNING id || ',' || line || ',' || number || ',' || note"),
+        "55,51,450,x!");
+    EXPECT_EQ(one(n1, "SELECT pg_get_serial_sequence('shop.\"Odd name\"', 'line')"),
+              "shop.\"Odd name_line_seq\"");
     EXPECT_EQ(one(n1, "SELECT count(*) FROM pg_class WHERE relname LIKE 'before_distribution%'"), "0");
     n1.script("DELETE FROM shop.parent WHERE tenant = 2");
     EXPECT_EQ(one(n1, "SELECT count(*) FROM shop.\"Odd name\" WHERE tenant = 2"), "0");
@@ -108,7 +124,10 @@ TEST_F(Rich, a_second_node_has_the_same_definition_whether_it_came_before_or_aft
     for (const std::size_t other : {std::size_t{1}, std::size_t{2}}) {
         pg::Connection node = cluster.connect(other);
         EXPECT_EQ(as_json(catalog::read_table(node, table)), expected);
-        EXPECT_EQ(one(node, "SELECT count(*) FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE i.inhparent = 'shop.\"Odd name\"'::regclass AND c.relreplident = 'f'"), "8");
+        EXPECT_EQ(
+            one(node,
+                "SELECT count(*) FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE i.inhparent = 'shop.\"Odd name\"'::regclass AND c.relreplident = 'f'"),
+            "8");
         EXPECT_EQ(sqlstate_of(node, "INSERT INTO shop.\"Odd name\" (tenant) VALUES (1)"), "KS001");
     }
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
@@ -117,15 +136,20 @@ TEST_F(Rich, a_second_node_has_the_same_definition_whether_it_came_before_or_aft
 TEST_F(Rich, foreign_keys_into_the_table_stay_and_a_replica_identity_by_index_is_on_every_leaf)
 {
     pg::Connection n1 = cluster.connect(0);
-    n1.script("CREATE TABLE shop.child (tenant int, id bigint, n int NOT NULL, PRIMARY KEY (tenant, n));"
-              "ALTER TABLE shop.child ADD CONSTRAINT to_odd FOREIGN KEY (tenant, id) REFERENCES shop.\"Odd name\" (tenant, id) ON UPDATE CASCADE;"
-              "INSERT INTO shop.child SELECT tenant, id, 1 FROM shop.\"Odd name\";"
-              "CREATE UNIQUE INDEX identity_of_child ON shop.child (tenant, n); ALTER TABLE shop.child REPLICA IDENTITY USING INDEX identity_of_child");
+    n1.script(
+        "CREATE TABLE shop.child (tenant int, id bigint, n int NOT NULL, PRIMARY KEY (tenant, n));"
+        "ALTER TABLE shop.child ADD CONSTRAINT to_odd FOREIGN KEY (tenant, id) REFERENCES shop.\"Odd name\" (tenant, id) ON UPDATE CASCADE;"
+        "INSERT INTO shop.child SELECT tenant, id, 1 FROM shop.\"Odd name\";"
+        "CREATE UNIQUE INDEX identity_of_child ON shop.child (tenant, n); ALTER TABLE shop.child REPLICA IDENTITY USING INDEX identity_of_child");
     cluster.distribute("shop.\"Odd name\"", {"tenant"}, "shop.parent");
-    EXPECT_EQ(one(n1, "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'to_odd'"), "FOREIGN KEY (tenant, id) REFERENCES shop.\"Odd name\"(tenant, id) ON UPDATE CASCADE");
+    EXPECT_EQ(one(n1, "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'to_odd'"),
+              "FOREIGN KEY (tenant, id) REFERENCES shop.\"Odd name\"(tenant, id) ON UPDATE CASCADE");
     EXPECT_EQ(sqlstate_of(n1, "INSERT INTO shop.child VALUES (1, 424242, 9)"), "23503");
     cluster.distribute("shop.child", {"tenant"}, "shop.parent");
-    EXPECT_EQ(one(n1, "SELECT count(*) FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE i.inhparent = 'shop.child'::regclass AND c.relreplident = 'i'"), "8");
+    EXPECT_EQ(
+        one(n1,
+            "SELECT count(*) FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE i.inhparent = 'shop.child'::regclass AND c.relreplident = 'i'"),
+        "8");
     EXPECT_EQ(sqlstate_of(n1, "INSERT INTO shop.child VALUES (1, 424242, 9)"), "23503");
 }
 
@@ -157,7 +181,8 @@ class Crash : public testing::TestWithParam<const char*> {};
 TEST_P(Crash, in_distribute_is_mended_by_a_second_run)
 {
     Cluster cluster;
-    cluster.add_database().connect().script("CREATE TABLE public.t (k bigint PRIMARY KEY, v int); INSERT INTO public.t SELECT n, n FROM generate_series(1, 100) n");
+    cluster.add_database().connect().script(
+        "CREATE TABLE public.t (k bigint PRIMARY KEY, v int); INSERT INTO public.t SELECT n, n FROM generate_series(1, 100) n");
     cluster.add_database();
     cluster.add_node(0);
     cluster.add_node(1);
@@ -168,7 +193,38 @@ TEST_P(Crash, in_distribute_is_mended_by_a_second_run)
     EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.snapshot"), "8");
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
 }
-INSTANTIATE_TEST_SUITE_P(failpoints, Crash, testing::Values("distribute.others.persisted", "distribute.holder.persisted"));
+INSTANTIATE_TEST_SUITE_P(failpoints, Crash,
+                         testing::Values("distribute.others.persisted", "distribute.holder.persisted"));
+
+TEST(Distribute, after_a_refusal_on_its_holder_begins_anew_with_the_definition_of_then)
+{
+    Cluster cluster;
+    pg::Connection n1 = cluster.add_database().connect();
+    n1.script("CREATE TABLE public.t (k bigint PRIMARY KEY, v int); CREATE VIEW public.v AS SELECT k FROM public.t");
+    cluster.add_database();
+    cluster.add_node(0);
+    cluster.add_node(1);
+    EXPECT_THROW(cluster.distribute("t", {"k"}), RefusedError); // n2 has its root by now
+    n1.script("DROP VIEW public.v; ALTER TABLE public.t DROP CONSTRAINT t_pkey, ADD COLUMN w text, ADD PRIMARY KEY (v, k)");
+    cluster.distribute("t", {"v"}, {}, 4);
+    pg::Connection n2 = cluster.connect(1);
+    const QualifiedName table{"public", "t"};
+    EXPECT_EQ(as_json(catalog::read_table(n2, table)), as_json(catalog::read_table(n1, table)));
+    EXPECT_EQ(one(n2, "SELECT count(*) FROM keyshift.placement"), "4");
+    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+}
+
+TEST(Commands, that_change_nodes_or_tables_wait_for_nobody)
+{
+    Cluster cluster;
+    cluster.add_database().connect().script("CREATE TABLE public.t (k bigint PRIMARY KEY)");
+    cluster.add_node(0);
+    pg::Connection other({"catalog", cluster.catalog().settings().conninfo, "", "test"});
+    other.query("SELECT pg_advisory_lock(hashtext('keyshift command'))");
+    EXPECT_THROW(cluster.distribute("t", {"k"}), RefusedError);
+    other.query("SELECT pg_advisory_unlock(hashtext('keyshift command'))");
+    cluster.distribute("t", {"k"});
+}
 
 class CrashOfAdd : public testing::TestWithParam<const char*> {};
 
@@ -184,14 +240,17 @@ TEST_P(CrashOfAdd, in_node_add_is_mended_by_a_second_run)
     EXPECT_EQ(one(cluster.catalog(), "SELECT state FROM keyshift.node WHERE name = 'n2'"), "active");
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
 }
-INSTANTIATE_TEST_SUITE_P(failpoints, CrashOfAdd, testing::Values("node.adding.persisted", "node.schema.persisted", "node.slot.persisted"));
+INSTANTIATE_TEST_SUITE_P(failpoints, CrashOfAdd,
+                         testing::Values("node.adding.persisted", "node.schema.persisted",
+                                         "node.slot.persisted"));
 
 TEST(Deinit, leaves_nothing_but_the_tables_with_their_rows)
 {
     TestDatabase first;
     TestDatabase second;
     pg::Connection n1 = first.connect("catalog");
-    n1.script("CREATE TABLE public.t (k bigint PRIMARY KEY); INSERT INTO public.t SELECT generate_series(1, 100)");
+    n1.script(
+        "CREATE TABLE public.t (k bigint PRIMARY KEY); INSERT INTO public.t SELECT generate_series(1, 100)");
     const std::string cluster = unique_name("cluster");
     catalog::init(n1, cluster, cluster, false); // the catalog's database is a node as well
     catalog::add_node(n1, {"n1", first.conninfo(), "", false});
@@ -203,7 +262,8 @@ TEST(Deinit, leaves_nothing_but_the_tables_with_their_rows)
     for (pg::Connection* node : {&n1, &n2}) {
         EXPECT_EQ(one(*node, "SELECT to_regnamespace('keyshift') IS NULL"), "t");
         EXPECT_EQ(one(*node, "SELECT count(*) FROM pg_publication"), "0");
-        EXPECT_EQ(one(*node, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"), "0");
+        EXPECT_EQ(one(*node, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"),
+                  "0");
         EXPECT_EQ(one(*node, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'keyshift%'"), "0");
     }
     EXPECT_EQ(one(n1, "SELECT count(*) FROM public.t"), "100");
@@ -249,7 +309,8 @@ TEST(Doctor, names_what_is_missing_on_a_node)
             n2.script(finding["fix"].get<std::string>());
         }
     }
-    EXPECT_THAT(checks, testing::UnorderedElementsAre("slot_missing", "publication_incomplete", "reject_trigger", "ownership_differs"));
+    EXPECT_THAT(checks, testing::UnorderedElementsAre("slot_missing", "publication_incomplete",
+                                                      "reject_trigger", "ownership_differs"));
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}).size(), 3U);
 }
 

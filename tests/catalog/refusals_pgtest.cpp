@@ -24,7 +24,8 @@ Error error_of(const std::function<void()>& call)
     try {
         call();
     } catch (const Error& error) {
-        EXPECT_FALSE(error.parts().what.empty() || error.parts().why.empty() || error.parts().next.empty()) << error.what();
+        EXPECT_FALSE(error.parts().what.empty() || error.parts().why.empty() || error.parts().next.empty())
+            << error.what();
         return error;
     }
     ADD_FAILURE() << "nothing was refused";
@@ -60,33 +61,72 @@ TEST_P(DistributeRefuses, and_leaves_the_table_as_it_was)
     EXPECT_EQ(one(n1, objects), before);
     EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.captured_table"), "1");
 }
-INSTANTIATE_TEST_SUITE_P(tables, DistributeRefuses, testing::Values(
-    TableCase{"no_primary_key", "CREATE TABLE public.t (k bigint NOT NULL)", "k", "no_primary_key"},
-    TableCase{"key_not_in_primary_key", "CREATE TABLE public.t (id bigint PRIMARY KEY, k bigint NOT NULL)", "k", "ADD CONSTRAINT \"t_pkey\" PRIMARY KEY (\"k\", \"id\")"},
-    TableCase{"unique_constraint", "CREATE TABLE public.t (k bigint PRIMARY KEY, email text UNIQUE)", "k", "unique_lacks_shard_key"},
-    TableCase{"unique_index", "CREATE TABLE public.t (k bigint PRIMARY KEY, email text); CREATE UNIQUE INDEX ON public.t (lower(email))", "k", "unique_lacks_shard_key"},
-    TableCase{"exclusion", "CREATE TABLE public.t (k bigint PRIMARY KEY, r int4range, EXCLUDE USING gist (r WITH &&))", "k", "exclude_lacks_shard_key"},
-    TableCase{"foreign_key_out_of_the_group", "CREATE TABLE public.t (k bigint PRIMARY KEY, d bigint REFERENCES public.done)", "k", "foreign_key_crosses_shards"},
-    TableCase{"foreign_key_to_a_plain_table", "CREATE TABLE public.p (id int PRIMARY KEY); CREATE TABLE public.t (k bigint PRIMARY KEY, p int REFERENCES public.p)", "k", "not distributed"},
-    TableCase{"foreign_key_from_a_table_by_other_columns", "CREATE TABLE public.t (k bigint, id bigint, PRIMARY KEY (k, id), UNIQUE (id)); CREATE TABLE public.c (id bigint REFERENCES public.t (id))", "k", "foreign_key_direction"},
-    TableCase{"unlogged", "CREATE UNLOGGED TABLE public.t (k bigint PRIMARY KEY)", "k", "unlogged"},
-    TableCase{"inheritance", "CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE TABLE public.child () INHERITS (public.t)", "k", "inheritance"},
-    TableCase{"partitioned", "CREATE TABLE public.t (k bigint PRIMARY KEY) PARTITION BY RANGE (k)", "k", "partitioned"},
-    TableCase{"enum_key", "CREATE TYPE public.mood AS ENUM ('a'); CREATE TABLE public.t (k public.mood PRIMARY KEY)", "k", "enum"},
-    TableCase{"nondeterministic_collation", "CREATE COLLATION public.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE public.t (k text COLLATE public.ci PRIMARY KEY)", "k", "nondeterministic"},
-    TableCase{"replica_identity_nothing", "CREATE TABLE public.t (k bigint PRIMARY KEY); ALTER TABLE public.t REPLICA IDENTITY NOTHING", "k", "REPLICA IDENTITY DEFAULT"},
-    TableCase{"view_upon_it", "CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE VIEW public.v AS SELECT k FROM public.t", "k", "depend"},
-    TableCase{"unknown_column", "CREATE TABLE public.t (k bigint PRIMARY KEY)", "absent", "no column absent"}),
+INSTANTIATE_TEST_SUITE_P(
+    tables, DistributeRefuses,
+    testing::Values(
+        TableCase{"no_primary_key", "CREATE TABLE public.t (k bigint NOT NULL)", "k", "no_primary_key"},
+        TableCase{"key_not_in_primary_key",
+                  "CREATE TABLE public.t (id bigint PRIMARY KEY, k bigint NOT NULL)", "k",
+                  "ADD CONSTRAINT \"t_pkey\" PRIMARY KEY (\"k\", \"id\")"},
+        TableCase{"unique_constraint", "CREATE TABLE public.t (k bigint PRIMARY KEY, email text UNIQUE)", "k",
+                  "unique_lacks_shard_key"},
+        TableCase{
+            "unique_index",
+            "CREATE TABLE public.t (k bigint PRIMARY KEY, email text); CREATE UNIQUE INDEX ON public.t (lower(email))",
+            "k", "unique_lacks_shard_key"},
+        TableCase{"exclusion",
+                  "CREATE TABLE public.t (k bigint PRIMARY KEY, r int4range, EXCLUDE USING gist (r WITH &&))",
+                  "k", "exclude_lacks_shard_key"},
+        TableCase{"foreign_key_out_of_the_group",
+                  "CREATE TABLE public.t (k bigint PRIMARY KEY, d bigint REFERENCES public.done)", "k",
+                  "foreign_key_crosses_shards"},
+        TableCase{
+            "foreign_key_to_a_plain_table",
+            "CREATE TABLE public.p (id int PRIMARY KEY); CREATE TABLE public.t (k bigint PRIMARY KEY, p int REFERENCES public.p)",
+            "k", "not distributed"},
+        TableCase{
+            "foreign_key_from_a_table_by_other_columns",
+            "CREATE TABLE public.t (k bigint, id bigint, PRIMARY KEY (k, id), UNIQUE (id)); CREATE TABLE public.c (id bigint REFERENCES public.t (id))",
+            "k", "foreign_key_direction"},
+        TableCase{"unlogged", "CREATE UNLOGGED TABLE public.t (k bigint PRIMARY KEY)", "k", "unlogged"},
+        TableCase{
+            "inheritance",
+            "CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE TABLE public.child () INHERITS (public.t)",
+            "k", "inheritance"},
+        TableCase{"partitioned", "CREATE TABLE public.t (k bigint PRIMARY KEY) PARTITION BY RANGE (k)", "k",
+                  "partitioned"},
+        TableCase{"enum_key",
+                  "CREATE TYPE public.mood AS ENUM ('a'); CREATE TABLE public.t (k public.mood PRIMARY KEY)",
+                  "k", "enum"},
+        TableCase{
+            "nondeterministic_collation",
+            "CREATE COLLATION public.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE public.t (k text COLLATE public.ci PRIMARY KEY)",
+            "k", "nondeterministic"},
+        TableCase{
+            "replica_identity_nothing",
+            "CREATE TABLE public.t (k bigint PRIMARY KEY); ALTER TABLE public.t REPLICA IDENTITY NOTHING",
+            "k", "REPLICA IDENTITY DEFAULT"},
+        TableCase{
+            "view_upon_it",
+            "CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE VIEW public.v AS SELECT k FROM public.t",
+            "k", "depend"},
+        TableCase{"unknown_column", "CREATE TABLE public.t (k bigint PRIMARY KEY)", "absent",
+                  "no column absent"}),
     [](const auto& row) { return std::string(row.param.name); });
 
 TEST(Distribute, refuses_an_unknown_table_a_second_time_and_an_odd_bucket_count)
 {
     Cluster cluster;
-    cluster.add_database().connect().script("CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE TABLE public.u (k int PRIMARY KEY)");
+    cluster.add_database().connect().script(
+        "CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE TABLE public.u (k int PRIMARY KEY)");
     cluster.add_node(0);
     expect_refused([&] { cluster.distribute("absent", {"k"}); }, "no node has such a table");
     expect_refused([&] { cluster.distribute("t", {"k"}, {}, 48); }, "power of two");
-    expect_refused([&] { catalog::distribute(cluster.catalog(), {"t", {"k"}, 8, "", false, false}); }, "--offline");
+    expect_refused(
+        [&] {
+            catalog::distribute(cluster.catalog(), {"t", {"k"}, 8, "", false, false});
+        },
+        "--offline");
     expect_refused([&] { cluster.distribute("t", {"k"}, "u"); }, "not a distributed table");
     cluster.distribute("t", {"k"});
     expect_refused([&] { cluster.distribute("t", {"k"}); }, "distributed already");
@@ -97,7 +137,11 @@ TEST(NodeAdd, refuses_names_dsns_and_databases_that_cannot_be)
 {
     Cluster cluster;
     const std::string dsn = cluster.add_database().conninfo();
-    const auto add = [&](const std::string& name, const std::string& conninfo) { return [&cluster, name, conninfo] { catalog::add_node(cluster.catalog(), {name, conninfo, "", false}); }; };
+    const auto add = [&](const std::string& name, const std::string& conninfo) {
+        return [&cluster, name, conninfo] {
+            catalog::add_node(cluster.catalog(), {name, conninfo, "", false});
+        };
+    };
     expect_refused(add("N1", dsn), "lower case");
     expect_refused(add("n1", dsn + " password=secret"), "password");
     EXPECT_THAT(error_of(add("n1", dsn + " password=secret")).what(), testing::Not(HasSubstr("=secret")));
@@ -119,8 +163,11 @@ TEST(NodeAdd, refuses_a_role_without_rights)
     admin.script(fmt::format("CREATE ROLE {} LOGIN", role));
     std::string dsn = database.conninfo();
     const auto at = dsn.find("user=");
-    dsn = at == std::string::npos ? dsn + " user=" + role : dsn.replace(at, dsn.find(' ', at) - at, "user=" + role);
-    const auto add = [&] { catalog::add_node(cluster.catalog(), {"n1", dsn, "", false}); };
+    dsn = at == std::string::npos ? dsn + " user=" + role
+                                  : dsn.replace(at, dsn.find(' ', at) - at, "user=" + role);
+    const auto add = [&] {
+        catalog::add_node(cluster.catalog(), {"n1", dsn, "", false});
+    };
     expect_refused(add, "REPLICATION");
     admin.script(fmt::format("ALTER ROLE {} REPLICATION", role));
     expect_refused(add, "GRANT CREATE ON DATABASE");
@@ -133,18 +180,28 @@ TEST(NodeAdd, refuses_a_server_whose_settings_do_not_do)
     Cluster cluster;
     {
         PrivatePostgres replica({"wal_level = replica"});
-        expect_refused([&] { catalog::add_node(cluster.catalog(), {"n1", replica.conninfo(), "", false}); }, "ALTER SYSTEM SET wal_level = 'logical'");
+        expect_refused(
+            [&] {
+                catalog::add_node(cluster.catalog(), {"n1", replica.conninfo(), "", false});
+            },
+            "ALTER SYSTEM SET wal_level = 'logical'");
     }
     PrivatePostgres small({"wal_level = logical", "max_replication_slots = 1", "max_wal_senders = 1"});
     pg::Connection(small.settings()).query("SELECT pg_create_physical_replication_slot('taken')");
-    expect_refused([&] { catalog::add_node(cluster.catalog(), {"n1", small.conninfo(), "", false}); }, "replication slots are in use");
+    expect_refused(
+        [&] {
+            catalog::add_node(cluster.catalog(), {"n1", small.conninfo(), "", false});
+        },
+        "replication slots are in use");
 }
 
 TEST(NodeAdd, tells_a_wrong_password_from_a_server_that_is_away)
 {
     Cluster cluster;
     const TemporaryDirectory directory;
-    const std::string rules = directory.write("hba.conf", "host all guarded 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\nlocal all all trust\n");
+    const std::string rules = directory.write(
+        "hba.conf",
+        "host all guarded 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\nlocal all all trust\n");
     // The server runs as another user.
     std::filesystem::permissions(directory.path(), std::filesystem::perms(0755));
     std::filesystem::permissions(rules, std::filesystem::perms(0644));
@@ -153,7 +210,9 @@ TEST(NodeAdd, tells_a_wrong_password_from_a_server_that_is_away)
     const std::string password_file = directory.write("password", "wrong");
     std::filesystem::permissions(password_file, std::filesystem::perms(0600));
     const std::string dsn = fmt::format("host=127.0.0.1 port={} dbname=postgres user=guarded", server.port());
-    const Error error = error_of([&] { catalog::add_node(cluster.catalog(), {"n1", dsn, password_file, false}); });
+    const Error error = error_of([&] {
+        catalog::add_node(cluster.catalog(), {"n1", dsn, password_file, false});
+    });
     EXPECT_EQ(exit_status(error.kind()), 4);
     EXPECT_THAT(error.parts().why, HasSubstr("password authentication failed"));
     EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.node"), "0");
@@ -180,14 +239,20 @@ TEST(Capture, wants_an_identity_and_takes_a_table_once)
     pg::Connection n1 = cluster.add_database().connect();
     n1.script("CREATE TABLE public.log (line text); CREATE TABLE public.audit (id int PRIMARY KEY)");
     cluster.add_node(0);
-    expect_refused([&] { catalog::capture(cluster.catalog(), {"log"}, false, std::nullopt, false); }, "REPLICA IDENTITY FULL");
-    expect_refused([&] { catalog::capture(cluster.catalog(), {"absent"}, false, std::nullopt, false); }, "no node has such a table");
-    EXPECT_EQ(catalog::capture(cluster.catalog(), {"audit"}, false, std::nullopt, false)["captured"].size(), 1U);
-    EXPECT_EQ(catalog::capture(cluster.catalog(), {"audit"}, false, std::nullopt, false)["captured"].size(), 0U);
+    expect_refused([&] { catalog::capture(cluster.catalog(), {"log"}, false, std::nullopt, false); },
+                   "REPLICA IDENTITY FULL");
+    expect_refused([&] { catalog::capture(cluster.catalog(), {"absent"}, false, std::nullopt, false); },
+                   "no node has such a table");
+    EXPECT_EQ(catalog::capture(cluster.catalog(), {"audit"}, false, std::nullopt, false)["captured"].size(),
+              1U);
+    EXPECT_EQ(catalog::capture(cluster.catalog(), {"audit"}, false, std::nullopt, false)["captured"].size(),
+              0U);
     n1.script("ALTER TABLE public.log REPLICA IDENTITY FULL");
     EXPECT_EQ(catalog::capture(cluster.catalog(), {}, true, std::nullopt, false)["captured"].size(), 1U);
     EXPECT_EQ(one(n1, "SELECT count(*) FROM pg_publication_tables WHERE pubname LIKE 'keyshift\\_%'"), "2");
-    EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.snapshot WHERE state = 'pending' AND bucket = 0"), "2");
+    EXPECT_EQ(one(cluster.catalog(),
+                  "SELECT count(*) FROM keyshift.snapshot WHERE state = 'pending' AND bucket = 0"),
+              "2");
     cluster.distribute("audit", {"id"});
     EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.snapshot"), "9");
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());

@@ -1,0 +1,80 @@
+#include "projections/definition.hpp"
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <stdexcept>
+
+namespace keyshift::projections {
+
+using Json = nlohmann::json;
+
+QualifiedName Definition::table() const
+{
+    return {"keyshift", fmt::format("{}__g{}", name, generation)};
+}
+
+std::size_t Definition::base_column(const std::string& column) const
+{
+    for (std::size_t index = 0; index < base_columns.size(); ++index) {
+        if (base_columns[index].name == column) {
+            return index;
+        }
+    }
+    throw std::logic_error("projection " + name + " has no base column " + column);
+}
+
+Json to_json(const Definition& definition)
+{
+    Json columns = Json::array();
+    for (const ProjectedColumn& column : definition.columns) {
+        columns.push_back({{"name", column.name}, {"type", column.type}});
+    }
+    Json base_columns = Json::array();
+    for (const BaseColumn& column : definition.base_columns) {
+        base_columns.push_back({{"name", column.name}, {"type", column.type}, {"type_name", column.type_name}, {"modifier", column.modifier}, {"array", column.array}});
+    }
+    return {{"kind", "rekey"},
+            {"name", definition.name},
+            {"generation", definition.generation},
+            {"view_schema", definition.view_schema},
+            {"base", {{"schema", definition.base.schema}, {"table", definition.base.name}}},
+            {"alias", definition.alias},
+            {"select_list", definition.select_list},
+            {"condition", definition.condition},
+            {"columns", columns},
+            {"key", definition.key},
+            {"key_base", definition.key_base},
+            {"key_types", definition.key_types},
+            {"pk", definition.pk},
+            {"pk_names", definition.pk_names},
+            {"base_columns", base_columns},
+            {"identity_index", definition.identity_index}};
+}
+
+Definition definition_from_json(const Json& json)
+{
+    Definition definition;
+    definition.name = json.at("name");
+    definition.generation = json.at("generation");
+    definition.view_schema = json.at("view_schema");
+    definition.base = {json.at("base").at("schema"), json.at("base").at("table")};
+    definition.alias = json.at("alias");
+    definition.select_list = json.at("select_list");
+    definition.condition = json.at("condition");
+    for (const Json& column : json.at("columns")) {
+        definition.columns.push_back({column.at("name"), column.at("type")});
+    }
+    definition.key = json.at("key").get<std::vector<std::string>>();
+    definition.key_base = json.at("key_base").get<std::vector<std::string>>();
+    definition.key_types = json.at("key_types").get<std::vector<std::string>>();
+    definition.pk = json.at("pk").get<std::vector<std::string>>();
+    definition.pk_names = json.at("pk_names").get<std::vector<std::string>>();
+    for (const Json& column : json.at("base_columns")) {
+        definition.base_columns.push_back({column.at("name"), column.at("type"), column.at("type_name"), column.at("modifier"), column.at("array")});
+    }
+    definition.identity_index = json.at("identity_index");
+    return definition;
+}
+
+} // namespace keyshift::projections

@@ -1,0 +1,54 @@
+#pragma once
+/// A projection's definition as classified: what the runner needs to keep it, and nothing that can be looked up.
+/// Stored as jsonb in keyshift.projection.definition. Kind "rekey": one captured table, shown under another key.
+
+#include "core/names.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace keyshift::projections {
+
+/// A column of the base table that the definition or the row's identity needs.
+struct BaseColumn {
+    std::string name;
+    std::string type;         ///< format_type with modifier: what a text value is cast to
+    std::string type_name;    ///< pg_type.typname of the type below any domain; of the element for arrays
+    std::int32_t modifier = -1;
+    bool array = false;
+};
+struct ProjectedColumn {
+    std::string name;
+    std::string type; ///< format_type
+};
+
+struct Definition {
+    std::string name;
+    int generation = 1;
+    std::string view_schema;
+    QualifiedName base;
+    std::string alias;       ///< how the SELECT calls the base table
+    std::string select_list; ///< as PostgreSQL's parser writes it
+    std::string condition;   ///< of WHERE; empty: none
+    std::vector<ProjectedColumn> columns;
+    std::vector<std::string> key;      ///< columns of the projection
+    std::vector<std::string> key_base; ///< the base columns they are, in the same order
+    std::vector<std::string> key_types;
+    std::vector<std::string> pk;       ///< primary key of the base table, in key order
+    std::vector<std::string> pk_names; ///< what the projection's table calls them
+    std::vector<BaseColumn> base_columns;
+    std::string identity_index;        ///< unique index made for the replica identity; empty: none was needed
+
+    QualifiedName table() const;       ///< keyshift."name__g1"
+    QualifiedName view() const { return {view_schema, name}; }
+    std::size_t base_column(const std::string& column) const; ///< index; throws std::logic_error when there is none
+};
+
+nlohmann::json to_json(const Definition& definition);
+Definition definition_from_json(const nlohmann::json& json);
+
+} // namespace keyshift::projections

@@ -1,0 +1,34 @@
+#pragma once
+/// Reads a definition's SELECT with PostgreSQL's own grammar (libpg_query) and refuses, with the reason and the caret
+/// under the place, what cannot be kept exact. Pure: asks no server.
+
+#include "core/names.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace keyshift::projections {
+
+struct SelectedColumn {
+    std::string name;        ///< in the projection
+    std::string base_column; ///< empty: an expression
+};
+
+struct ParsedSelect {
+    std::string schema;      ///< as written; empty: not qualified
+    std::string table;
+    std::string alias;       ///< how the SELECT calls the table
+    std::string select_list; ///< as PostgreSQL's parser writes it
+    std::string condition;   ///< of WHERE; empty: none
+    std::vector<SelectedColumn> columns;
+    std::vector<std::string> used_columns; ///< every base column named anywhere, once
+};
+
+/// Throws Error(refused).
+ParsedSelect parse_select(const std::string& sql);
+
+/// The line of `sql` that holds byte `location`, and a caret under it.
+std::string with_caret(const std::string& sql, std::size_t location);
+
+} // namespace keyshift::projections

@@ -1,0 +1,262 @@
+#include "projections/value_codec.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+namespace keyshift::projections {
+
+namespace {
+
+using Text = std::optional<std::string>;
+using Decoded = std::optional<Text>;
+namespace dom = simdjson::dom;
+
+const std::set<std::string> kStrings{"text", "varchar", "bpchar", "char", "name", "citext", "uuid", "json", "jsonb", "xml", "inet", "cidr", "macaddr",
+                                     "macaddr8", "timestamptz", "timetz", "ltree", "enum", "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"};
+const std::set<std::string> kOthers{"bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "bytea", "date", "time", "timestamp"};
+
+constexpr std::int64_t kDay = 86'400'000'000;
+// Debezium's sentinels (measured on 3.2).
+constexpr std::int64_t kDateInfinity = -2147472692;
+constexpr std::int64_t kDateMinusInfinity = -2147472691;
+constexpr std::int64_t kTimestampInfinity = 9223372036825200000;
+constexpr std::int64_t kTimestampMinusInfinity = -9223372036832400000;
+
+std::optional<std::string> base64_bytes(std::string_view text)
+{
+    static constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string bytes;
+    std::uint32_t held = 0;
+    int bits = 0;
+    for (const char letter : text) {
+        if (letter == '=') {
+            break;
+        }
+        const std::size_t value = kLetters.find(letter);
+        if (value == std::string_view::npos) {
+            return std::nullopt;
+        }
+        held = (held << 6U | static_cast<std::uint32_t>(value)) & 0xFFFFFFU;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            bytes += static_cast<char>(held >> bits & 0xFFU);
+        }
+    }
+    return bytes;
+}
+
+std::string hexadecimal(const std::string& bytes)
+{
+    std::string out = "\\x";
+    for (const char byte : bytes) {
+        out += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+    }
+    return out;
+}
+
+/// Big-endian two's complement as decimal digits with sign.
+std::string decimal_of(std::string bytes)
+{
+    const bool negative = !bytes.empty() && (static_cast<unsigned char>(bytes[0]) & 0x80U) != 0;
+    if (negative) {
+        unsigned carry = 1;
+        for (auto byte = bytes.rbegin(); byte != bytes.rend(); ++byte) {
+            const unsigned sum = (static_cast<unsigned>(~*byte) & 0xFFU) + carry;
+            *byte = static_cast<char>(sum & 0xFFU);
+            carry = sum >> 8U;
+        }
+    }
+    std::string digits = "0"; // least significant first
+    for (const char byte : bytes) {
+        unsigned carry = static_cast<unsigned char>(byte);
+        for (char& digit : digits) {
+            carry += static_cast<unsigned>(digit - '0') * 256;
+            digit = static_cast<char>('0' + carry % 10);
+            carry /= 10;
+        }
+        for (; carry > 0; carry /= 10) {
+            digits += static_cast<char>('0' + carry % 10);
+        }
+    }
+    std::reverse(digits.begin(), digits.end());
+    digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
+    return (negative ? "-" : "") + digits;
+}
+
+std::string with_scale(std::string digits, int scale)
+{
+    const bool negative = digits.starts_with('-');
+    digits.erase(0, negative ? 1 : 0);
+    if (scale > 0) {
+        if (digits.size() <= static_cast<std::size_t>(scale)) {
+            digits.insert(0, static_cast<std::size_t>(scale) + 1 - digits.size(), '0');
+        }
+        digits.insert(digits.size() - static_cast<std::size_t>(scale), ".");
+    } else if (scale < 0) {
+        digits.append(static_cast<std::size_t>(-scale), '0');
+    }
+    return (negative ? "-" : "") + digits;
+}
+
+Decoded numeric(const BaseColumn& column, dom::element json)
+{
+    std::string_view text;
+    std::int64_t scale = 0;
+    if (json.is_object()) {
+        if (json["scale"].get(scale) != simdjson::SUCCESS || json["value"].get(text) != simdjson::SUCCESS) {
+            return std::nullopt;
+        }
+    } else if (json.get(text) != simdjson::SUCCESS) {
+        return std::nullopt;
+    } else if (column.modifier < 0) {
+        // decimal = "string": the text itself.
+        return Text(text == "NAN" ? "NaN" : text == "POSITIVE_INFINITY" ? "Infinity" : text == "NEGATIVE_INFINITY" ? "-Infinity" : std::string(text));
+    } else {
+        scale = ((column.modifier - 4) & 0x7FF) ^ 0x400;
+        scale -= 0x400;
+    }
+    const auto bytes = base64_bytes(text);
+    return bytes ? Decoded(Text(with_scale(decimal_of(*bytes), static_cast<int>(scale)))) : std::nullopt;
+}
+
+std::string clock_text(std::int64_t micros)
+{
+    return fmt::format("{:02}:{:02}:{:02}.{:06}", micros / 3'600'000'000, micros / 60'000'000 % 60, micros / 1'000'000 % 60, micros % 1'000'000);
+}
+
+/// Days since 1970-01-01 as a date PostgreSQL reads.
+std::string date_text(std::int64_t days)
+{
+    days += 719468;
+    const std::int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+    const std::int64_t of_era = days - era * 146097;
+    const std::int64_t year_of_era = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    const std::int64_t day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const std::int64_t month_from_march = (5 * day_of_year + 2) / 153;
+    const std::int64_t day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    const std::int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+    const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
+    return year > 0 ? fmt::format("{:04}-{:02}-{:02}", year, month, day) : fmt::format("{:04}-{:02}-{:02} BC", 1 - year, month, day);
+}
+
+std::string timestamp_text(std::int64_t micros)
+{
+    const std::int64_t days = micros >= 0 ? micros / kDay : -((-micros + kDay - 1) / kDay);
+    std::string date = date_text(days);
+    const std::string clock = clock_text(micros - days * kDay);
+    const bool before_christ = date.ends_with(" BC");
+    return before_christ ? date.substr(0, date.size() - 3) + " " + clock + " BC" : date + " " + clock;
+}
+
+Decoded temporal(const BaseColumn& column, dom::element json)
+{
+    std::int64_t value = 0;
+    if (json.get(value) != simdjson::SUCCESS) {
+        return std::nullopt;
+    }
+    if (column.type_name == "date") {
+        return Text(value == kDateInfinity ? "infinity" : value == kDateMinusInfinity ? "-infinity" : date_text(value));
+    }
+    const bool milliseconds = column.modifier >= 0 && column.modifier <= 3;
+    if (column.type_name == "time") {
+        return Text(clock_text(milliseconds ? value * 1000 : value));
+    }
+    if (value == kTimestampInfinity || value == kTimestampInfinity / 1000) {
+        return Text("infinity");
+    }
+    if (value == kTimestampMinusInfinity || value == kTimestampMinusInfinity / 1000) {
+        return Text("-infinity");
+    }
+    return Text(timestamp_text(milliseconds ? value * 1000 : value));
+}
+
+Decoded real(dom::element json)
+{
+    std::string_view text;
+    if (json.get(text) == simdjson::SUCCESS) {
+        return Text(std::string(text));
+    }
+    double value = 0;
+    return json.get(value) == simdjson::SUCCESS ? Decoded(Text(fmt::format("{}", value))) : std::nullopt;
+}
+
+Decoded scalar(const BaseColumn& column, dom::element json)
+{
+    if (json.is_null()) {
+        return Text();
+    }
+    const std::string& type = column.type_name;
+    std::string_view text;
+    if (kStrings.contains(type)) {
+        return json.get(text) == simdjson::SUCCESS ? Decoded(Text(std::string(text))) : std::nullopt;
+    }
+    if (type == "bool") {
+        bool value = false;
+        return json.get(value) == simdjson::SUCCESS ? Decoded(Text(value ? "t" : "f")) : std::nullopt;
+    }
+    if (type == "float4" || type == "float8") {
+        return real(json);
+    }
+    if (type == "numeric") {
+        return numeric(column, json);
+    }
+    if (type == "bytea") {
+        const auto bytes = json.get(text) == simdjson::SUCCESS ? base64_bytes(text) : std::nullopt;
+        return bytes ? Decoded(Text(hexadecimal(*bytes))) : std::nullopt;
+    }
+    if (type == "date" || type == "time" || type == "timestamp") {
+        return temporal(column, json);
+    }
+    std::int64_t integer = 0;
+    return json.get(integer) == simdjson::SUCCESS ? Decoded(Text(std::to_string(integer))) : std::nullopt;
+}
+
+std::string array_element(const Text& element)
+{
+    if (!element) {
+        return "NULL";
+    }
+    std::string out = "\"";
+    for (const char letter : *element) {
+        out += letter == '"' || letter == '\\' ? std::string{'\\', letter} : std::string(1, letter);
+    }
+    return out + '"';
+}
+
+Decoded array(const BaseColumn& column, dom::element json)
+{
+    dom::array elements;
+    if (json.get(elements) != simdjson::SUCCESS) {
+        return std::nullopt;
+    }
+    std::string out = "{";
+    for (const dom::element element : elements) {
+        const Decoded decoded = element.is_array() ? array(column, element) : scalar(column, element);
+        if (!decoded) {
+            return std::nullopt;
+        }
+        out += (out.size() > 1 ? "," : "") + (element.is_array() ? **decoded : array_element(*decoded));
+    }
+    return Text(out + "}");
+}
+
+} // namespace
+
+bool round_trips(const BaseColumn& column)
+{
+    return kStrings.contains(column.type_name) || kOthers.contains(column.type_name);
+}
+
+std::optional<std::optional<std::string>> decode_value(const BaseColumn& column, dom::element json)
+{
+    if (column.array && !json.is_null()) {
+        return array(column, json);
+    }
+    return scalar(column, json);
+}
+
+} // namespace keyshift::projections

@@ -15,8 +15,8 @@ using Decoded = std::optional<Text>;
 namespace dom = simdjson::dom;
 
 const std::set<std::string> kStrings{"text", "varchar", "bpchar", "char", "name", "citext", "uuid", "json", "jsonb", "xml", "inet", "cidr", "macaddr",
-                                     "macaddr8", "timestamptz", "timetz", "ltree", "enum", "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"};
-const std::set<std::string> kOthers{"bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "bytea", "date", "time", "timestamp"};
+                                     "macaddr8", "timetz", "ltree", "enum", "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"};
+const std::set<std::string> kOthers{"bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "bytea", "date", "time", "timestamp", "timestamptz"};
 
 constexpr std::int64_t kDay = 86'400'000'000;
 // Debezium's sentinels (measured on 3.2).
@@ -174,6 +174,20 @@ Decoded temporal(const BaseColumn& column, dom::element json)
     return Text(timestamp_text(milliseconds ? value * 1000 : value));
 }
 
+/// "-0043-03-15T..Z" and "+21016-11-04T..Z" as PostgreSQL writes years before Christ and beyond 9999.
+std::string zoned_text(std::string_view text)
+{
+    if (text.starts_with('+')) {
+        return std::string(text.substr(1));
+    }
+    if (!text.starts_with('-') || text == "-infinity") {
+        return std::string(text);
+    }
+    const std::size_t end = text.find('-', 1);
+    const int year = std::stoi(std::string(text.substr(1, end - 1)));
+    return fmt::format("{:04}{} BC", year + 1, text.substr(end));
+}
+
 Decoded real(dom::element json)
 {
     std::string_view text;
@@ -193,6 +207,9 @@ Decoded scalar(const BaseColumn& column, dom::element json)
     std::string_view text;
     if (kStrings.contains(type)) {
         return json.get(text) == simdjson::SUCCESS ? Decoded(Text(std::string(text))) : std::nullopt;
+    }
+    if (type == "timestamptz") {
+        return json.get(text) == simdjson::SUCCESS ? Decoded(Text(zoned_text(text))) : std::nullopt;
     }
     if (type == "bool") {
         bool value = false;

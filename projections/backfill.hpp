@@ -1,0 +1,43 @@
+#pragma once
+/// Fills a projection with the rows that were there before its first event: bucket by bucket on the bucket's owner, with the
+/// lowest version, so that live events always win. Needs no windows and may be run again at any point.
+
+#include "projections/batch_writer.hpp"
+#include "projections/projection_record.hpp"
+
+#include <set>
+#include <stop_token>
+#include <string>
+
+namespace keyshift::projections {
+
+class Backfill {
+public:
+    Backfill(const Definition& definition, pg::ConnectionSettings catalog, std::size_t batch_rows)
+        : definition_(definition), target_(std::move(catalog), definition), writer_(definition, target_, 0), batch_rows_(batch_rows)
+    {
+    }
+
+    /// All buckets that are not in `done`; each is stored in the catalog as it is finished.
+    void run(std::set<std::string> done, std::stop_token stop);
+
+private:
+    struct Source {
+        std::string group;  ///< empty: the table is not distributed
+        std::uint32_t buckets = 1;
+        std::string node;   ///< of a table that is not distributed
+    };
+
+    Source source();
+    std::string owner(const Source& source, std::uint32_t bucket);
+    /// False: the node does not own the bucket (any more).
+    bool copy_bucket(const Source& source, const std::string& node, std::uint32_t bucket, std::stop_token stop);
+    void mark_done(std::uint32_t bucket);
+
+    const Definition& definition_;
+    Target target_;
+    BatchWriter writer_;
+    std::size_t batch_rows_;
+};
+
+} // namespace keyshift::projections

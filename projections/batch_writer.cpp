@@ -1,0 +1,230 @@
+#include "projections/batch_writer.hpp"
+
+#include "core/backoff.hpp"
+#include "core/failpoint.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+namespace keyshift::projections {
+
+namespace {
+
+using namespace std::chrono_literals;
+constexpr std::uint32_t kTextArrayOid = 1009;
+
+} // namespace
+
+BatchWriter::BatchWriter(const Definition& definition, Target& target, std::int64_t owner_epoch)
+    : definition_(definition), target_(target), owner_epoch_(owner_epoch), upsert_(upsert_statement(definition))
+{
+}
+
+/// One version of each register, in the order of the register: PostgreSQL refuses to touch a row twice in one statement, and
+/// two writers that lock in the same order never wait for each other in a circle.
+std::vector<RowChange> BatchWriter::newest_of_each(std::vector<RowChange> changes) const
+{
+    std::vector<std::size_t> columns;
+    for (const auto* names : {&definition_.key_base, &definition_.pk}) {
+        for (const std::string& name : *names) {
+            columns.push_back(definition_.base_column(name));
+        }
+    }
+    const auto compare = [&](const RowChange& a, const RowChange& b) {
+        for (const std::size_t column : columns) {
+            if (const auto order = a.base[column] <=> b.base[column]; order != 0) {
+                return order;
+            }
+        }
+        return std::strong_ordering::equal;
+    };
+    std::stable_sort(changes.begin(), changes.end(), [&](const RowChange& a, const RowChange& b) {
+        const auto order = compare(a, b);
+        return order != 0 ? order < 0 : a.version > b.version;
+    });
+    const auto same = [&](const RowChange& a, const RowChange& b) { return compare(a, b) == 0; };
+    changes.erase(std::unique(changes.begin(), changes.end(), same), changes.end());
+    return changes;
+}
+
+/// A column that the WAL did not carry has not changed in this event: the source has it, or something newer whose own event is
+/// still to come and wins by its version.
+void BatchWriter::fill_absent(RowChange& change)
+{
+    std::string columns;
+    std::string condition;
+    std::vector<pg::Parameter> key;
+    for (const std::size_t index : change.absent) {
+        columns += (columns.empty() ? "" : ", ") + quote_identifier(definition_.base_columns[index].name) + "::text";
+    }
+    for (const std::string& name : definition_.pk) {
+        const BaseColumn& column = definition_.base_columns[definition_.base_column(name)];
+        key.emplace_back(change.base[definition_.base_column(name)]);
+        condition += fmt::format("{}{} = ${}::{}", condition.empty() ? "" : " AND ", quote_identifier(name), key.size(), column.type);
+    }
+    std::vector<std::string> nodes = target_.nodes();
+    std::stable_partition(nodes.begin(), nodes.end(), [&](const std::string& node) { return node == change.origin_node; });
+    for (const std::string& node : nodes) {
+        const pg::Result row = target_.connection(node).query(fmt::format("SELECT {} FROM {} WHERE {}", columns, definition_.base.quoted(), condition), key);
+        if (row.rows() == 1) {
+            for (std::size_t at = 0; at < change.absent.size(); ++at) {
+                change.base[change.absent[at]] = row.optional_text(0, static_cast<int>(at));
+            }
+            return;
+        }
+    }
+    // The row is gone: its delete is on the way.
+}
+
+BatchWriter::Rows BatchWriter::lock_open_buckets(pg::Connection& connection, const Rows& rows, Rows& refused) const
+{
+    std::set<std::uint32_t> buckets;
+    for (const RowChange* row : rows) {
+        buckets.insert(number(target_.bucket_of(*row)));
+    }
+    std::string numbers;
+    for (const std::uint32_t bucket : buckets) {
+        numbers += fmt::format("{}{}", numbers.empty() ? "{" : ",", bucket);
+    }
+    const pg::Result open = connection.query("SELECT bucket FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = ANY($2::int[]) AND state = 'open' "
+                                             "ORDER BY bucket FOR SHARE",
+                                             {definition_.name, numbers + "}"});
+    std::set<std::uint32_t> owned;
+    for (int row = 0; row < open.rows(); ++row) {
+        owned.insert(static_cast<std::uint32_t>(open.integer(row, 0)));
+    }
+    Rows accepted;
+    for (const RowChange* row : rows) {
+        (owned.contains(number(target_.bucket_of(*row))) ? accepted : refused).push_back(row);
+    }
+    return accepted;
+}
+
+void BatchWriter::write_rows(pg::Connection& connection, const Rows& rows, Written& written) const
+{
+    std::vector<std::string> arrays;
+    std::vector<const std::string*> column(rows.size());
+    for (std::size_t index = 0; index < definition_.base_columns.size(); ++index) {
+        for (std::size_t at = 0; at < rows.size(); ++at) {
+            const auto& value = rows[at]->base[index];
+            column[at] = value ? &*value : nullptr;
+        }
+        arrays.push_back(binary_text_array(column));
+    }
+    std::vector<std::string> texts(rows.size());
+    const auto add = [&](auto text_of) {
+        for (std::size_t at = 0; at < rows.size(); ++at) {
+            texts[at] = text_of(*rows[at]);
+            column[at] = &texts[at];
+        }
+        arrays.push_back(binary_text_array(column));
+    };
+    add([](const RowChange& row) { return std::to_string(number(row.version.epoch)); });
+    add([](const RowChange& row) { return std::to_string(row.version.commit_lsn.value); });
+    add([](const RowChange& row) { return std::to_string(row.version.seq); });
+    add([](const RowChange& row) { return std::string(row.live ? "t" : "f"); });
+    std::vector<pg::Parameter> parameters;
+    for (const std::string& array : arrays) {
+        parameters.emplace_back(std::string_view(array), kTextArrayOid);
+    }
+    const std::int64_t applied = connection.run_prepared("upsert_" + definition_.name, upsert_, parameters).affected();
+    written.applied += applied;
+    written.stale += static_cast<std::int64_t>(rows.size()) - applied;
+}
+
+void BatchWriter::write_progress(pg::Connection& connection, const Offsets& progress) const
+{
+    for (const auto& [partition, offset] : progress) {
+        const pg::Result row = connection.query(
+            "INSERT INTO keyshift.projection_progress AS p (projection, generation, topic, partition, next_offset, owner_epoch) VALUES ($1, $2, $3, $4, $5, $6) "
+            "ON CONFLICT (projection, generation, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, owner_epoch = excluded.owner_epoch "
+            "WHERE p.owner_epoch <= excluded.owner_epoch",
+            {definition_.name, std::to_string(definition_.generation), partition.first, std::to_string(partition.second), std::to_string(offset),
+             std::to_string(owner_epoch_)});
+        if (row.affected() != 1) {
+            throw TransientError({"writing projection " + definition_.name, "another runner has taken it over on " + connection.name(), "This one starts anew."});
+        }
+    }
+}
+
+BatchWriter::Rows BatchWriter::write_node(const std::string& node, const Rows& rows, const Offsets& progress, Written& written)
+{
+    Rows refused;
+    pg::Connection& connection = target_.connection(node);
+    pg::Transaction transaction(connection);
+    const Rows accepted = rows.empty() ? rows : lock_open_buckets(connection, rows, refused);
+    if (!accepted.empty()) {
+        write_rows(connection, accepted, written);
+    }
+    // A node's progress covers what routes to it; a restart begins at the least of all nodes.
+    if (refused.empty()) {
+        write_progress(connection, progress);
+    }
+    failpoint("projection.committing");
+    transaction.commit();
+    return refused;
+}
+
+void BatchWriter::write_phase(const Rows& rows, const Offsets& progress, Written& written, std::stop_token stop)
+{
+    Rows left = rows;
+    Backoff backoff(2ms, 200ms);
+    std::set<std::string> told; // nodes whose progress covers this batch
+    while (true) {
+        std::map<std::string, Rows> by_node;
+        for (const std::string& node : progress.empty() ? std::vector<std::string>{} : target_.nodes()) {
+            if (!told.contains(node)) {
+                by_node[node];
+            }
+        }
+        for (const RowChange* row : left) {
+            by_node[target_.owner(target_.bucket_of(*row))].push_back(row);
+        }
+        left.clear();
+        for (const auto& [node, part] : by_node) {
+            const Rows refused = write_node(node, part, progress, written);
+            left.insert(left.end(), refused.begin(), refused.end());
+            if (refused.empty()) {
+                told.insert(node);
+            }
+        }
+        if (left.empty() && (progress.empty() || told.size() >= target_.nodes().size())) {
+            return;
+        }
+        if (!backoff.wait(stop)) {
+            throw TransientError({"writing projection " + definition_.name, "the daemon stops", "It goes on at its next start."});
+        }
+        target_.reload();
+    }
+}
+
+Written BatchWriter::write(std::vector<RowChange> changes, const Offsets& progress, std::stop_token stop)
+{
+    Written written;
+    const std::vector<RowChange> newest = [&] {
+        std::vector<RowChange> sorted = newest_of_each(std::move(changes));
+        for (RowChange& change : sorted) {
+            if (!change.absent.empty()) {
+                fill_absent(change);
+            }
+        }
+        return sorted;
+    }();
+    Rows live;
+    Rows tombstones;
+    for (const RowChange& change : newest) {
+        (change.live ? live : tombstones).push_back(&change);
+    }
+    if (tombstones.empty()) {
+        write_phase(live, progress, written, stop);
+    } else {
+        // Rows appear at their new key before they go from the old one.
+        write_phase(live, {}, written, stop);
+        write_phase(tombstones, progress, written, stop);
+    }
+    return written;
+}
+
+} // namespace keyshift::projections

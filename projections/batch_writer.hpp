@@ -1,0 +1,58 @@
+#pragma once
+/// Writes row changes to the nodes that own them: PostgreSQL evaluates the definition over binary arrays in one guarded
+/// upsert, in one transaction with the progress. Versions decide (INV-PRJ-1): replays, duplicates and reordering are harmless.
+
+#include "projections/definition.hpp"
+#include "projections/row_change.hpp"
+#include "projections/target.hpp"
+
+#include <cstdint>
+#include <map>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace keyshift::projections {
+
+/// topic partition -> next offset; empty for the backfill, which keeps its progress in the catalog.
+using Offsets = std::map<std::pair<std::string, std::int32_t>, std::int64_t>;
+
+struct Written {
+    std::int64_t applied = 0;
+    std::int64_t stale = 0; ///< a newer version was there
+};
+
+class BatchWriter {
+public:
+    /// `owner_epoch`: of this runner's progress rows; a writer with an older one is refused.
+    BatchWriter(const Definition& definition, Target& target, std::int64_t owner_epoch);
+
+    /// All of the batch, on whatever nodes; returns when everything is committed. Rows of a bucket that is changing its node
+    /// wait until the new owner is open. Throws SqlError when PostgreSQL refuses a row.
+    Written write(std::vector<RowChange> changes, const Offsets& progress, std::stop_token stop);
+
+private:
+    using Rows = std::vector<const RowChange*>;
+
+    std::vector<RowChange> newest_of_each(std::vector<RowChange> changes) const;
+    void fill_absent(RowChange& change);
+    /// Rows that this node does not own any more; the rest is committed.
+    Rows write_node(const std::string& node, const Rows& rows, const Offsets& progress, Written& written);
+    Rows lock_open_buckets(pg::Connection& connection, const Rows& rows, Rows& refused) const;
+    void write_rows(pg::Connection& connection, const Rows& rows, Written& written) const;
+    void write_progress(pg::Connection& connection, const Offsets& progress) const;
+    void write_phase(const Rows& rows, const Offsets& progress, Written& written, std::stop_token stop);
+
+    const Definition& definition_;
+    Target& target_;
+    std::int64_t owner_epoch_;
+    std::string upsert_;
+};
+
+/// The INSERT ... SELECT <definition> FROM unnest(...) ... ON CONFLICT ... of a definition.
+std::string upsert_statement(const Definition& definition);
+/// A one-dimensional array of text in PostgreSQL's binary format (array_send).
+std::string binary_text_array(const std::vector<const std::string*>& values);
+
+} // namespace keyshift::projections

@@ -1,0 +1,33 @@
+#pragma once
+/// The projection's row in the catalog, as runner and commands read and write it.
+
+#include "core/error.hpp"
+#include "core/pg/connection.hpp"
+#include "projections/definition.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace keyshift::projections {
+
+struct ProjectionRecord {
+    Definition definition;
+    std::string state;  ///< building, live, paused, failed, dropping
+    std::string wanted; ///< run, pause, drop
+    std::string sql;
+    /// topic -> partition -> offset; empty: not yet recorded.
+    std::map<std::string, std::map<std::int32_t, std::int64_t>> start_offsets;
+    std::set<std::string> backfilled; ///< buckets of the base table
+};
+
+/// Throws Error(refused) naming the projections there are.
+ProjectionRecord read_projection(pg::Connection& catalog, const std::string& name);
+std::vector<std::string> projection_names(pg::Connection& catalog);
+void set_state(pg::Connection& catalog, const std::string& name, const std::string& state);
+void set_error(pg::Connection& catalog, const std::string& name, const ErrorParts& error);
+
+} // namespace keyshift::projections

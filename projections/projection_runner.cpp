@@ -1,0 +1,260 @@
+#include "projections/projection_runner.hpp"
+
+#include "core/change_event.hpp"
+#include "core/failpoint.hpp"
+#include "core/log.hpp"
+#include "metrics/families.hpp"
+#include "projections/stream_progress.hpp"
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace keyshift::projections {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::json;
+
+ProjectionRunner::ProjectionRunner(pg::ConnectionSettings catalog, const ProjectionOptions& options, metrics::ProjectionMetrics& metrics, const std::string& name)
+    : catalog_settings_(catalog), options_(options), metrics_(metrics), catalog_(catalog), record_(read_projection(catalog_, name)),
+      target_(catalog, record_.definition), mapper_(record_.definition), consumer_(options.kafka, "keyshift-projection-" + name),
+      topic_(data_topic(options.topic_prefix, record_.definition.base.schema, record_.definition.base.name))
+{
+}
+
+/// Start offsets: the ends of the topic once every node's stream has passed the moment at which the projection's tables and
+/// the replica identity were ready. Whatever is not visible to the backfill's snapshots comes after these offsets.
+void ProjectionRunner::record_start(std::stop_token stop)
+{
+    if (!record_.start_offsets.empty()) {
+        return;
+    }
+    std::map<std::string, Lsn> wanted;
+    for (const std::string& node : target_.nodes()) {
+        wanted[node] = target_.connection(node).query("SELECT pg_current_wal_insert_lsn()").lsn(0, 0);
+    }
+    if (!wait_for_streams(options_.kafka, options_.topic_prefix, wanted, stop)) {
+        throw TransientError({"building projection " + record_.definition.name, "the daemon stops", "It goes on at its next start."});
+    }
+    kafka::Admin admin(options_.kafka, "keyshift-projection");
+    if (admin.partitions(topic_) > 0 && admin.topic_config(topic_, "cleanup.policy").find("compact") != std::string::npos) {
+        throw FatalError({"building projection " + record_.definition.name, "topic " + topic_ + " is compacted: it may lose the event that carried a row's old key",
+                          "Set cleanup.policy=delete on the topic, then drop and create the projection."});
+    }
+    Json offsets = Json::object();
+    for (std::int32_t partition = 0; partition < consumer_.partitions(topic_); ++partition) {
+        const std::int64_t end = consumer_.watermarks(topic_, partition).second;
+        offsets[topic_][std::to_string(partition)] = end;
+        record_.start_offsets[topic_][partition] = end;
+    }
+    if (record_.start_offsets.empty()) {
+        throw TransientError({"building projection " + record_.definition.name, "topic " + topic_ + " is not there yet: no event was written to it", "It is made with the table's first event."});
+    }
+    catalog_.query("UPDATE keyshift.projection SET start_offsets = $2 WHERE name = $1", {record_.definition.name, offsets.dump()});
+}
+
+/// Fences off any earlier runner: a zombie's progress write with a lower owner epoch is refused.
+std::int64_t ProjectionRunner::take_over()
+{
+    std::int64_t highest = 0;
+    for (const std::string& node : target_.nodes()) {
+        highest = std::max(highest, target_.connection(node)
+                                        .query("SELECT coalesce(max(owner_epoch), 0) FROM keyshift.projection_progress WHERE projection = $1", {record_.definition.name})
+                                        .integer(0, 0));
+    }
+    for (const std::string& node : target_.nodes()) {
+        target_.connection(node).query("UPDATE keyshift.projection_progress SET owner_epoch = $2 WHERE projection = $1", {record_.definition.name, std::to_string(highest + 1)});
+    }
+    return highest + 1;
+}
+
+/// The least of all nodes; a node without progress (new, or nothing applied yet) counts as the start only when none has any.
+Offsets ProjectionRunner::positions()
+{
+    Offsets positions;
+    for (const auto& [topic, partitions] : record_.start_offsets) {
+        for (const auto& [partition, start] : partitions) {
+            std::int64_t least = INT64_MAX;
+            for (const std::string& node : target_.nodes()) {
+                const pg::Result row = target_.connection(node).query("SELECT next_offset FROM keyshift.projection_progress WHERE projection = $1 AND generation = $2 AND topic = $3 AND partition = $4",
+                                                                      {record_.definition.name, std::to_string(record_.definition.generation), topic, std::to_string(partition)});
+                if (row.rows() == 1) {
+                    least = std::min(least, row.integer(0, 0));
+                }
+            }
+            positions[{topic, partition}] = least == INT64_MAX ? start : least;
+        }
+    }
+    return positions;
+}
+
+void ProjectionRunner::start_backfill()
+{
+    if (record_.state != "building") {
+        return;
+    }
+    backfill_done_ = false;
+    backfill_ = std::jthread([this, done = record_.backfilled](std::stop_token stop) {
+        try {
+            Backfill(record_.definition, catalog_settings_, options_.batch_rows).run(done, stop);
+        } catch (...) {
+            backfill_failure_ = std::current_exception();
+        }
+        backfill_done_ = !stop.stop_requested() || backfill_failure_;
+    });
+}
+
+void ProjectionRunner::run(std::stop_token stop)
+{
+    if (record_.state == "paused" || record_.state == "failed") {
+        set_state(catalog_, record_.definition.name, "building");
+        record_.state = "building";
+    }
+    record_start(stop);
+    writer_ = std::make_unique<BatchWriter>(record_.definition, target_, take_over());
+    next_ = positions();
+    std::vector<kafka::TopicPartition> assigned;
+    for (const auto& [partition, offset] : next_) {
+        const std::int64_t first = consumer_.watermarks(partition.first, partition.second).first;
+        if (offset < first) {
+            throw FatalError({"reading topic " + partition.first, fmt::format("offset {} of partition {} is gone, the topic begins at {}", offset, partition.second, first),
+                              "Drop and create the projection: events were deleted before it had them."});
+        }
+        assigned.push_back({partition.first, partition.second, offset});
+    }
+    consumer_.assign(assigned);
+    start_backfill();
+    log::info("projections", "projection={} runs", record_.definition.name);
+    while (!stop.stop_requested() && look_around()) {
+        std::vector<kafka::Message> messages = consumer_.poll(options_.batch_rows, 50ms);
+        const auto deadline = Clock::now() + options_.batch_delay;
+        while (!messages.empty() && messages.size() < options_.batch_rows && Clock::now() < deadline) {
+            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+            for (kafka::Message& message : consumer_.poll(options_.batch_rows - messages.size(), std::max(left, 1ms))) {
+                messages.push_back(std::move(message));
+            }
+        }
+        if (!messages.empty()) {
+            apply(std::move(messages), stop);
+        }
+    }
+}
+
+void ProjectionRunner::apply(std::vector<kafka::Message> messages, std::stop_token stop)
+{
+    std::vector<std::pair<RowChange, const kafka::Message*>> rows;
+    Offsets progress;
+    for (const kafka::Message& message : messages) {
+        Mapped mapped = mapper_.map(message);
+        if (const auto* rejection = std::get_if<Rejection>(&mapped)) {
+            reject(message, *rejection);
+        } else {
+            for (RowChange& change : std::get<std::vector<RowChange>>(mapped)) {
+                rows.emplace_back(std::move(change), &message);
+            }
+        }
+        progress[{message.topic, message.partition}] = message.offset + 1;
+        oldest_unapplied_ms_ = message.timestamp_ms;
+    }
+    write_or_reject(std::move(rows), progress, stop);
+    for (const auto& [partition, offset] : progress) {
+        next_[partition] = offset;
+    }
+}
+
+/// PostgreSQL may refuse a row (a cast, a check): halves of the batch find it, and its neighbours are written.
+void ProjectionRunner::write_or_reject(std::vector<std::pair<RowChange, const kafka::Message*>> rows, const Offsets& progress, std::stop_token stop)
+{
+    std::vector<RowChange> changes;
+    for (const auto& [change, message] : rows) {
+        changes.push_back(change);
+    }
+    try {
+        const Written written = writer_->write(std::move(changes), progress, stop);
+        metrics_.rows(record_.definition.name, "applied").add(static_cast<double>(written.applied));
+        metrics_.rows(record_.definition.name, "stale").add(static_cast<double>(written.stale));
+    } catch (const pg::SqlError& error) {
+        // Classes 22 and 23: the data; anything else is not the row's fault.
+        if (!error.sqlstate().starts_with("22") && !error.sqlstate().starts_with("23")) {
+            throw;
+        }
+        if (rows.size() > 1) {
+            const auto middle = rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2);
+            write_or_reject({rows.begin(), middle}, {}, stop);
+            write_or_reject({middle, rows.end()}, progress, stop);
+        } else {
+            reject(*rows.front().second, {"refused_by_postgresql", error.parts().why});
+            write_or_reject({}, progress, stop);
+        }
+    }
+}
+
+void ProjectionRunner::reject(const kafka::Message& message, const Rejection& rejection)
+{
+    catalog_.query("INSERT INTO keyshift.rejection (projection, topic, partition, kafka_offset, reason, detail, key, value) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+                   "ON CONFLICT DO NOTHING",
+                   {record_.definition.name, message.topic, std::to_string(message.partition), std::to_string(message.offset), rejection.reason, rejection.detail,
+                    pg::Parameter(message.key), pg::Parameter(message.value)});
+    catalog_.query("UPDATE keyshift.projection SET rejections = (SELECT count(*) FROM keyshift.rejection WHERE projection = $1) WHERE name = $1", {record_.definition.name});
+    metrics_.rejections(record_.definition.name, rejection.reason).add();
+    metrics_.rows(record_.definition.name, "rejected").add();
+    log::warning("projections", "projection={} topic={} partition={} offset={} rejected: {}", record_.definition.name, message.topic, message.partition, message.offset,
+                 rejection.reason);
+}
+
+bool ProjectionRunner::at_end()
+{
+    for (const auto& [partition, offset] : next_) {
+        if (offset < consumer_.watermarks(partition.first, partition.second).second) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void ProjectionRunner::finish_building()
+{
+    if (record_.state != "building" || !backfill_done_) {
+        return;
+    }
+    if (backfill_failure_) {
+        std::rethrow_exception(backfill_failure_);
+    }
+    if (live_from_.empty()) {
+        for (const auto& [partition, offset] : next_) {
+            live_from_[partition.second] = consumer_.watermarks(partition.first, partition.second).second;
+        }
+    }
+    const bool reached = std::all_of(next_.begin(), next_.end(), [&](const auto& entry) { return entry.second >= live_from_.at(entry.first.second); });
+    if (reached) {
+        set_state(catalog_, record_.definition.name, "live");
+        record_.state = "live";
+        log::info("projections", "projection={} live", record_.definition.name);
+    }
+}
+
+bool ProjectionRunner::look_around()
+{
+    constexpr auto kInterval = 500ms;
+    if (Clock::now() - looked_ < kInterval) {
+        return true;
+    }
+    looked_ = Clock::now();
+    finish_building();
+    const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    const double lag = at_end() || oldest_unapplied_ms_ == 0 ? 0 : static_cast<double>(std::max<std::int64_t>(0, now_ms - oldest_unapplied_ms_)) / 1000;
+    metrics_.lag_seconds(record_.definition.name).set(lag);
+    const pg::Result wanted = catalog_.query("UPDATE keyshift.projection SET lag_seconds = $2 WHERE name = $1 RETURNING wanted", {record_.definition.name, fmt::format("{:.3f}", lag)});
+    if (wanted.rows() == 0 || wanted.text(0, 0) == "drop") {
+        return false;
+    }
+    if (wanted.text(0, 0) == "pause") {
+        set_state(catalog_, record_.definition.name, "paused");
+        return false;
+    }
+    return true;
+}
+
+} // namespace keyshift::projections

@@ -1,0 +1,58 @@
+#pragma once
+/// Keeps one projection: topic -> batch -> nodes. One thread runs it; the backfill has a second one while it builds.
+
+#include "projections/backfill.hpp"
+#include "projections/batch_writer.hpp"
+#include "projections/event_mapper.hpp"
+#include "projections/projection_record.hpp"
+#include "projections/projections.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <map>
+#include <memory>
+#include <thread>
+
+namespace keyshift::projections {
+
+class ProjectionRunner {
+public:
+    ProjectionRunner(pg::ConnectionSettings catalog, const ProjectionOptions& options, metrics::ProjectionMetrics& metrics, const std::string& name);
+
+    /// Until stop, or until the catalog wants it paused or dropped. Throws what made it end.
+    void run(std::stop_token stop);
+
+private:
+    void record_start(std::stop_token stop);
+    std::int64_t take_over();
+    Offsets positions();
+    void start_backfill();
+    void apply(std::vector<kafka::Message> messages, std::stop_token stop);
+    void write_or_reject(std::vector<std::pair<RowChange, const kafka::Message*>> rows, const Offsets& progress, std::stop_token stop);
+    void reject(const kafka::Message& message, const Rejection& rejection);
+    /// Once a second: lag, state, what the catalog wants. False: stop running.
+    bool look_around();
+    void finish_building();
+    bool at_end();
+
+    pg::ConnectionSettings catalog_settings_;
+    const ProjectionOptions& options_;
+    metrics::ProjectionMetrics& metrics_;
+    pg::Connection catalog_;
+    ProjectionRecord record_;
+    Target target_;
+    EventMapper mapper_;
+    std::unique_ptr<BatchWriter> writer_;
+    kafka::Consumer consumer_;
+    std::string topic_;
+    Offsets next_;                 ///< next offset to apply
+    std::map<std::int32_t, std::int64_t> live_from_; ///< end offsets when the backfill was done: live once these are applied
+    std::atomic<bool> backfill_done_ = false;
+    std::exception_ptr backfill_failure_; ///< read after backfill_done_
+    std::chrono::steady_clock::time_point looked_ = {};
+    std::int64_t oldest_unapplied_ms_ = 0; ///< source time of the last event applied; 0: none
+    std::jthread backfill_;
+};
+
+} // namespace keyshift::projections

@@ -1,0 +1,35 @@
+#pragma once
+/// What one event means for a projection: up to two versioned registers, or a rejection. Plain data.
+
+#include "core/change_event.hpp"
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace keyshift::projections {
+
+/// A value per Definition::base_columns.
+using BaseRow = std::vector<std::optional<std::string>>;
+
+/// One register: the row (key, source primary key) with its version. Not live: a tombstone, of whose columns only key and
+/// primary key count.
+struct RowChange {
+    BaseRow base;
+    SourcePosition version;
+    bool live = true;
+    /// Indexes of base columns that the event did not carry (unchanged TOAST): read again from the source before writing.
+    std::vector<std::size_t> absent;
+    std::string origin_node;
+};
+
+/// An event that the projection cannot use.
+struct Rejection {
+    std::string reason; ///< bounded set: bad_json, bad_value, no_key, no_position, null_key, missing_identity, unsupported
+    std::string detail;
+};
+
+using Mapped = std::variant<std::vector<RowChange>, Rejection>;
+
+} // namespace keyshift::projections

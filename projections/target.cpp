@@ -1,0 +1,77 @@
+#include "projections/target.hpp"
+
+#include "core/bucket_map.hpp"
+
+#include <fmt/core.h>
+
+#include <stdexcept>
+
+namespace keyshift::projections {
+
+Target::Target(pg::ConnectionSettings catalog, const Definition& definition) : catalog_settings_(std::move(catalog)), definition_(definition)
+{
+    reload();
+}
+
+pg::Connection& Target::catalog()
+{
+    if (!catalog_) {
+        catalog_ = std::make_unique<pg::Connection>(catalog_settings_);
+    }
+    return *catalog_;
+}
+
+void Target::reload()
+{
+    try {
+        nodes_.clear();
+        for (const catalog::Node& node : catalog::nodes(catalog())) {
+            if (node.state == "active" || node.state == "draining") {
+                nodes_.emplace(node.name, node);
+            }
+        }
+        placement_ = catalog::placement(catalog(), definition_.name);
+    } catch (const Error&) {
+        catalog_.reset();
+        throw;
+    }
+}
+
+BucketId Target::bucket_of(const RowChange& change) const
+{
+    std::vector<KeyType> types;
+    std::vector<KeyValue> values;
+    for (std::size_t at = 0; at < definition_.key.size(); ++at) {
+        types.push_back(key_type(definition_.key_types[at]).value());
+        values.push_back(change.base[definition_.base_column(definition_.key_base[at])]);
+    }
+    const auto hash = partition_hash(types, values);
+    if (!hash) {
+        throw FatalError({"projection " + definition_.name, "a key value does not read as its type", "Report this with the table's definition."});
+    }
+    return bucket_of_hash(*hash, static_cast<std::uint32_t>(placement_.size()));
+}
+
+std::vector<std::string> Target::nodes() const
+{
+    std::vector<std::string> names;
+    for (const auto& [name, node] : nodes_) {
+        names.push_back(name);
+    }
+    return names;
+}
+
+pg::Connection& Target::connection(const std::string& name)
+{
+    const auto open = connections_.find(name);
+    if (open != connections_.end()) {
+        return open->second;
+    }
+    const auto node = nodes_.find(name);
+    if (node == nodes_.end()) {
+        throw TransientError({"writing projection " + definition_.name, "node " + name + " is not an active node", "It is tried again with the newest placement."});
+    }
+    return connections_.emplace(name, pg::Connection(node->second.connection("projection " + definition_.name))).first->second;
+}
+
+} // namespace keyshift::projections

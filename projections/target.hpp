@@ -1,0 +1,39 @@
+#pragma once
+/// Where a projection's rows go: the nodes, and which of them owns which bucket. One per writer; one thread.
+
+#include "catalog/catalog.hpp"
+#include "projections/definition.hpp"
+#include "projections/row_change.hpp"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace keyshift::projections {
+
+class Target {
+public:
+    Target(pg::ConnectionSettings catalog, const Definition& definition);
+
+    /// Reads nodes and placement again.
+    void reload();
+    BucketId bucket_of(const RowChange& change) const;
+    const std::string& owner(BucketId bucket) const { return placement_.at(number(bucket)).node; }
+    /// Every node of the cluster; each holds progress.
+    std::vector<std::string> nodes() const;
+    pg::Connection& connection(const std::string& node);
+    /// Closes all connections: after a failure nobody knows what they are in the middle of.
+    void disconnect() { connections_.clear(); }
+    pg::Connection& catalog();
+
+private:
+    pg::ConnectionSettings catalog_settings_;
+    const Definition& definition_;
+    std::unique_ptr<pg::Connection> catalog_;
+    std::map<std::string, catalog::Node> nodes_;
+    std::vector<catalog::Placement> placement_;
+    std::map<std::string, pg::Connection> connections_;
+};
+
+} // namespace keyshift::projections

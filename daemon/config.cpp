@@ -221,6 +221,8 @@ private:
         config.cdc.kafka = config.kafka;
         config.projection.kafka = config.kafka;
         config.projection.topic_prefix = config.cdc.topic_prefix;
+        config.projection.partitions = config.cdc.partitions;
+        config.projection.replication_factor = config.cdc.replication_factor;
     }
 
     template <typename Body>

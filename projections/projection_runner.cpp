@@ -39,7 +39,8 @@ void ProjectionRunner::record_start(std::stop_token stop)
         throw TransientError({"building projection " + record_.definition.name, "the daemon stops", "It goes on at its next start."});
     }
     kafka::Admin admin(options_.kafka, "keyshift-projection");
-    if (admin.partitions(topic_) > 0 && admin.topic_config(topic_, "cleanup.policy").find("compact") != std::string::npos) {
+    admin.ensure_topic({topic_, options_.partitions, options_.replication_factor, {{"cleanup.policy", "delete"}}});
+    if (admin.topic_config(topic_, "cleanup.policy").find("compact") != std::string::npos) {
         throw FatalError({"building projection " + record_.definition.name, "topic " + topic_ + " is compacted: it may lose the event that carried a row's old key",
                           "Set cleanup.policy=delete on the topic, then drop and create the projection."});
     }
@@ -48,9 +49,6 @@ void ProjectionRunner::record_start(std::stop_token stop)
         const std::int64_t end = consumer_.watermarks(topic_, partition).second;
         offsets[topic_][std::to_string(partition)] = end;
         record_.start_offsets[topic_][partition] = end;
-    }
-    if (record_.start_offsets.empty()) {
-        throw TransientError({"building projection " + record_.definition.name, "topic " + topic_ + " is not there yet: no event was written to it", "It is made with the table's first event."});
     }
     catalog_.query("UPDATE keyshift.projection SET start_offsets = $2 WHERE name = $1", {record_.definition.name, offsets.dump()});
 }
@@ -156,7 +154,7 @@ void ProjectionRunner::apply(std::vector<kafka::Message> messages, std::stop_tok
             }
         }
         progress[{message.topic, message.partition}] = message.offset + 1;
-        oldest_unapplied_ms_ = message.timestamp_ms;
+        last_applied_ms_ = message.timestamp_ms;
     }
     write_or_reject(std::move(rows), progress, stop);
     for (const auto& [partition, offset] : progress) {
@@ -244,7 +242,7 @@ bool ProjectionRunner::look_around()
     looked_ = Clock::now();
     finish_building();
     const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-    const double lag = at_end() || oldest_unapplied_ms_ == 0 ? 0 : static_cast<double>(std::max<std::int64_t>(0, now_ms - oldest_unapplied_ms_)) / 1000;
+    const double lag = at_end() || last_applied_ms_ == 0 ? 0 : static_cast<double>(std::max<std::int64_t>(0, now_ms - last_applied_ms_)) / 1000;
     metrics_.lag_seconds(record_.definition.name).set(lag);
     const pg::Result wanted = catalog_.query("UPDATE keyshift.projection SET lag_seconds = $2 WHERE name = $1 RETURNING wanted", {record_.definition.name, fmt::format("{:.3f}", lag)});
     if (wanted.rows() == 0 || wanted.text(0, 0) == "drop") {

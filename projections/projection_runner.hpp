@@ -51,7 +51,7 @@ private:
     std::atomic<bool> backfill_done_ = false;
     std::exception_ptr backfill_failure_; ///< read after backfill_done_
     std::chrono::steady_clock::time_point looked_ = {};
-    std::int64_t oldest_unapplied_ms_ = 0; ///< source time of the last event applied; 0: none
+    std::int64_t last_applied_ms_ = 0; ///< Kafka's time of the newest record applied; 0: none
     std::jthread backfill_;
 };
 

@@ -25,6 +25,9 @@ struct ProjectionOptions {
     std::chrono::milliseconds batch_delay{5};
     int workers = 2;
     std::string topic_prefix;
+    /// Of a topic that is made here because its table had no event yet.
+    int partitions = 8;
+    int replication_factor = 1;
     std::map<std::string, std::string> kafka;
 };
 

@@ -250,6 +250,17 @@ private:
         constexpr std::string_view kFrom = " FROM ";
         constexpr std::string_view kWhere = " WHERE ";
         parsed_.select_list = text.substr(kSelect.size(), table - kFrom.size() - kSelect.size());
+        const Json& targets = select.at("targetList");
+        for (std::size_t at = 0; at < targets.size(); ++at) {
+            const Json& target = targets.at(at).at("ResTarget");
+            const std::size_t begin = location_of(target);
+            const std::size_t end = at + 1 < targets.size() ? location_of(targets.at(at + 1).at("ResTarget")) - 2 : table - kFrom.size();
+            std::string expression = text.substr(begin, end - begin);
+            if (target.contains("name")) {
+                expression.resize(expression.rfind(" AS "));
+            }
+            parsed_.expressions.push_back(std::move(expression));
+        }
         if (select.contains("whereClause")) {
             parsed_.condition = text.substr(text.find(kWhere, table) + kWhere.size());
         }

@@ -20,6 +20,7 @@ struct ParsedSelect {
     std::string table;
     std::string alias;       ///< how the SELECT calls the table
     std::string select_list; ///< as PostgreSQL's parser writes it
+    std::vector<std::string> expressions; ///< of the select list, without their names
     std::string condition;   ///< of WHERE; empty: none
     std::vector<SelectedColumn> columns;
     std::vector<std::string> used_columns; ///< every base column named anywhere, once

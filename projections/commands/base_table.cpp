@@ -1,0 +1,229 @@
+#include "projections/commands/base_table.hpp"
+
+#include "core/bucket_map.hpp"
+#include "core/error.hpp"
+#include "projections/value_codec.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace keyshift::projections {
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& name, const std::string& why, const std::string& next)
+{
+    throw RefusedError({"creating projection " + name, why, next});
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name)
+{
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+BaseColumn read_column(pg::Connection& node, const std::string& projection, const QualifiedName& table, const std::string& name)
+{
+    const pg::Result row = node.query(
+        "WITH RECURSIVE t AS (SELECT a.atttypid AS id, a.atttypmod AS modifier FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attname = $2 AND a.attnum > 0 "
+        "    AND NOT a.attisdropped UNION ALL SELECT d.typbasetype, CASE WHEN d.typtypmod >= 0 THEN d.typtypmod ELSE t.modifier END FROM t JOIN pg_type d ON d.oid = t.id "
+        "    WHERE d.typtype = 'd') "
+        "SELECT (SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attname = $2), "
+        "       CASE WHEN coalesce(e.typtype, b.typtype) = 'e' THEN 'enum' ELSE coalesce(e.typname, b.typname) END, t.modifier, e.oid IS NOT NULL "
+        "FROM t JOIN pg_type b ON b.oid = t.id AND b.typtype <> 'd' LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'",
+        {table.quoted(), name});
+    if (row.rows() == 0) {
+        refuse(projection, "table " + table.to_string() + " has no column " + name, "`keyshift table show " + table.to_string() + "` lists its columns.");
+    }
+    BaseColumn column{name, std::string(row.text(0, 0)), std::string(row.text(0, 1)), static_cast<std::int32_t>(row.integer(0, 2)), row.boolean(0, 3)};
+    if (!round_trips(column)) {
+        refuse(projection, "column " + name + " of type " + column.type + " cannot be read back from its event", "Leave it out of the projection.");
+    }
+    return column;
+}
+
+/// PostgreSQL itself tells the types of the columns, and refuses whatever is not immutable: as in an index, which has the
+/// same need. Nothing of this stays.
+std::vector<ProjectedColumn> ask_types(pg::Connection& node, const Definition& definition, const ParsedSelect& select)
+{
+    pg::Transaction transaction(node);
+    const std::string from = fmt::format("{} AS {}", definition.base.quoted(), quote_identifier(definition.alias));
+    const std::string where = definition.condition.empty() ? "" : " WHERE " + definition.condition;
+    std::vector<ProjectedColumn> columns;
+    try {
+        node.script(fmt::format("CREATE TEMP VIEW keyshift_types AS SELECT {} FROM {}{}", definition.select_list, from, where));
+        const pg::Result types = node.query("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'pg_temp.keyshift_types'::regclass AND attnum > 0 ORDER BY attnum");
+        for (int row = 0; row < types.rows(); ++row) {
+            columns.push_back({std::string(types.text(row, 0)), std::string(types.text(row, 1))});
+        }
+        node.script(fmt::format("CREATE TEMP TABLE {} (LIKE {})", quote_identifier(definition.alias), definition.base.quoted()));
+        // A row of the whole list is immutable when each of its parts is.
+        std::string predicate = fmt::format("ROW({}) IS NOT NULL", fmt::join(select.expressions, ", "));
+        predicate += definition.condition.empty() ? "" : fmt::format(" AND ({})", definition.condition);
+        node.script(fmt::format("CREATE INDEX ON pg_temp.{} ((1)) WHERE {}", quote_identifier(definition.alias), predicate));
+    } catch (const pg::SqlError& error) {
+        const bool changing = error.sqlstate() == "42P17";
+        refuse(definition.name, changing ? "it uses something whose value changes with time, session or settings: " + error.parts().why : error.parts().why,
+               changing ? "Use immutable functions and operators only; store other values in a column." : "Correct the SELECT.");
+    }
+    return columns;
+}
+
+void check_key(const CreateRequest& request, Definition& definition, const ParsedSelect& select)
+{
+    if (request.key.empty()) {
+        refuse(request.name, "it has no key", "Name the columns it is sharded by: --key user_id.");
+    }
+    for (const std::string& name : request.key) {
+        const auto selected = std::find_if(select.columns.begin(), select.columns.end(), [&](const SelectedColumn& column) { return column.name == name; });
+        if (selected == select.columns.end()) {
+            refuse(request.name, "the key column " + name + " is not selected", "Select it, or name a column of the SELECT.");
+        }
+        if (selected->base_column.empty()) {
+            refuse(request.name, "the key column " + name + " is an expression", "Key the projection by a column of the table.");
+        }
+        const BaseColumn& column = definition.base_columns[definition.base_column(selected->base_column)];
+        if (!key_type(column.type) || column.array) {
+            refuse(request.name, "a key of type " + column.type + " is not supported", "Keys are smallint, integer, bigint, uuid, text, varchar, date or timestamptz.");
+        }
+        definition.key.push_back(name);
+        definition.key_base.push_back(selected->base_column);
+        const auto typed = std::find_if(definition.columns.begin(), definition.columns.end(), [&](const ProjectedColumn& shown) { return shown.name == name; });
+        definition.key_types.push_back(typed->type);
+    }
+}
+
+} // namespace
+
+catalog::CapturedTable find_base(pg::Connection& catalog, const ParsedSelect& select)
+{
+    std::string known;
+    for (const catalog::CapturedTable& table : catalog::tables(catalog)) {
+        if (!table.captured) {
+            continue;
+        }
+        if (table.name.name == select.table && (select.schema.empty() ? table.name.schema == "public" : table.name.schema == select.schema)) {
+            return table;
+        }
+        known += (known.empty() ? "" : ", ") + table.name.to_string();
+    }
+    throw RefusedError({"reading the projection's SQL", "table " + (select.schema.empty() ? "" : select.schema + ".") + select.table + " is not captured",
+                        known.empty() ? "Capture or distribute it first: `keyshift table capture " + select.table + "`." : "Captured are: " + known + "."});
+}
+
+std::vector<catalog::Node> nodes_of(pg::Connection& catalog, const catalog::CapturedTable& table)
+{
+    std::vector<catalog::Node> nodes;
+    for (catalog::Node& node : catalog::nodes(catalog)) {
+        const bool active = node.state == "active" || node.state == "draining";
+        if (active && (!table.group.empty() || table.node == node.name)) {
+            nodes.push_back(std::move(node));
+        }
+    }
+    return nodes;
+}
+
+Definition define(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select, const catalog::CapturedTable& table)
+{
+    Definition definition;
+    definition.name = request.name;
+    definition.view_schema = table.name.schema;
+    definition.base = table.name;
+    definition.alias = select.alias;
+    definition.select_list = select.select_list;
+    definition.condition = select.condition;
+    const catalog::TableDefinition base = catalog::read_table(node, table.name);
+    const catalog::ConstraintDefinition* primary = base.primary_key();
+    if (primary == nullptr) {
+        refuse(request.name, "table " + table.name.to_string() + " has no primary key, so its rows cannot be told apart", "ALTER TABLE " + table.name.quoted() + " ADD PRIMARY KEY (...)");
+    }
+    definition.pk = primary->columns;
+    std::vector<std::string> used = select.used_columns;
+    for (const std::string& column : definition.pk) {
+        if (!contains(used, column)) {
+            used.push_back(column);
+        }
+        const auto shown = std::find_if(select.columns.begin(), select.columns.end(), [&](const SelectedColumn& selected) { return selected.base_column == column; });
+        definition.pk_names.push_back(shown == select.columns.end() ? "_pk_" + column : shown->name);
+    }
+    for (const std::string& column : used) {
+        definition.base_columns.push_back(read_column(node, request.name, table.name, column));
+    }
+    definition.columns = ask_types(node, definition, select);
+    check_key(request, definition, select);
+    return definition;
+}
+
+namespace {
+
+std::vector<QualifiedName> leaves_of(const catalog::CapturedTable& table, std::uint32_t buckets)
+{
+    if (table.group.empty()) {
+        return {table.name};
+    }
+    std::vector<QualifiedName> leaves;
+    for (std::uint32_t bucket = 0; bucket < buckets; ++bucket) {
+        leaves.push_back(catalog::leaf_name(table.name, BucketId{bucket}));
+    }
+    return leaves;
+}
+
+/// Whether the replica identity of one table (a leaf) carries all the columns.
+bool identity_carries(pg::Connection& node, const QualifiedName& leaf, const std::vector<std::string>& columns)
+{
+    const pg::Result row = node.query(
+        "SELECT c.relreplident, coalesce((SELECT array_to_json(array_agg(a.attname)) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey) "
+        "WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END)::text, '[]') FROM pg_class c WHERE c.oid = $1::regclass",
+        {leaf.quoted()});
+    if (row.text(0, 0) == "f") {
+        return true;
+    }
+    const auto held = nlohmann::json::parse(row.text(0, 1)).get<std::vector<std::string>>();
+    return row.text(0, 0) != "n" && std::all_of(columns.begin(), columns.end(), [&](const std::string& column) { return contains(held, column); });
+}
+
+bool not_null(pg::Connection& node, const QualifiedName& table, const std::string& column)
+{
+    return node.query("SELECT attnotnull FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2", {table.quoted(), column}).boolean(0, 0);
+}
+
+} // namespace
+
+std::vector<std::string> needed_alters(pg::Connection& node, Definition& definition, const catalog::CapturedTable& table, std::uint32_t buckets)
+{
+    std::vector<std::string> alters;
+    std::vector<std::string> columns = definition.pk;
+    for (const std::string& column : definition.key_base) {
+        if (!not_null(node, table.name, column)) {
+            alters.push_back(fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", table.name.quoted(), quote_identifier(column)));
+        }
+        if (!contains(columns, column)) {
+            columns.push_back(column);
+        }
+    }
+    const std::vector<QualifiedName> leaves = leaves_of(table, buckets);
+    if (std::all_of(leaves.begin(), leaves.end(), [&](const QualifiedName& leaf) { return identity_carries(node, leaf, columns); })) {
+        return alters;
+    }
+    definition.identity_index = fmt::format("{}_identity", definition.name);
+    std::string list;
+    for (const std::string& column : columns) {
+        list += (list.empty() ? "" : ", ") + quote_identifier(column);
+    }
+    alters.push_back(fmt::format("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({})", quote_identifier(definition.identity_index), table.name.quoted(), list));
+    if (!table.group.empty()) {
+        // New leaves, and the copies that moves make, take their identity from the root.
+        alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(), quote_identifier(definition.identity_index)));
+        alters.push_back(fmt::format(
+            "DO $$ DECLARE l record; BEGIN FOR l IN SELECT x.indrelid::regclass AS leaf, c.relname AS index FROM pg_catalog.pg_inherits i "
+            "JOIN pg_catalog.pg_index x ON x.indexrelid = i.inhrelid JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = {}::regclass "
+            "LOOP EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', l.leaf, l.index); END LOOP; END $$",
+            quote_literal(QualifiedName{table.name.schema, definition.identity_index}.quoted())));
+    } else {
+        alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(), quote_identifier(definition.identity_index)));
+    }
+    return alters;
+}
+
+} // namespace keyshift::projections

@@ -1,0 +1,26 @@
+#pragma once
+/// What the commands ask of the servers about a definition's base table, before anything is made.
+
+#include "catalog/catalog.hpp"
+#include "catalog/table_definition.hpp"
+#include "projections/definition.hpp"
+#include "projections/projections.hpp"
+#include "projections/select_parser.hpp"
+
+#include <string>
+#include <vector>
+
+namespace keyshift::projections {
+
+/// The captured table that the SELECT reads. Throws Error(refused) naming those there are.
+catalog::CapturedTable find_base(pg::Connection& catalog, const ParsedSelect& select);
+/// The nodes that have the table.
+std::vector<catalog::Node> nodes_of(pg::Connection& catalog, const catalog::CapturedTable& table);
+/// Checks the SELECT against the table on `node` and makes the definition. Throws Error(refused).
+Definition define(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select, const catalog::CapturedTable& table);
+
+/// The ALTERs that the table's replica identity and the key's NOT NULL need on this node; empty: none. The name of the index
+/// they make goes into the definition.
+std::vector<std::string> needed_alters(pg::Connection& node, Definition& definition, const catalog::CapturedTable& table, std::uint32_t buckets);
+
+} // namespace keyshift::projections

@@ -1,0 +1,210 @@
+#include "projections/commands/base_table.hpp"
+#include "projections/projection_record.hpp"
+
+#include "catalog/distributed_root.hpp"
+#include "catalog/node_access.hpp"
+#include "catalog/rows.hpp"
+#include "core/error.hpp"
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace keyshift::projections {
+
+namespace {
+
+using Json = nlohmann::json;
+
+void check_name(pg::Connection& catalog, pg::Connection& node, const CreateRequest& request, const catalog::CapturedTable& table)
+{
+    const std::string doing = "creating projection " + request.name;
+    constexpr std::size_t kLongest = 50;
+    if (request.name.empty() || request.name.size() > kLongest || request.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos) {
+        throw RefusedError({doing, "the name is not plain", "Use up to 50 lower case letters, digits and underscores."});
+    }
+    const auto names = projection_names(catalog);
+    if (std::find(names.begin(), names.end(), request.name) != names.end()) {
+        throw RefusedError({doing, "there is a projection of this name", "`keyshift projection show " + request.name + "` shows it; drop it first to make it anew."});
+    }
+    if (catalog::table_exists(node, {table.name.schema, request.name})) {
+        throw RefusedError({doing, table.name.schema + "." + request.name + " is a table or view already", "Choose another name."});
+    }
+    if (catalog.query("SELECT FROM keyshift.table_group WHERE name = $1", {request.name}).rows() > 0) {
+        throw RefusedError({doing, "a table group has this name", "Choose another name."});
+    }
+    if (request.buckets == 0 || request.buckets > 4096 || (request.buckets & (request.buckets - 1)) != 0) {
+        throw RefusedError({doing, fmt::format("{} buckets", request.buckets), "The number of buckets is a power of two up to 4096."});
+    }
+}
+
+/// The projection's table as the partitioned root that catalog makes of it.
+catalog::TableDefinition table_of(const Definition& definition)
+{
+    catalog::TableDefinition table;
+    table.name = definition.table();
+    std::vector<std::string> primary = definition.key;
+    for (const ProjectedColumn& column : definition.columns) {
+        catalog::ColumnDefinition made;
+        made.name = column.name;
+        made.type = column.type;
+        made.element_type = column.type.substr(0, column.type.find('('));
+        table.columns.push_back(std::move(made));
+    }
+    const auto add = [&](const std::string& name, const std::string& type) {
+        catalog::ColumnDefinition made;
+        made.name = name;
+        made.type = type;
+        made.element_type = type;
+        made.not_null = true;
+        table.columns.push_back(std::move(made));
+    };
+    for (std::size_t at = 0; at < definition.pk.size(); ++at) {
+        const std::string& name = definition.pk_names[at];
+        if (name == "_pk_" + definition.pk[at]) {
+            add(name, definition.base_columns[definition.base_column(definition.pk[at])].type);
+        }
+        if (std::find(primary.begin(), primary.end(), name) == primary.end()) {
+            primary.push_back(name);
+        }
+    }
+    for (catalog::ColumnDefinition& column : table.columns) {
+        column.not_null = std::find(primary.begin(), primary.end(), column.name) != primary.end();
+    }
+    add("_epoch", "bigint");
+    add("_lsn", "bigint");
+    add("_seq", "bigint");
+    add("_live", "boolean");
+    catalog::ConstraintDefinition key;
+    key.name = definition.table().name + "_pkey";
+    key.kind = 'p';
+    key.columns = primary;
+    key.definition = "PRIMARY KEY (" + catalog::quoted_list(primary) + ")";
+    table.constraints.push_back(std::move(key));
+    return table;
+}
+
+catalog::DistributedRoot root_of(const Definition& definition, std::uint32_t buckets, const std::vector<catalog::Node>& nodes)
+{
+    catalog::DistributedRoot root;
+    root.definition = table_of(definition);
+    root.group = {definition.name, buckets, definition.key_types, true};
+    root.key = definition.key;
+    root.captured = false;
+    for (std::uint32_t bucket = 0; bucket < buckets; ++bucket) {
+        root.placement.push_back({nodes[bucket * nodes.size() / buckets].name, Epoch{1}});
+    }
+    for (const catalog::Node& node : nodes) {
+        root.addresses[node.name] = node.address;
+    }
+    return root;
+}
+
+void make_on(catalog::OpenNode& node, const Definition& definition, catalog::DistributedRoot root)
+{
+    pg::Connection& connection = *node.connection;
+    pg::Transaction transaction(connection);
+    // What an earlier try left behind: there is no catalog row, so nobody uses it.
+    connection.script("DROP TABLE IF EXISTS " + definition.table().quoted() + " CASCADE");
+    connection.query("DELETE FROM keyshift.projection_progress WHERE projection = $1", {definition.name});
+    root.definition.owner = connection.query("SELECT current_user").text(0, 0);
+    catalog::make_empty_root(connection, node.node, root);
+    std::string columns;
+    for (const ProjectedColumn& column : definition.columns) {
+        columns += (columns.empty() ? "" : ", ") + quote_identifier(column.name);
+    }
+    connection.script(fmt::format("CREATE VIEW {} AS SELECT {} FROM {} WHERE _live", definition.view().quoted(), columns, definition.table().quoted()));
+    catalog::set_alias(connection, definition.table(), definition.view());
+    transaction.commit();
+}
+
+void record(pg::Connection& catalog, const Definition& definition, const CreateRequest& request, const catalog::DistributedRoot& root)
+{
+    pg::Transaction transaction(catalog);
+    catalog.query("INSERT INTO keyshift.table_group (name, buckets, key_types, kind) VALUES ($1, $2, $3, 'projection')",
+                  {definition.name, std::to_string(request.buckets), catalog::write_array(definition.key_types)});
+    catalog.query("INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns, captured) VALUES ($1, $2, $3, $4, false)",
+                  {definition.table().schema, definition.table().name, definition.name, catalog::write_array(definition.key)});
+    for (std::uint32_t bucket = 0; bucket < request.buckets; ++bucket) {
+        const std::string number = std::to_string(bucket);
+        catalog.query("INSERT INTO keyshift.bucket (group_name, bucket, node, epoch) VALUES ($1, $2, $3, 1)", {definition.name, number, root.placement[bucket].node});
+        // A projection of this name may have been dropped before: its history does not bind this one.
+        catalog.query("INSERT INTO keyshift.bucket_history (group_name, bucket, epoch, node, open_lsn) VALUES ($1, $2, 1, $3, '0/0') "
+                      "ON CONFLICT (group_name, bucket, epoch) DO UPDATE SET node = excluded.node, open_lsn = excluded.open_lsn, fence_lsn = NULL",
+                      {definition.name, number, root.placement[bucket].node});
+    }
+    catalog.query("INSERT INTO keyshift.projection (name, view_schema, group_name, sql, definition) VALUES ($1, $2, $1, $3, $4)",
+                  {definition.name, definition.view_schema, request.sql, to_json(definition).dump()});
+    catalog::notify(catalog, "projection");
+    transaction.commit();
+}
+
+Json plan_of(const Definition& definition, const CreateRequest& request, const std::vector<std::string>& alters)
+{
+    Json columns = Json::array();
+    for (const ProjectedColumn& column : definition.columns) {
+        columns.push_back({{"column", column.name}, {"type", column.type}});
+    }
+    return {{"projection", definition.name},       {"kind", "rekey"},        {"view", definition.view().to_string()}, {"table", definition.table().to_string()},
+            {"base", definition.base.to_string()}, {"key", definition.key},  {"buckets", request.buckets},            {"columns", columns},
+            {"alters", alters},                    {"dry_run", request.dry_run}};
+}
+
+void refuse_alters(const CreateRequest& request, const std::vector<std::string>& alters)
+{
+    std::string text;
+    for (const std::string& alter : alters) {
+        text += "\n" + alter + ";";
+    }
+    throw RefusedError({"creating projection " + request.name,
+                        "the WAL does not carry the old key of a changed or deleted row: the replica identity lacks the projection's key",
+                        "Say --apply to run these statements on every node:" + text});
+}
+
+} // namespace
+
+Json create(pg::Connection& catalog, const CreateRequest& request)
+{
+    if (request.skip_null) {
+        throw RefusedError({"creating projection " + request.name, "--skip-null is not supported yet", "Make the key columns NOT NULL, or key the projection by others."});
+    }
+    const ParsedSelect select = parse_select(request.sql);
+    const catalog::CapturedTable base = find_base(catalog, select);
+    const std::vector<catalog::Node> sources = nodes_of(catalog, base);
+    if (sources.empty()) {
+        throw RefusedError({"creating projection " + request.name, "no active node has table " + base.name.to_string(), "`keyshift node list` shows the nodes."});
+    }
+    pg::Connection first(sources.front().connection("projection create"));
+    check_name(catalog, first, request, base);
+    Definition definition = define(first, request, select, base);
+    const std::uint32_t buckets = base.group.empty() ? 1 : catalog::group(catalog, base.group).buckets;
+    const std::vector<std::string> alters = needed_alters(first, definition, base, buckets);
+    if (!alters.empty() && !request.apply && !request.dry_run) {
+        refuse_alters(request, alters);
+    }
+    if (request.dry_run) {
+        return plan_of(definition, request, alters);
+    }
+    for (const catalog::Node& node : sources) {
+        pg::Connection connection(node.connection("projection create"));
+        for (const std::string& alter : needed_alters(connection, definition, base, buckets)) {
+            connection.script(alter);
+        }
+    }
+    std::vector<catalog::OpenNode> nodes = catalog::open_nodes(catalog, "projection create");
+    std::vector<catalog::Node> owners;
+    for (const catalog::OpenNode& node : nodes) {
+        if (node.node.state == "active") {
+            owners.push_back(node.node);
+        }
+    }
+    const catalog::DistributedRoot root = root_of(definition, request.buckets, owners);
+    for (catalog::OpenNode& node : nodes) {
+        make_on(node, definition, root);
+    }
+    record(catalog, definition, request, root);
+    return plan_of(definition, request, alters);
+}
+
+} // namespace keyshift::projections

@@ -1,0 +1,126 @@
+#include "bench/measured.hpp"
+
+#include "core/names.hpp"
+#include "demo/screen.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <fstream>
+#include <sys/utsname.h>
+#include <thread>
+
+namespace keyshift::bench {
+
+double seconds_since(std::chrono::steady_clock::time_point begin)
+{
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+double quantile(std::vector<double> values, double part)
+{
+    if (values.empty()) {
+        return 0;
+    }
+    std::sort(values.begin(), values.end());
+    const auto rank = static_cast<std::size_t>(std::ceil(part * static_cast<double>(values.size())));
+    return values[std::max<std::size_t>(rank, 1) - 1];
+}
+
+namespace {
+
+std::string processor()
+{
+    std::ifstream info("/proc/cpuinfo");
+    for (std::string line; std::getline(info, line);) {
+        if (line.starts_with("model name")) {
+            return line.substr(line.find(':') + 2);
+        }
+    }
+    return "unknown processor";
+}
+
+std::string surroundings(const demo::Settings& settings)
+{
+    pg::Connection node(settings.connection("n1", "bench"));
+    utsname system{};
+    uname(&system);
+    char date[16] = {};
+    const std::time_t now = std::time(nullptr);
+    std::strftime(date, sizeof date, "%F", std::gmtime(&now));
+    return fmt::format("{}: {} x {}, Linux {}, PostgreSQL {}, Keyshift {}", date, std::thread::hardware_concurrency(), processor(),
+                       system.release, node.query("SHOW server_version").text(0, 0), KEYSHIFT_VERSION);
+}
+
+/// Fresh databases on the servers, and a catalog on n1.
+void prepare(const demo::Settings& settings, const demo::Program& program)
+{
+    for (const demo::Server& server : settings.servers) {
+        pg::ConnectionSettings maintenance = settings.connection(server.name, "bench");
+        maintenance.conninfo = fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres", server.port);
+        pg::Connection(maintenance).query("CREATE DATABASE " + quote_identifier(settings.database));
+    }
+    program.run({"init"});
+    program.run({"node", "add", "n1", "--dsn", settings.dsn("n1")});
+}
+
+void write_document(const std::string& file, const std::string& where, const std::vector<Measured>& results)
+{
+    std::ofstream document(file);
+    document << "# Benchmarks\n\nWritten by `./dev bench`. The machine is shared and noisy: the ratios against a limit measured in the "
+                "same run count, not the absolute figures.\n\n" << where << "\n\n"
+             << "| what | limit, same run | measured | ratio | goal | |\n|---|---|---|---|---|---|\n";
+    for (const Measured& result : results) {
+        document << fmt::format("| {} | {} | {} | {} | {} | {} |\n", result.what, result.limit, result.measured, result.ratio, result.goal,
+                                result.reached ? "reached" : "not reached");
+    }
+    document << "\nHow: draining is timed from the first to the last record's timestamp in Kafka, pg_recvlogical as a whole process; "
+                "a move from its first to its switched state; the raw COPY pipe runs through one process on the same leaf, followed by the same index builds.\n";
+}
+
+int run(const demo::Settings& settings, const std::string& document)
+{
+    const int port = demo::free_port();
+    demo::write_config(settings, port);
+    const demo::Program program(settings);
+    demo::Daemon daemon(settings, port);
+    const Bench bench{settings, program, daemon};
+    prepare(settings, program);
+    std::vector<Measured> results;
+    for (const auto& part : {bench_capture, bench_latency, bench_projection, bench_move}) {
+        const std::vector<Measured> measured = part(bench);
+        results.insert(results.end(), measured.begin(), measured.end());
+    }
+    const std::string where = surroundings(settings);
+    demo::say("\n" + where + "\n");
+    std::vector<std::vector<std::string>> rows{{"what", "limit, same run", "measured", "ratio", "goal", ""}};
+    for (const Measured& result : results) {
+        rows.push_back({result.what, result.limit, result.measured, result.ratio, result.goal, result.reached ? "reached" : "NOT REACHED"});
+    }
+    demo::table(rows);
+    write_document(document, where, results);
+    demo::say("\nwritten to " + document);
+    return std::all_of(results.begin(), results.end(), [](const Measured& result) { return result.reached; }) ? 0 : 1;
+}
+
+} // namespace
+
+} // namespace keyshift::bench
+
+/// The benchmarks: `keyshift-bench DIRECTORY DOCUMENT`, with the servers' addresses in the environment. `./dev bench` runs it.
+int main(int count, char** arguments)
+{
+    using namespace keyshift;
+    try {
+        const demo::Settings settings = demo::settings_from_environment(count > 1 ? arguments[1] : "/tmp");
+        return bench::run(settings, count > 2 ? arguments[2] : "benchmarks.md");
+    } catch (const Error& error) {
+        fmt::print(stderr, "error: {}\n  why:  {}\n  next: {}\n", error.parts().what, error.parts().why, error.parts().next);
+        return exit_status(error.kind());
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "error: the benchmark itself is broken: {}\n", error.what());
+        return 1;
+    }
+}

@@ -1,0 +1,38 @@
+#pragma once
+/// One line of the benchmark table, and what the benchmarks share.
+
+#include "demo/program.hpp"
+#include "demo/settings.hpp"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace keyshift::bench {
+
+struct Measured {
+    std::string what;
+    std::string limit;    ///< the physical limit, measured in the same run
+    std::string measured;
+    std::string ratio;    ///< measured against the limit; "" where the goal is absolute
+    std::string goal;
+    bool reached = false;
+};
+
+/// What every benchmark works on: n1 holds the catalog; init and node add are done, the daemon is not running.
+struct Bench {
+    const demo::Settings& settings;
+    const demo::Program& program;
+    demo::Daemon& daemon;
+};
+
+double seconds_since(std::chrono::steady_clock::time_point begin);
+/// Nearest rank; `values` need not be sorted.
+double quantile(std::vector<double> values, double part);
+
+std::vector<Measured> bench_capture(const Bench& bench);
+std::vector<Measured> bench_latency(const Bench& bench);
+std::vector<Measured> bench_projection(const Bench& bench);
+std::vector<Measured> bench_move(const Bench& bench);
+
+} // namespace keyshift::bench

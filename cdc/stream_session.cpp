@@ -273,9 +273,10 @@ void StreamSession::publish(const CapturedRelation& captured, const Change& chan
     if (!epoch) {
         return;
     }
-    failpoint("cdc.encode");
-    EventContext event = context(captured, *epoch, change);
-    failpoint("cdc.produce");
+    const EventContext event = context(captured, *epoch, change);
+    if (change.kind == ChangeKind::truncate) {
+        publisher_->control(TruncateRecord{state_.node.name, captured.table->root.to_string(), captured.bucket, event.position});
+    }
     publisher_->publish(event, *captured.table, change);
 }
 
@@ -401,7 +402,6 @@ void StreamSession::confirm()
         least = std::min(least, *hold);
     }
     if (least > confirmed_) {
-        failpoint("cdc.acknowledge");
         failpoint("cdc.confirm");
         confirmed_ = least;
     }

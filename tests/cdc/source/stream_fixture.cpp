@@ -45,17 +45,23 @@ StreamTest::StreamTest()
     node_.emplace(cluster_.connect(0));
 }
 
+void StreamTest::add_node()
+{
+    cluster_.add_node(0);
+    slot_ = catalog::node(cluster_.catalog(), "n1").slot;
+}
+
 void StreamTest::set_up_captured(const std::string& sql, const std::vector<std::string>& tables)
 {
     node().script(sql);
-    cluster_.add_node(0);
+    add_node();
     catalog::capture(cluster_.catalog(), tables, false, {}, false);
 }
 
 void StreamTest::set_up_distributed(const std::string& sql, const std::string& table, const std::string& key)
 {
     node().script(sql);
-    cluster_.add_node(0);
+    add_node();
     cluster_.distribute(table, {key}, {}, 4);
 }
 

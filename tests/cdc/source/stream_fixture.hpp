@@ -38,6 +38,7 @@ private:
 class StreamTest : public testing::Test {
 protected:
     StreamTest();
+    void add_node();
     /// Creates tables with this SQL on the node, adds it and captures them.
     void set_up_captured(const std::string& sql, const std::vector<std::string>& tables);
     /// As set_up_captured, distributed by the first column of each table's key, 4 buckets.
@@ -46,7 +47,7 @@ protected:
     void stop() { running_.reset(); }
 
     pg::Connection& node() { return *node_; }
-    std::string slot() { return catalog::node(cluster_.catalog(), "n1").slot; }
+    const std::string& slot() const { return slot_; }
     /// Waits until the slot's confirmed position is at least `lsn`.
     bool wait_confirmed(Lsn lsn, std::chrono::milliseconds limit = std::chrono::seconds(15));
     Lsn confirmed();
@@ -56,6 +57,7 @@ protected:
     Cluster cluster_;
     cdc::CdcOptions options_;
     std::optional<pg::Connection> node_;
+    std::string slot_;
     std::unique_ptr<RunningStream> running_;
 };
 

@@ -66,6 +66,19 @@ TEST_F(StreamTest, LeavesOfADistributedTableAreItsBucketsUnderOneName)
     EXPECT_TRUE(std::ranges::is_sorted(events, {}, &FakeEvent::position));
 }
 
+TEST_F(StreamTest, ATruncateIsAnEventAndAControlRecord)
+{
+    set_up_captured(kItems, {"items"});
+    start();
+    node().script("INSERT INTO public.items VALUES (1, 'a', NULL); TRUNCATE public.items");
+    const auto events = kafka_.wait_events(2, "public.items");
+    ASSERT_EQ(events.size(), 2U);
+    EXPECT_EQ(events[1].kind, ChangeKind::truncate);
+    EXPECT_LT(events[0].position, events[1].position);
+    ASSERT_EQ(kafka_.controls().size(), 1U);
+    EXPECT_NE(kafka_.controls()[0].find(R"("type":"truncate")"), std::string::npos);
+}
+
 TEST_F(StreamTest, ATableCapturedWhileTheStreamRunsIsInItFromThenOn)
 {
     set_up_captured(kItems, {"items"});

@@ -1,0 +1,293 @@
+#include "cdc/change_router.hpp"
+
+#include "core/failpoint.hpp"
+#include "core/log.hpp"
+
+#include <algorithm>
+#include <thread>
+
+namespace keyshift::cdc {
+
+ChangeRouter::ChangeRouter(StreamState& state, CatalogLink& catalog, pg::Connection& schema_connection, std::function<void()> wait_step,
+                           std::stop_token stop)
+    : state_(state), catalog_(catalog), wait_step_(std::move(wait_step)), stop_(std::move(stop)),
+      view_(catalog.fresh_view(stop_, CatalogLink::WhenAway::last_known)), reading_(catalog.readings()),
+      schemas_(schema_connection, state.versions),
+      relations_(schemas_, ownership_, [this]() -> const CapturedTables& { return fresh_tables(); })
+{
+    ownership_.load(view_->history);
+}
+
+void ChangeRouter::begin(EventPublisher& publisher, Lsn position)
+{
+    publisher_ = &publisher;
+    position_ = position;
+    publisher_->advance(position_);
+    state_.handed_over = std::max(state_.handed_over, position_);
+    state_.window.session_started();
+    state_.subscriptions.session_started(position_);
+}
+
+void ChangeRouter::handle(const pg::WalMessage& message)
+{
+    failpoint("cdc.receive");
+    message_lsn_ = message.start;
+    std::visit([this](const auto& decoded) { on(decoded); }, decoder_.decode(message.start, message.payload));
+    if (!transaction_) {
+        state_.subscriptions.at_boundary(position_);
+    }
+}
+
+void ChangeRouter::seen_until(Lsn server_end)
+{
+    if (!transaction_ && server_end > position_) {
+        position_ = server_end;
+        publisher_->advance(position_);
+        state_.subscriptions.advance(position_);
+    }
+}
+
+void ChangeRouter::on(const Begin& begin)
+{
+    transaction_ = {begin, begin.commit_lsn < state_.handed_over, false};
+    state_.subscriptions.begin_transaction(begin.commit_lsn, begin.xid);
+}
+
+void ChangeRouter::on(const Commit& commit)
+{
+    const Begin begin = transaction_->begin;
+    if (chunk_) {
+        publish_chunk(*chunk_);
+    }
+    if (transaction_->skipped) {
+        publisher_->advance(commit.end_lsn);
+    } else {
+        publisher_->commit(commit.commit_lsn, commit.end_lsn);
+        state_.handed_over = commit.end_lsn;
+        lag_.committed(commit.end_lsn, begin.commit_time_us);
+    }
+    if (chunk_) {
+        state_.window.published(commit.end_lsn);
+        chunk_.reset();
+    }
+    state_.subscriptions.end_transaction({commit.commit_lsn, commit.end_lsn, begin.xid});
+    state_.subscriptions.advance(commit.end_lsn);
+    activity_ = activity_ || !transaction_->heartbeat_only;
+    transaction_.reset();
+    position_ = commit.end_lsn;
+    last_commit_ = commit.end_lsn;
+}
+
+void ChangeRouter::on(const Change* change)
+{
+    const CapturedRelation* captured = relations_.resolve(change->relation, view_->tables);
+    if (captured == nullptr) {
+        return;
+    }
+    if (state_.subscriptions.any()) {
+        state_.subscriptions.feed(*change, captured->group, captured->bucket);
+    }
+    publish(*captured, *change);
+}
+
+void ChangeRouter::on(const std::shared_ptr<const Relation>& relation)
+{
+    // Resolved here: the catalogs are then as near to this position as they can be.
+    if (const CapturedRelation* captured = relations_.resolve(relation, view_->tables)) {
+        const std::vector<std::pair<std::string, std::string>> left_out = EventPublisher::left_out(*captured->table);
+        state_.update([&](StreamStatus& status) {
+            for (const auto& [column, type] : left_out) {
+                const std::pair entry(captured->table->root.to_string() + "." + column, type);
+                if (std::ranges::find(status.left_out, entry) == status.left_out.end()) {
+                    status.left_out.push_back(entry);
+                }
+            }
+        });
+    }
+}
+
+void ChangeRouter::on(const Truncation& truncation)
+{
+    Change change;
+    change.kind = ChangeKind::truncate;
+    change.lsn = truncation.lsn;
+    change.seq = truncation.first_seq;
+    for (const std::shared_ptr<const Relation>& relation : truncation.relations) {
+        change.relation = relation;
+        on(&change);
+        ++change.seq;
+    }
+}
+
+void ChangeRouter::on(const LogicalMessage& message)
+{
+    if (message.prefix != kMessagePrefix || !message.transactional || !transaction_) {
+        return;
+    }
+    if (const std::optional<OwnMessage> own = parse_own_message(message.content)) {
+        std::visit([this](const auto& kind) { on_own(kind); }, *own);
+    }
+}
+
+void ChangeRouter::on_own(const PlacementMessage& message)
+{
+    const bool news = ownership_.announce(message, transaction_->begin.commit_lsn);
+    // An open is asked for in any case: its switch goes to the control topic.
+    if (news || (message.kind == PlacementMessage::Kind::open && !transaction_->skipped)) {
+        catalog_.check(message);
+    }
+}
+
+void ChangeRouter::on_own(const BarrierMessage& message)
+{
+    state_.subscriptions.barrier(message.move, message.id, transaction_->begin.commit_lsn);
+}
+
+void ChangeRouter::on_own(const SnapshotMessage& message)
+{
+    const DeliveredTransactions& delivered = state_.subscriptions.delivered();
+    if (message.mark == SnapshotMessage::Mark::low) {
+        state_.window.low(message.id, delivered);
+    } else {
+        chunk_ = state_.window.high(message.id, delivered);
+        if (chunk_ && transaction_->skipped) {
+            state_.window.retry();
+            chunk_.reset();
+        }
+    }
+}
+
+void ChangeRouter::publish(const CapturedRelation& captured, const Change& change)
+{
+    if (state_.window.open()) {
+        state_.window.note(*captured.table, captured.bucket, change);
+    }
+    if (transaction_->skipped) {
+        return;
+    }
+    const std::optional<Epoch> epoch = epoch_of(captured.ownership);
+    if (!epoch) {
+        return;
+    }
+    const EventContext event = context(captured, *epoch, change);
+    if (change.kind == ChangeKind::truncate) {
+        publisher_->control(TruncateRecord{state_.node.name, captured.table->root.to_string(), captured.bucket, event.position});
+    }
+    publisher_->publish(event, *captured.table, change);
+}
+
+void ChangeRouter::publish_chunk(const SnapshotChunk& chunk)
+{
+    const CapturedRelation captured{chunk.relation, chunk.table, chunk.group, chunk.bucket,
+                                    chunk.group.empty() ? nullptr : &ownership_.bucket(chunk.group, chunk.bucket)};
+    SnapshotRecord record{state_.node.name, chunk.table->root.to_string(), "begin", transaction_->begin.commit_lsn};
+    if (chunk.first) {
+        publisher_->control(record);
+    }
+    if (const std::optional<Epoch> epoch = epoch_of(captured.ownership)) {
+        publish_rows(chunk, captured, *epoch);
+    }
+    if (chunk.last) {
+        record.phase = "end";
+        publisher_->control(record);
+    }
+}
+
+void ChangeRouter::publish_rows(const SnapshotChunk& chunk, const CapturedRelation& captured, Epoch epoch)
+{
+    const int count = chunk.rows->rows();
+    bool first = chunk.first;
+    Change change;
+    change.relation = chunk.relation;
+    change.lsn = message_lsn_;
+    Tuple& tuple = change.after.emplace(chunk.relation->columns.size());
+    for (int row = 0; row < count; ++row) {
+        for (int column = 0; column < chunk.rows->columns(); ++column) {
+            const bool null = chunk.rows->is_null(row, column);
+            tuple[static_cast<std::size_t>(column)] = {null ? Datum::Kind::null : Datum::Kind::text, chunk.rows->text(row, column)};
+        }
+        change.seq = static_cast<std::uint64_t>(row);
+        if (state_.window.superseded(chunk, tuple)) {
+            continue;
+        }
+        EventContext event = context(captured, epoch, change);
+        event.snapshot = chunk.last && row + 1 == count ? "last" : first ? "first" : "true";
+        first = false;
+        publisher_->publish(event, *chunk.table, change);
+    }
+}
+
+std::optional<Epoch> ChangeRouter::epoch_of(const BucketOwnership* ownership)
+{
+    if (ownership == nullptr) {
+        return kPlainEpoch;
+    }
+    BucketOwnership::Answer answer = ownership->at(transaction_->begin.commit_lsn);
+    while (answer.verdict == BucketOwnership::Verdict::undecided) {
+        wait_step_();
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        take_catalog_news();
+        answer = ownership->at(transaction_->begin.commit_lsn);
+    }
+    return answer.verdict == BucketOwnership::Verdict::publish ? std::optional(answer.epoch) : std::nullopt;
+}
+
+EventContext ChangeRouter::context(const CapturedRelation& captured, Epoch epoch, const Change& change) const
+{
+    EventContext event;
+    event.origin = {state_.node.name, captured.bucket};
+    event.position = {epoch, transaction_->begin.commit_lsn, change.seq};
+    event.lsn = change.lsn;
+    event.last_commit_lsn = last_commit_;
+    event.commit_time_us = transaction_->begin.commit_time_us;
+    event.xid = transaction_->begin.xid;
+    return event;
+}
+
+void ChangeRouter::take_catalog_news()
+{
+    if (const std::uint64_t readings = catalog_.readings(); readings != reading_) {
+        const auto view = catalog_.view();
+        const bool same_tables = view->tables == view_->tables;
+        view_ = view;
+        reading_ = readings;
+        ownership_.load(view_->history);
+        if (!same_tables) {
+            relations_.forget();
+        }
+    }
+    for (const CheckedMessage& checked : catalog_.take_checked()) {
+        apply(checked);
+    }
+}
+
+void ChangeRouter::apply(const CheckedMessage& checked)
+{
+    const PlacementMessage& message = checked.message;
+    const bool open = message.kind == PlacementMessage::Kind::open;
+    if (!checked.accepted) {
+        log::warning("cdc", "node={} a message '{}' of move {} is ignored: the catalog knows no such move", state_.node.name,
+                     open ? "open" : "fence", message.move);
+        ownership_.reject(message);
+        return;
+    }
+    ownership_.accept(message);
+    if (open) {
+        publisher_->control(SwitchRecord{message.group, message.bucket, message.epoch, checked.donor, state_.node.name});
+    }
+}
+
+std::optional<Lsn> ChangeRouter::hold()
+{
+    const std::optional<Lsn> moves = state_.subscriptions.hold(view_->moves, reading_);
+    const std::optional<Lsn> history = ownership_.hold();
+    return moves && history ? std::min(*moves, *history) : moves ? moves : history;
+}
+
+const CapturedTables& ChangeRouter::fresh_tables()
+{
+    view_ = catalog_.fresh_view(stop_, CatalogLink::WhenAway::fail);
+    return view_->tables;
+}
+
+} // namespace keyshift::cdc

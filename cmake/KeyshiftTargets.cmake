@@ -1,7 +1,6 @@
 # One static library per folder. A folder may include only what it links: the link graph is the architecture.
 add_library(keyshift_options INTERFACE)
-# g++ 12 warns of overlapping copies inside std::string's own operator+ (GCC bug 105651).
-target_compile_options(keyshift_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror -Wno-restrict)
+target_compile_options(keyshift_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
 target_include_directories(keyshift_options INTERFACE "${CMAKE_SOURCE_DIR}")
 target_compile_definitions(keyshift_options INTERFACE
     KEYSHIFT_VERSION="${PROJECT_VERSION}" $<$<BOOL:${KEYSHIFT_FAILPOINTS}>:KEYSHIFT_FAILPOINTS>)

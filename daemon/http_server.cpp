@@ -178,9 +178,9 @@ void HttpServer::State::accept()
             one.thread = std::jthread([this, &one, taken = std::move(socket)]() mutable {
                 try {
                     serve(std::move(taken));
-                } catch (const std::exception& error) {
+                } catch (const std::exception& fault) {
                     // A thread's root: a connection that breaks is its peer's matter.
-                    log::debug("http", "{}", error.what());
+                    log::debug("http", "{}", fault.what());
                 }
                 one.done = true;
             });

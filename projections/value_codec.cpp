@@ -84,7 +84,10 @@ std::string decimal_of(std::string bytes)
     }
     std::reverse(digits.begin(), digits.end());
     digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size() - 1));
-    return (negative ? "-" : "") + digits;
+    if (negative) {
+        digits.insert(0, 1, '-');
+    }
+    return digits;
 }
 
 std::string with_scale(std::string digits, int scale)
@@ -99,7 +102,10 @@ std::string with_scale(std::string digits, int scale)
     } else if (scale < 0) {
         digits.append(static_cast<std::size_t>(-scale), '0');
     }
-    return (negative ? "-" : "") + digits;
+    if (negative) {
+        digits.insert(0, 1, '-');
+    }
+    return digits;
 }
 
 Decoded numeric(const BaseColumn& column, dom::element json)
@@ -239,7 +245,10 @@ std::string array_element(const Text& element)
     }
     std::string out = "\"";
     for (const char letter : *element) {
-        out += letter == '"' || letter == '\\' ? std::string{'\\', letter} : std::string(1, letter);
+        if (letter == '"' || letter == '\\') {
+            out += '\\';
+        }
+        out += letter;
     }
     return out + '"';
 }

@@ -39,16 +39,26 @@ bool table_exists(pg::Connection& node, const QualifiedName& table)
 bool is_registered_root(pg::Connection& node, const QualifiedName& table)
 {
     return node
-        .query("SELECT EXISTS (SELECT FROM keyshift.local_table WHERE root = pg_catalog.to_regclass($1))", {table.quoted()})
+        .query("SELECT EXISTS (SELECT FROM keyshift.local_table WHERE root = pg_catalog.to_regclass($1))",
+               {table.quoted()})
         .boolean(0, 0);
 }
 
 CommandLock::CommandLock(pg::Connection& catalog, const std::string& what) : catalog_(catalog)
 {
-    if (!catalog.query("SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('keyshift command'))").boolean(0, 0)) {
+    // A moment's patience: the session of a command that was killed just now may still be ending.
+    catalog.script("SET lock_timeout = '5s'");
+    try {
+        catalog.query("SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext('keyshift command'))");
+    } catch (const pg::TransientSqlError& error) {
+        if (error.sqlstate() != "55P03") {
+            throw;
+        }
+        catalog.script("RESET lock_timeout");
         throw RefusedError({what, "another command that changes nodes or tables is at work on this catalog",
                             "Wait until it has ended, then repeat."});
     }
+    catalog.script("RESET lock_timeout");
 }
 
 CommandLock::~CommandLock()

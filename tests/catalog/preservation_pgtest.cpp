@@ -214,7 +214,7 @@ TEST(Distribute, after_a_refusal_on_its_holder_begins_anew_with_the_definition_o
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
 }
 
-TEST(Commands, that_change_nodes_or_tables_wait_for_nobody)
+TEST(Commands, that_change_nodes_or_tables_run_one_at_a_time)
 {
     Cluster cluster;
     cluster.add_database().connect().script("CREATE TABLE public.t (k bigint PRIMARY KEY)");

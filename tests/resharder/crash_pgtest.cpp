@@ -25,7 +25,7 @@ TEST_P(KilledMove, IsFinishedByTheNextDaemonWithoutLossOrLeftovers)
 {
     TwoNodes cluster;
     cluster.load(100, 300);
-    Writer writer(cluster, 1);
+    Writer writer(cluster.connector(), 1);
     const std::int64_t job = cluster.start({0, 1}, "n2");
     auto killed = cluster.run_program(GetParam() + "=kill@1");
     EXPECT_EQ(killed->wait(30s), 128 + SIGKILL);

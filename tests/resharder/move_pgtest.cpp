@@ -48,8 +48,8 @@ TEST(Move, KeepsEveryAcknowledgedWriteExactlyOnceUnderConcurrentWriters)
     TwoNodes cluster;
     cluster.load(500, 2000);
     TwoNodes::Running running(cluster, quick());
-    Writer first(cluster, 1);
-    Writer second(cluster, 2);
+    Writer first(cluster.connector(), 1);
+    Writer second(cluster.connector(), 2);
     EXPECT_EQ(cluster.reshard({0, 1, 2, 3}, "n2"), "done");
     EXPECT_EQ(cluster.reshard({0, 1}, "n1"), "done");
     first.stop();
@@ -186,7 +186,7 @@ TEST(Move, ComparesALargeBucketAheadAndTheRowsTouchedSinceUnderTheLock)
     pg::Connection holder = cluster.connect("n1");
     holder.script("BEGIN; UPDATE public.users SET name = name WHERE user_id = 5");
     TwoNodes::Running running(cluster, quick());
-    Writer writer(cluster, 1);
+    Writer writer(cluster.connector(), 1);
     const std::int64_t job = cluster.start({1}, "n2");
     cluster.wait_until("n1", "SELECT fence_tries >= 2 FROM keyshift.move");
     cluster.connect("n1").script("UPDATE public.posts_b1 SET content = 'changed' WHERE post_id <= 4000; DELETE FROM public.posts_b1 WHERE post_id BETWEEN 5000 AND 5400; "

@@ -24,6 +24,10 @@ public:
     /// Rows on n1; a post's content has up to 49 characters.
     void load(int users, int posts);
     pg::Connection connect(const std::string& node) const;
+    std::function<pg::Connection(const std::string&)> connector() const
+    {
+        return [this](const std::string& node) { return connect(node); };
+    }
     /// Runs a Resharder in the background until it goes out of scope.
     class Running {
     public:

@@ -16,8 +16,8 @@ const char* const kRemoveUser = "DELETE FROM public.users WHERE user_id = $1 AND
 
 } // namespace
 
-Writer::Writer(TwoNodes& cluster, int seed)
-    : cluster_(cluster), random_(static_cast<unsigned>(seed)), base_(1'000'000LL * seed),
+Writer::Writer(Connect connect, int seed)
+    : connect_(std::move(connect)), random_(static_cast<unsigned>(seed)), base_(1'000'000LL * seed),
       thread_([this](std::stop_token stop) { run(std::move(stop)); })
 {
 }
@@ -30,8 +30,8 @@ void Writer::stop()
 
 void Writer::run(std::stop_token stop)
 {
-    connections_.emplace("n1", cluster_.connect("n1"));
-    connections_.emplace("n2", cluster_.connect("n2"));
+    connections_.emplace("n1", connect_("n1"));
+    connections_.emplace("n2", connect_("n2"));
     while (sleep_for(1ms, stop)) {
         const std::int64_t user = base_ + static_cast<std::int64_t>(random_() % 200);
         const std::string text = "w" + std::to_string(++count_);
@@ -74,7 +74,7 @@ std::string Writer::lost() const
 {
     std::map<std::int64_t, std::string> found;
     for (const char* node : {"n1", "n2"}) {
-        const auto rows = cluster_.connect(node).query(
+        const auto rows = connect_(node).query(
             "SELECT user_id, name FROM public.users JOIN keyshift.local_bucket b ON b.group_name = 'users' AND b.state = 'open' "
             "AND b.bucket = keyshift.bucket_of('public.users', user_id::text)");
         for (int row = 0; row < rows.rows(); ++row) {

@@ -1,8 +1,9 @@
 #pragma once
 /// A client: writes users and posts, follows KS001 to the owner, and remembers what was acknowledged.
 
-#include "tests/resharder/two_nodes.hpp"
+#include "core/pg/connection.hpp"
 
+#include <functional>
 #include <map>
 #include <random>
 #include <string>
@@ -13,7 +14,9 @@ namespace keyshift::test {
 
 class Writer {
 public:
-    Writer(TwoNodes& cluster, int seed);
+    /// Between nodes "n1" and "n2".
+    using Connect = std::function<pg::Connection(const std::string& node)>;
+    Writer(Connect connect, int seed);
     void stop();
     int redirected() const { return redirected_; }
     /// Failures that are no redirection.
@@ -25,7 +28,7 @@ private:
     void run(std::stop_token stop);
     bool write(std::int64_t user, const std::string& sql, const std::string& text);
 
-    TwoNodes& cluster_;
+    Connect connect_;
     std::mt19937 random_;
     std::int64_t base_;
     std::map<std::string, pg::Connection> connections_;

@@ -161,7 +161,8 @@ Check check_hashes(const Program& program)
     long long moves = 0;
     long long unverified = 0;
     for (const nlohmann::json& job : program.json({"reshard", "list"})) {
-        for (const nlohmann::json& move : program.json({"reshard", "status", std::to_string(job["job"].get<long long>())})["moves"]) {
+        const nlohmann::json status = program.json({"reshard", "status", std::to_string(job["job"].get<long long>())});
+        for (const nlohmann::json& move : status["moves"]) {
             ++moves;
             unverified += move["verified"].get<bool>() ? 0 : 1;
         }

@@ -29,7 +29,8 @@ std::vector<double> write_blocks(const Program& program)
 {
     std::vector<double> blocks;
     for (const nlohmann::json& job : program.json({"reshard", "list"})) {
-        for (const nlohmann::json& move : program.json({"reshard", "status", std::to_string(job["job"].get<long long>())})["moves"]) {
+        const nlohmann::json status = program.json({"reshard", "status", std::to_string(job["job"].get<long long>())});
+        for (const nlohmann::json& move : status["moves"]) {
             if (move["write_block_ms"].is_number()) {
                 blocks.push_back(move["write_block_ms"].get<double>());
             }

@@ -211,7 +211,7 @@ void add_reshard_commands(CLI::App& app, CommandContext& context)
     add_plan_and_start(*reshard, context);
     add_verb(*reshard, "list", "All jobs", "keyshift reshard list")->callback([&context] {
         pg::Connection catalog = context.catalog();
-        context.print(resharder::list(catalog));
+        context.print(resharder::list(catalog), {"job", "state", "moved", "total", "requested_by", "created_at", "finished_at"});
     });
     const auto options = std::make_shared<JobOptions>();
     CLI::App* status = add_verb(*reshard, "status", "A job and its moves", "keyshift reshard status --watch");

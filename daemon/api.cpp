@@ -1,5 +1,6 @@
 #include "daemon/api.hpp"
 
+#include "catalog/catalog.hpp"
 #include "catalog/operations.hpp"
 #include "core/kafka/client.hpp"
 #include "daemon/status_report.hpp"
@@ -47,12 +48,17 @@ Json dependency(bool& healthy, Body body)
     }
 }
 
-} // namespace
+Json error_json(const std::optional<ErrorParts>& error)
+{
+    return error ? Json{{"what", error->what}, {"why", error->why}, {"next", error->next}} : Json();
+}
 
-HttpAnswer Api::probe(bool good, const char* words) const
+HttpAnswer probe(bool good, const char* words)
 {
     return {good ? 200 : 503, "text/plain", good ? "ok\n" : std::string(words) + "\n"};
 }
+
+} // namespace
 
 HttpAnswer Api::health() const
 {
@@ -60,28 +66,48 @@ HttpAnswer Api::health() const
     Json body;
     body["catalog"] = dependency(healthy, [&]() -> Json {
         pg::Connection catalog(config_.catalog("health"));
-        for (const Json& stream : cdc_status(catalog)) {
-            const bool streaming = stream["state"] == "streaming";
-            healthy = healthy && streaming;
-            body["nodes"][stream["node"].get<std::string>()] = {{"state", stream["state"]}, {"error", stream["error"]}};
-        }
+        catalog::check_version(catalog);
         return {{"state", "ok"}};
     });
+    body["nodes"] = Json::object();
+    for (const cdc::StreamStatus& stream : supervisor_.streams()) {
+        healthy = healthy && stream.state == "streaming";
+        body["nodes"][stream.node] = {{"state", stream.state}, {"error", error_json(stream.error)}};
+    }
     body["kafka"] = dependency(healthy, [&]() -> Json {
         kafka::Admin(config_.kafka, "keyshift-health").ping(2s);
         return {{"state", "ok"}};
     });
+    body["workers"] = Json::object();
+    for (const WorkerStatus& worker : supervisor_.troubled()) {
+        healthy = false;
+        body["workers"][worker.name] = {{"state", worker.state}, {"error", error_json(worker.error)}};
+    }
     body["state"] = healthy ? "ok" : "unhealthy";
     return json_answer(body, healthy ? 200 : 503);
 }
 
-HttpAnswer Api::data(const HttpRequest& request) const
+HttpAnswer Api::status() const
 {
     pg::Connection catalog(config_.catalog("api"));
-    const std::string& path = request.path;
-    if (path == "/v1/status") {
-        return json_answer(status_report(catalog));
+    Json report = status_report(catalog);
+    report["workers"] = Json::array();
+    for (const WorkerStatus& worker : supervisor_.troubled()) {
+        report["workers"].push_back({{"name", worker.name}, {"state", worker.state}, {"error", error_json(worker.error)}});
     }
+    return json_answer(report);
+}
+
+HttpAnswer Api::data(const HttpRequest& request) const
+{
+    const std::string& path = request.path;
+    if (!path.starts_with("/v1/")) {
+        return {404, "text/plain", "there are /, /metrics, /livez, /readyz, /healthz, /v1/status, /v1/nodes, /v1/jobs, /v1/projections and /v1/route\n"};
+    }
+    if (path == "/v1/status") {
+        return status();
+    }
+    pg::Connection catalog(config_.catalog("api"));
     if (path == "/v1/nodes") {
         return json_answer(catalog::list_nodes(catalog));
     }
@@ -109,7 +135,7 @@ HttpAnswer Api::data(const HttpRequest& request) const
         }
         return json_answer(catalog::route(catalog, table->second, key));
     }
-    return {404, "text/plain", "there are /metrics, /livez, /readyz, /healthz, /v1/status, /v1/nodes, /v1/jobs, /v1/projections, /v1/route and /\n"};
+    return {404, "text/plain", "there are /v1/status, /v1/nodes, /v1/jobs[/N], /v1/projections[/NAME] and /v1/route\n"};
 }
 
 HttpAnswer Api::answer(const HttpRequest& request) const
@@ -120,16 +146,22 @@ HttpAnswer Api::answer(const HttpRequest& request) const
     }
     if (request.path == "/livez") {
         // A catalog or a broker that is away does not make a restart useful.
-        return probe(true, "");
+        return probe(supervisor_.stalled() < kStalled, "a loop has stopped turning");
     }
     if (request.path == "/readyz") {
-        return probe(supervisor_.ready() && supervisor_.stalled() < kStalled, "not ready");
+        return probe(supervisor_.ready(), "streams are starting");
     }
     if (request.path == "/healthz") {
         return health();
     }
     if (request.path == "/") {
         return {200, "text/html; charset=utf-8", std::string(status_page())};
+    }
+    if (request.path == "/status.js") {
+        return {200, "text/javascript; charset=utf-8", std::string(status_script())};
+    }
+    if (request.path == "/status.css") {
+        return {200, "text/css; charset=utf-8", std::string(status_style())};
     }
     return data(request);
 }

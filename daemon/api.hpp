@@ -18,8 +18,8 @@ public:
     HttpAnswer answer(const HttpRequest& request) const;
 
 private:
-    HttpAnswer probe(bool good, const char* words) const;
     HttpAnswer health() const;
+    HttpAnswer status() const;
     HttpAnswer data(const HttpRequest& request) const;
 
     const Config& config_;
@@ -28,7 +28,9 @@ private:
     const metrics::ProcessMetrics& process_;
 };
 
-/// The status page: one file, no outside resources; asks /v1/status every two seconds.
+/// The status page, its script and its style: no outside resources, nothing inline; asks /v1/status every two seconds.
 std::string_view status_page();
+std::string_view status_script();
+std::string_view status_style();
 
 } // namespace keyshift::daemon

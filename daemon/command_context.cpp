@@ -2,7 +2,6 @@
 
 #include "catalog/catalog.hpp"
 #include "daemon/config_keys.hpp"
-#include "daemon/single_daemon.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -66,16 +65,6 @@ void CommandContext::mention_missing_daemon(pg::Connection& connection, const st
     if (!daemon_runs(connection)) {
         note(what + "; nothing happens until `keyshift run`");
     }
-}
-
-bool daemon_runs(pg::Connection& catalog)
-{
-    return catalog
-        .query("SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = "
-               "(SELECT oid FROM pg_database WHERE datname = current_database()) AND classid = ($1::bigint >> 32)::oid "
-               "AND objid = ($1::bigint & 4294967295)::oid AND objsubid = 1)",
-               {std::to_string(daemon_lock_key(catalog))})
-        .boolean(0, 0);
 }
 
 bool interrupted()

@@ -4,6 +4,7 @@
 #include "core/pg/connection.hpp"
 #include "daemon/config.hpp"
 #include "daemon/output.hpp"
+#include "daemon/single_daemon.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -43,8 +44,6 @@ struct CommandContext {
     void mention_missing_daemon(pg::Connection& catalog, const std::string& what) const;
 };
 
-/// True while a daemon holds the catalog's advisory lock.
-bool daemon_runs(pg::Connection& catalog);
 /// Set by SIGINT in a command that waits: the work goes on, the command ends with 130.
 bool interrupted();
 void watch_interrupt();

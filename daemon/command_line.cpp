@@ -14,10 +14,6 @@ void add_global_flags(CLI::App& app, CommandContext& context)
 {
     app.add_option("--config", context.config_file, "Configuration file; else $KEYSHIFT_CONFIG, else /etc/keyshift/keyshift.toml");
     app.add_option("-o,--output", context.output, "table, json or ndjson")->check(CLI::IsMember({"table", "json", "ndjson"}));
-    app.add_flag("--dry-run", context.dry_run, "Say what would be done, change nothing");
-    app.add_flag("--yes", context.yes, "Do not ask");
-    app.add_flag("--wait", context.wait, "Wait for work that takes long");
-    app.add_option("--timeout", context.timeout, "With --wait: give up after 30s, 5min, ... (exit 124)");
     app.add_option_function<std::vector<std::string>>(
            "--set",
            [&context](const std::vector<std::string>& settings) {
@@ -30,12 +26,30 @@ void add_global_flags(CLI::App& app, CommandContext& context)
         ->take_all();
 }
 
+/// The innermost verb that was understood, and the words behind it.
+std::pair<std::string, std::string> where_it_ends(const CLI::App& app)
+{
+    const CLI::App* verb = &app;
+    std::string words = "keyshift";
+    while (!verb->get_subcommands().empty()) {
+        verb = verb->get_subcommands().front();
+        words += " " + verb->get_name();
+    }
+    std::string rest;
+    for (const std::string& word : app.remaining(true)) {
+        rest += (rest.empty() ? "" : " ") + word;
+    }
+    return {words, rest};
+}
+
 int usage(const CLI::App& app, const CLI::ParseError& error)
 {
     if (error.get_exit_code() == 0) {
         return app.exit(error);
     }
-    print_error({"reading the command line", error.what(), "`keyshift --help`, or `keyshift VERB --help`, lists what there is."});
+    const auto [verb, rest] = where_it_ends(app);
+    print_error({"reading the command line after `" + verb + "`",
+                 rest.empty() ? std::string(error.what()) : "\"" + rest + "\" is not understood here", "`" + verb + " --help` lists what there is."});
     return exit_status(ErrorKind::usage);
 }
 
@@ -56,6 +70,7 @@ int run_command_line(int count, char** arguments)
     add_reshard_commands(app, context);
     add_projection_commands(app, context);
     add_cdc_commands(app, context);
+    add_absent_commands(app);
     try {
         app.parse(count, arguments);
         return context.status;

@@ -187,7 +187,7 @@ std::vector<ConfigKey> all_keys()
         text_key("log.level", "debug, info, warning or error.", [](Config& c) -> auto& { return c.log_level; }, {"debug", "info", "warning", "error"}),
         text_key("log.format", "text or json; empty: text on a terminal, else json.", [](Config& c) -> auto& { return c.log_format; }, {"", "text", "json"})};
     for (ConfigKey& key : keys) {
-        key.needs_restart = !key.name.starts_with("log.");
+        key.needs_restart = !key.name.starts_with("log.") && !key.name.starts_with("reshard.");
     }
     return keys;
 }

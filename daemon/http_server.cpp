@@ -4,6 +4,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <fmt/core.h>
@@ -25,8 +26,9 @@ using namespace std::chrono_literals;
 constexpr std::uint32_t kMostHeaderBytes = 8192;
 constexpr std::size_t kMostConnections = 32;
 constexpr auto kPatience = 5s;
-// The status page runs its own inline script and talks to this server only.
-constexpr const char* kPolicy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'";
+// The status page's script and style come from this server, which is also all that they talk to.
+constexpr const char* kPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+                                "frame-ancestors 'none'";
 
 std::string decoded(std::string_view text)
 {
@@ -40,6 +42,17 @@ std::string decoded(std::string_view text)
         }
     }
     return out;
+}
+
+http::response<http::string_body> bad_request(const beast::error_code& error)
+{
+    const bool too_large = error == http::error::header_limit || error == http::error::buffer_overflow;
+    http::response<http::string_body> response(too_large ? http::status::request_header_fields_too_large : http::status::bad_request, 11);
+    response.set(http::field::content_type, "text/plain");
+    response.keep_alive(false);
+    response.body() = error.message() + "\n";
+    response.prepare_payload();
+    return response;
 }
 
 } // namespace
@@ -65,6 +78,7 @@ struct HttpServer::State {
     bool loopback = true;
     asio::io_context context;
     tcp::acceptor acceptor{context};
+    asio::steady_timer pause{context};
     /// One connection and the thread that serves it; only the accepting thread touches the list.
     struct Served {
         std::atomic<bool> done = false;
@@ -75,7 +89,7 @@ struct HttpServer::State {
 
     void accept();
     void serve(tcp::socket socket);
-    http::response<http::string_body> answer(const http::request<http::string_body>& request) const;
+    http::response<http::string_body> answer(const http::request<http::empty_body>& request) const;
     bool host_allowed(std::string_view host) const;
 };
 
@@ -86,7 +100,7 @@ bool HttpServer::State::host_allowed(std::string_view host) const
     return !loopback || name == "127.0.0.1" || name == "localhost" || name == "[::1]";
 }
 
-http::response<http::string_body> HttpServer::State::answer(const http::request<http::string_body>& request) const
+http::response<http::string_body> HttpServer::State::answer(const http::request<http::empty_body>& request) const
 {
     HttpAnswer answer;
     if (request.method() != http::verb::get && request.method() != http::verb::head) {
@@ -100,6 +114,9 @@ http::response<http::string_body> HttpServer::State::answer(const http::request<
         } catch (const Error& error) {
             const bool refused = error.kind() == ErrorKind::refused;
             answer = {refused ? 404 : 503, "text/plain", std::string(error.what()) + "\n"};
+        } catch (const std::exception& error) {
+            log::error("http", "a fault of the program: {}", error.what());
+            answer = {500, "text/plain", "a fault of the program; the log has it\n"};
         }
     }
     http::response<http::string_body> response(static_cast<http::status>(answer.status), request.version());
@@ -108,6 +125,7 @@ http::response<http::string_body> HttpServer::State::answer(const http::request<
     response.set(http::field::cache_control, "no-store");
     response.set("Content-Security-Policy", kPolicy);
     response.set("X-Content-Type-Options", "nosniff");
+    response.set("Referrer-Policy", "no-referrer");
     response.keep_alive(false);
     response.body() = std::move(answer.body);
     response.prepare_payload();
@@ -123,17 +141,17 @@ void HttpServer::State::serve(tcp::socket socket)
     beast::tcp_stream stream(own);
     stream.socket().assign(tcp::v4(), socket.release());
     beast::flat_buffer buffer(kMostHeaderBytes * 2);
-    http::request_parser<http::string_body> parser;
+    // No request that is answered has a body, so none is ever read.
+    http::request_parser<http::empty_body> parser;
     parser.header_limit(kMostHeaderBytes);
-    parser.body_limit(0);
     stream.expires_after(kPatience);
-    bool read = false;
-    http::async_read(stream, buffer, parser, [&](beast::error_code error, std::size_t) { read = !error; });
+    beast::error_code failure;
+    http::async_read_header(stream, buffer, parser, [&](beast::error_code error, std::size_t) { failure = error; });
     own.run();
-    if (!read) {
-        return;
+    if (failure && failure.category() != http::make_error_code(http::error::bad_method).category()) {
+        return; // the peer went away or was too slow
     }
-    auto response = answer(parser.get());
+    auto response = failure ? bad_request(failure) : answer(parser.get());
     own.restart();
     stream.expires_after(kPatience);
     http::async_write(stream, response, [](beast::error_code, std::size_t) {});
@@ -145,14 +163,25 @@ void HttpServer::State::serve(tcp::socket socket)
 void HttpServer::State::accept()
 {
     acceptor.async_accept([this](beast::error_code error, tcp::socket socket) {
+        if (error == asio::error::operation_aborted) {
+            return;
+        }
         if (error) {
+            // Out of file descriptors, for one: who has them gives them back.
+            pause.expires_after(100ms);
+            pause.async_wait([this](beast::error_code) { accept(); });
             return;
         }
         served.remove_if([](const Served& one) { return one.done.load(); });
         if (served.size() < kMostConnections) {
             Served& one = served.emplace_back();
             one.thread = std::jthread([this, &one, taken = std::move(socket)]() mutable {
-                serve(std::move(taken));
+                try {
+                    serve(std::move(taken));
+                } catch (const std::exception& error) {
+                    // A thread's root: a connection that breaks is its peer's matter.
+                    log::debug("http", "{}", error.what());
+                }
                 one.done = true;
             });
         }
@@ -173,7 +202,8 @@ HttpServer::HttpServer(const std::string& listen, Handler handler) : state_(std:
         state_->acceptor.bind(endpoint);
         state_->acceptor.listen();
     } catch (const std::exception& error) {
-        throw FatalError({"listening on " + listen, error.what(), "Set another address in [http] listen, or stop who listens there."});
+        throw FatalError({"listening on " + listen, error.what(),
+                          "Set another address in [http] listen, or stop who listens there; `ss -ltnp` names it. Nothing was touched."});
     }
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/run.hpp"
 
 #include "catalog/catalog.hpp"
+#include "core/backoff.hpp"
 #include "core/kafka/client.hpp"
 #include "core/log.hpp"
 #include "daemon/api.hpp"
@@ -12,8 +13,12 @@
 
 #include <fmt/core.h>
 
+#include <atomic>
+#include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
+#include <thread>
 #include <unistd.h>
 
 namespace keyshift::daemon {
@@ -60,43 +65,65 @@ void check_identity(pg::Connection& catalog, const Config& config)
 class Daemon {
 public:
     Daemon(const std::optional<std::string>& file, const std::map<std::string, std::string>& flags)
-        : file_(file), flags_(flags), config_(checked(load_config(file, flags))), signals_(block_signals())
+        : file_(file), flags_(flags), loaded_(load_config(file, flags)), config_(checked(loaded_)), signals_(block_signals())
     {
         configure_log(config_);
-        log::info("daemon", "keyshift {} starts with {}", KEYSHIFT_VERSION, load_config(file, flags).file);
+        log::info("daemon", "keyshift {} starts with {}", KEYSHIFT_VERSION, loaded_.file);
     }
 
     int run()
     {
         HttpServer http(config_.http_listen, [this](const HttpRequest& request) { return api_.answer(request); });
-        SingleDaemon single = claim_catalog();
-        kafka::Admin(config_.kafka, "keyshift-start").ping(10s);
-        supervisor_.start();
+        supervisor_.start(claim_catalog());
+        log::info("daemon", "catalog {} is claimed; topics {}.*", shown(pg::address_of(config_.catalog_dsn)), config_.cdc.topic_prefix);
+        look_for_kafka();
         http.start();
-        log::info("daemon", "ready; http://{}/", config_.http_listen);
+        log::info("daemon", "http://{}/", config_.http_listen);
         sd_notify(0, "READY=1");
-        watch(single);
+        watch();
         sd_notify(0, "STOPPING=1");
-        log::info("daemon", "stopping: streams flush and confirm");
-        supervisor_.stop();
-        log::info("daemon", "stopped");
-        return 0;
+        return stop();
     }
 
 private:
+    static std::string shown(const pg::Address& address) { return fmt::format("{}:{}/{}", address.host, address.port, address.dbname); }
+
     SingleDaemon claim_catalog()
     {
-        pg::Connection catalog(config_.catalog("start"));
-        catalog::check_version(catalog);
-        check_identity(catalog, config_);
-        return {config_, config_.http_listen};
+        {
+            pg::Connection catalog(config_.catalog("start"));
+            catalog::check_version(catalog);
+            check_identity(catalog, config_);
+        }
+        // After SIGKILL the server may take a moment to notice that the old daemon is gone.
+        constexpr int kTries = 25;
+        for (int tries = 1;; ++tries) {
+            try {
+                return SingleDaemon(config_);
+            } catch (const TransientError&) {
+                if (tries == kTries) {
+                    throw;
+                }
+                sleep_for(200ms, {});
+            }
+        }
     }
 
-    /// Until a signal ends the daemon. Also the watchdog: pings only while the loops turn.
-    void watch(SingleDaemon& single)
+    /// A broker that is away is no reason not to start: streams wait for it, PostgreSQL keeps the WAL.
+    void look_for_kafka()
+    {
+        try {
+            kafka::Admin(config_.kafka, "keyshift-start").ping(2s);
+        } catch (const Error& error) {
+            log::warning("daemon", "the streams wait for Kafka: {}", error.what());
+        }
+    }
+
+    /// Until a signal ends the daemon. Also the watchdog: pings only while the supervisor turns.
+    void watch()
     {
         constexpr timespec kTick{1, 0};
-        constexpr auto kHung = 60s;
+        constexpr auto kHung = 25s;
         while (true) {
             const int number = sigtimedwait(&signals_, nullptr, &kTick);
             if (number == SIGTERM || number == SIGINT) {
@@ -105,32 +132,41 @@ private:
             if (number == SIGHUP) {
                 reload();
             }
-            keep_claim(single);
+            sd_notifyf(0, "STATUS=%s", supervisor_.summary().c_str());
             if (supervisor_.stalled() < kHung) {
                 sd_notify(0, "WATCHDOG=1");
             }
         }
     }
 
-    void keep_claim(SingleDaemon& single)
+    /// Orderly within ten seconds; a second signal, or the deadline, ends it at once: what is not confirmed is sent again
+    /// at the next start (INV-CDC-1).
+    int stop()
     {
-        try {
-            single.seen();
-        } catch (const Error& error) {
-            // Streams go on without the catalog: each has its slot, which lets one reader in.
-            log::warning("daemon", "the catalog does not answer: {}", error.what());
-            try {
-                single = SingleDaemon(config_, config_.http_listen);
-            } catch (const Error& again) {
-                log::warning("daemon", "the catalog is not claimed again yet: {}", again.what());
+        constexpr auto kDeadline = 10s;
+        constexpr timespec kTick{0, 50'000'000};
+        log::info("daemon", "stopping: streams flush and confirm; a second signal ends at once");
+        std::atomic<bool> stopped = false;
+        const std::jthread stopper([&] {
+            supervisor_.stop();
+            stopped = true;
+        });
+        const auto begin = std::chrono::steady_clock::now();
+        while (!stopped) {
+            const int number = sigtimedwait(&signals_, nullptr, &kTick);
+            if (number == SIGTERM || number == SIGINT || std::chrono::steady_clock::now() - begin > kDeadline) {
+                log::warning("daemon", "ends before everything is confirmed; the rest is sent again at the next start");
+                std::_Exit(number < 0 ? 1 : 128 + number);
             }
         }
+        log::info("daemon", "stopped");
+        return supervisor_.displaced() ? 1 : 0;
     }
 
     void reload()
     {
         sd_notify(0, "RELOADING=1");
-        const LoadedConfig loaded = load_config(file_, flags_);
+        LoadedConfig loaded = load_config(file_, flags_);
         process_.config_last_reload_successful.set(loaded.problems.empty() ? 1 : 0);
         for (const ConfigProblem& problem : loaded.problems) {
             log::error("daemon", "reload refused: {}: {}. {}", problem.where, problem.why, problem.next);
@@ -141,6 +177,11 @@ private:
                     log::warning("daemon", "{} changed; it needs a restart", key.name);
                 }
             }
+            if (loaded.config.kafka != config_.kafka) {
+                log::warning("daemon", "[kafka] changed; it needs a restart");
+            }
+            supervisor_.reconfigure(loaded.config);
+            config_.reshard = loaded.config.reshard;
             config_.log_level = loaded.config.log_level;
             config_.log_format = loaded.config.log_format;
             configure_log(config_);
@@ -151,6 +192,7 @@ private:
 
     std::optional<std::string> file_;
     std::map<std::string, std::string> flags_;
+    LoadedConfig loaded_;
     Config config_;
     sigset_t signals_;
     metrics::Metrics metrics_;

@@ -1,25 +1,34 @@
 #pragma once
-/// One daemon at a time: an advisory lock in the catalog database, held by a connection of its own for the daemon's life.
+/// One daemon a catalog: whoever holds the advisory lock works, and says so in keyshift.daemon.
 
 #include "core/pg/connection.hpp"
 #include "daemon/config.hpp"
 
-#include <cstdint>
 #include <string>
 
 namespace keyshift::daemon {
 
-/// hashtext('keyshift daemon') as the server computes it.
-std::int64_t daemon_lock_key(pg::Connection& catalog);
+/// True while a daemon holds the catalog's lock.
+bool daemon_runs(pg::Connection& catalog);
+std::string host_name();
 
 class SingleDaemon {
 public:
-    /// Throws Error(refused) naming host, pid and start of the daemon that runs.
-    SingleDaemon(const Config& config, const std::string& http_address);
+    /// again: after the connection to the catalog, and so the lock, was lost.
+    enum class Claim { first, again };
+    /// Throws Error(refused) naming host, pid and start of the daemon that runs; TransientError while the server has not
+    /// yet noticed that a daemon which is gone (or this one's lost connection) no longer holds the lock.
+    explicit SingleDaemon(const Config& config, Claim claim = Claim::first);
+
     /// Says that this daemon still lives; throws TransientError when the connection, and so the lock, is lost.
     void seen();
+    /// Its connection may be used beside.
+    pg::Connection& connection() { return connection_; }
 
 private:
+    void take(const Config& config);
+    void refuse(Claim claim);
+
     pg::Connection connection_;
 };
 

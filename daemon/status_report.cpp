@@ -3,6 +3,7 @@
 #include "catalog/operations.hpp"
 #include "daemon/command_context.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
@@ -59,6 +60,19 @@ SELECT json_agg(json_build_object('id', id, 'projection', projection, 'topic', t
                                   'reason', reason, 'detail', detail, 'at', at) ORDER BY id)::text
 FROM keyshift.rejection WHERE $1 = '' OR projection = $1)",
                    {projection});
+}
+
+Json rejection(pg::Connection& catalog, std::int64_t id)
+{
+    const Json found = json_of(catalog, R"(
+SELECT json_agg(json_build_object('id', id, 'projection', projection, 'topic', topic, 'partition', partition, 'offset', kafka_offset,
+                                  'reason', reason, 'detail', detail, 'key', key, 'value', value, 'at', at))::text
+FROM keyshift.rejection WHERE id = $1::bigint)",
+                               {std::to_string(id)});
+    if (found.empty()) {
+        throw RefusedError({fmt::format("rejection {}", id), "there is none of this number", "`keyshift rejections list` has them all."});
+    }
+    return found.front();
 }
 
 } // namespace keyshift::daemon

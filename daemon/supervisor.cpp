@@ -1,20 +1,28 @@
 #include "daemon/supervisor.hpp"
 
-#include "core/backoff.hpp"
+#include "cdc/status_row.hpp"
 #include "core/log.hpp"
+#include "core/pg/bucket_probe.hpp"
 #include "projections/projections.hpp"
 #include "resharder/resharder.hpp"
 
-#include <exception>
-#include <vector>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <csignal>
+#include <unistd.h>
+#include <utility>
 
 namespace keyshift::daemon {
 
 namespace {
 
 using namespace std::chrono_literals;
-// A fatal fault needs a hand; until it comes, a look a minute finds out whether it did.
-constexpr auto kFatalPause = 60s;
+
+bool same_database(const catalog::Node& a, const catalog::Node& b)
+{
+    return a.dsn == b.dsn && a.password_file == b.password_file && a.slot == b.slot && a.system_identifier == b.system_identifier;
+}
 
 } // namespace
 
@@ -28,73 +36,92 @@ Supervisor::~Supervisor()
     stop();
 }
 
-void Supervisor::keep_running(const std::string& worker, const std::function<void(std::stop_token)>& body, std::stop_token stop)
+void Supervisor::start(SingleDaemon claim)
 {
-    Backoff backoff(200ms, 10s);
-    while (!stop.stop_requested()) {
-        try {
-            body(stop);
-            if (!stop.stop_requested()) {
-                log::warning(worker, "ended by itself; started again");
-                backoff.wait(stop);
-            }
-        } catch (const FatalError& error) {
-            log::error(worker, "stopped: {}", error.what());
-            sleep_for(kFatalPause, stop);
-        } catch (const Error& error) {
-            log::warning(worker, "tried again: {}", error.what());
-            backoff.wait(stop);
-        } catch (const std::exception& error) {
-            log::error(worker, "a fault of the program: {}", error.what());
-            std::terminate();
-        }
-    }
+    claim_.emplace(std::move(claim));
+    refresh_streams(claim_->connection());
+    resharder_ = make_resharder(config_.reshard);
+    projections_ = make_projections(config_.projection);
+    watcher_ = std::make_unique<Worker>("catalog", [this](std::stop_token stop) { watch_catalog(stop); });
+    const std::scoped_lock lock(mutex_);
+    started_ = true;
 }
 
-void Supervisor::start()
+std::unique_ptr<Worker> Supervisor::make_resharder(resharder::ReshardOptions options)
 {
-    pg::Connection catalog(config_.catalog("supervisor"));
-    refresh_streams(catalog);
-    resharder_ = std::jthread([this](std::stop_token stop) {
+    return std::make_unique<Worker>("resharder", [this, options](std::stop_token stop) {
         const auto stream_of = [this](const std::string& node) -> cdc::StreamPort* {
-            std::scoped_lock lock(mutex_);
+            const std::scoped_lock lock(mutex_);
             const auto found = streams_.find(node);
             return found == streams_.end() ? nullptr : found->second.stream.get();
         };
-        keep_running("resharder", [&](std::stop_token inner) {
-            resharder::Resharder(config_.catalog("resharder"), stream_of, config_.reshard, reshard_metrics_).run(inner);
-        }, stop);
+        resharder::Resharder(config_.catalog("resharder"), stream_of, options, reshard_metrics_).run(stop);
     });
-    projections_ = std::jthread([this](std::stop_token stop) {
-        keep_running("projections", [&](std::stop_token inner) {
-            projections::ProjectionService(config_.catalog("projections"), config_.projection, projection_metrics_).run(inner);
-        }, stop);
+}
+
+std::unique_ptr<Worker> Supervisor::make_projections(projections::ProjectionOptions options)
+{
+    return std::make_unique<Worker>("projections", [this, options](std::stop_token stop) {
+        projections::ProjectionService(config_.catalog("projections"), options, projection_metrics_).run(stop);
     });
-    watcher_ = std::jthread([this](std::stop_token stop) {
-        keep_running("supervisor", [&](std::stop_token inner) { watch_catalog(inner); }, stop);
-    });
-    ready_ = true;
+}
+
+void Supervisor::claim_again()
+{
+    // Streams and moves go on meanwhile: each slot lets one reader in, each move has its owner epoch.
+    try {
+        claim_.emplace(SingleDaemon(config_, SingleDaemon::Claim::again));
+        log::info("catalog", "claimed again");
+    } catch (const RefusedError& error) {
+        log::error("catalog", "this daemon ends: {}", error.what());
+        displaced_ = true;
+        ::kill(::getpid(), SIGTERM);
+        throw;
+    }
+}
+
+void Supervisor::prove_buckets(const catalog::Node& node) const
+{
+    try {
+        pg::Connection connection(node.connection("bucket proof"));
+        pg::probe_buckets(connection);
+    } catch (const Error& error) {
+        cdc::StreamStatus status;
+        status.node = node.name;
+        status.slot = node.slot;
+        status.state = error.kind() == ErrorKind::transient || error.kind() == ErrorKind::unreachable ? "waiting" : "stopped";
+        status.error = error.parts();
+        pg::Connection catalog(config_.catalog("supervisor"));
+        cdc::write_status_row(catalog, status);
+        throw;
+    }
 }
 
 void Supervisor::watch_catalog(std::stop_token stop)
 {
-    pg::Connection catalog(config_.catalog("supervisor"));
-    catalog.script("LISTEN keyshift_catalog; LISTEN keyshift_placement");
-    while (!stop.stop_requested()) {
-        if (catalog.wait_notify(1s, stop)) {
-            placement_changed();
-        }
-        refresh_streams(catalog);
-        std::scoped_lock lock(mutex_);
-        alive_ = std::chrono::steady_clock::now();
+    turned();
+    if (!claim_) {
+        claim_again();
     }
-}
-
-void Supervisor::placement_changed()
-{
-    std::scoped_lock lock(mutex_);
-    for (auto& [name, worker] : streams_) {
-        worker.stream->placement_changed();
+    try {
+        pg::Connection& catalog = claim_->connection();
+        catalog.script("LISTEN keyshift_catalog; LISTEN keyshift_placement");
+        while (!stop.stop_requested()) {
+            const bool news = catalog.wait_notify(1s, stop).has_value();
+            claim_->seen();
+            refresh_streams(catalog);
+            if (news) {
+                const std::scoped_lock lock(mutex_);
+                for (auto& [name, one] : streams_) {
+                    one.stream->placement_changed();
+                }
+            }
+            turned();
+        }
+    } catch (const Error&) {
+        claim_.reset();
+        turned();
+        throw;
     }
 }
 
@@ -106,66 +133,148 @@ void Supervisor::refresh_streams(pg::Connection& catalog)
             wanted.emplace(node.name, node);
         }
     }
-    std::vector<StreamWorker> ended;
-    {
-        std::scoped_lock lock(mutex_);
-        for (const auto& [name, node] : wanted) {
-            if (!streams_.contains(name)) {
-                add_stream(node);
-            }
+    const std::scoped_lock lock(mutex_);
+    for (auto stream = streams_.begin(); stream != streams_.end();) {
+        const auto present = stream++;
+        const auto node = wanted.find(present->first);
+        if (node == wanted.end() || !same_database(node->second, present->second.node)) {
+            log::info("supervisor", "node={} is gone, its stream ends", present->first);
+            retire(present);
         }
-        for (auto worker = streams_.begin(); worker != streams_.end();) {
-            if (wanted.contains(worker->first)) {
-                ++worker;
-            } else {
-                log::info("supervisor", "node={} is gone, its stream ends", worker->first);
-                ended.push_back(std::move(worker->second));
-                worker = streams_.erase(worker);
-            }
+    }
+    for (const auto& [name, node] : wanted) {
+        if (!streams_.contains(name)) {
+            streams_.emplace(name, make_stream(node));
         }
     }
 }
 
-void Supervisor::add_stream(const catalog::Node& node)
+void Supervisor::retire(std::map<std::string, StreamWorker>::iterator stream)
 {
-    StreamWorker worker;
-    worker.metrics = std::make_unique<metrics::CdcMetrics>(metrics_.registry(), node.name);
-    worker.stream = std::make_shared<cdc::NodeStream>(node, config_.catalog("stream of " + node.name), config_.cdc, *worker.metrics);
-    worker.thread = std::jthread([this, name = node.name, stream = worker.stream](std::stop_token stop) {
-        keep_running("stream " + name, [&](std::stop_token inner) { stream->run(inner); }, stop);
+    stream->second.worker->request_stop();
+    retired_.push_back(std::move(stream->second));
+    streams_.erase(stream);
+}
+
+Supervisor::StreamWorker Supervisor::make_stream(const catalog::Node& node)
+{
+    StreamWorker made;
+    made.node = node;
+    made.metrics = std::make_unique<metrics::CdcMetrics>(metrics_.registry(), node.name);
+    made.stream = std::make_unique<cdc::NodeStream>(node, config_.catalog("stream of " + node.name), config_.cdc, *made.metrics);
+    made.worker = std::make_unique<Worker>("stream " + node.name, [this, node, stream = made.stream.get(), proven = false](std::stop_token stop) mutable {
+        if (!proven) {
+            // Routing rests on it: no stream runs before the node has confirmed our hash.
+            prove_buckets(node);
+            proven = true;
+        }
+        stream->run(stop);
     });
-    log::info("supervisor", "node={} stream starts slot={}", node.name, node.slot);
-    streams_.emplace(node.name, std::move(worker));
+    log::info("supervisor", "node={} slot={} stream starts", node.name, node.slot);
+    return made;
 }
 
 void Supervisor::stop()
 {
-    for (std::jthread* thread : {&watcher_, &resharder_, &projections_}) {
-        thread->request_stop();
+    for (const auto* worker : {&watcher_, &resharder_, &projections_}) {
+        if (*worker) {
+            (*worker)->request_stop();
+        }
     }
     {
-        std::scoped_lock lock(mutex_);
-        for (auto& [name, worker] : streams_) {
-            worker.thread.request_stop();
+        const std::scoped_lock lock(mutex_);
+        for (auto& [name, stream] : streams_) {
+            stream.worker->request_stop();
         }
     }
-    for (std::jthread* thread : {&watcher_, &resharder_, &projections_}) {
-        if (thread->joinable()) {
-            thread->join();
-        }
-    }
+    watcher_.reset();
+    resharder_.reset();
+    projections_.reset();
     std::map<std::string, StreamWorker> streams;
+    std::vector<StreamWorker> retired;
     {
-        std::scoped_lock lock(mutex_);
+        const std::scoped_lock lock(mutex_);
+        started_ = false;
         streams.swap(streams_);
+        retired.swap(retired_);
     }
     streams.clear();
+    retired.clear();
+    claim_.reset();
+}
+
+void Supervisor::reconfigure(const Config& next)
+{
+    if (next.reshard != config_.reshard) {
+        log::info("supervisor", "[reshard] changed: moves go on from their last step with the new settings");
+        resharder_.reset();
+        resharder_ = make_resharder(next.reshard);
+    }
+    const std::scoped_lock lock(mutex_);
+    for (auto& [name, stream] : streams_) {
+        stream.worker->retry_now();
+    }
+    resharder_->retry_now();
+    projections_->retry_now();
+}
+
+void Supervisor::turned()
+{
+    const std::scoped_lock lock(mutex_);
+    turned_ = std::chrono::steady_clock::now();
 }
 
 std::chrono::milliseconds Supervisor::stalled() const
 {
-    std::scoped_lock lock(mutex_);
-    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - alive_);
+    const std::scoped_lock lock(mutex_);
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - turned_);
+}
+
+std::vector<cdc::StreamStatus> Supervisor::streams() const
+{
+    const std::scoped_lock lock(mutex_);
+    std::vector<cdc::StreamStatus> all;
+    for (const auto& [name, stream] : streams_) {
+        const WorkerStatus worker = stream.worker->status();
+        all.push_back(stream.stream->status());
+        if (worker.state != "running") {
+            all.back().state = worker.state == "retrying" ? "waiting" : "stopped";
+            all.back().error = worker.error;
+        }
+    }
+    return all;
+}
+
+bool Supervisor::ready() const
+{
+    const auto all = streams();
+    const std::scoped_lock lock(mutex_);
+    return started_ && std::none_of(all.begin(), all.end(), [](const cdc::StreamStatus& one) { return one.state == "starting"; });
+}
+
+std::string Supervisor::summary() const
+{
+    const auto all = streams();
+    const auto streaming = std::count_if(all.begin(), all.end(), [](const cdc::StreamStatus& one) { return one.state == "streaming"; });
+    return fmt::format("{} of {} nodes streaming", streaming, all.size());
+}
+
+std::vector<WorkerStatus> Supervisor::troubled() const
+{
+    const std::scoped_lock lock(mutex_);
+    std::vector<WorkerStatus> found;
+    const auto look = [&](const std::unique_ptr<Worker>& worker) {
+        if (worker && worker->status().state != "running") {
+            found.push_back(worker->status());
+        }
+    };
+    for (const auto& [name, stream] : streams_) {
+        look(stream.worker);
+    }
+    look(resharder_);
+    look(projections_);
+    look(watcher_);
+    return found;
 }
 
 } // namespace keyshift::daemon

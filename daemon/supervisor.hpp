@@ -1,21 +1,22 @@
 #pragma once
-/// The daemon's workers: a stream for each node, the resharder, the projections, and the watcher of the catalog that
-/// starts and ends streams as nodes come and go. Each worker is one jthread; what it throws is kept for status and, when
-/// transient, tried again with back-off. A fatal error leaves that worker stopped for a minute at a time, loudly.
+/// The daemon's workers: a stream for each node, the resharder, the projections, and the watcher of the catalog, which
+/// holds the daemon's claim and starts and ends streams as nodes come and go.
 
 #include "catalog/catalog.hpp"
 #include "cdc/node_stream.hpp"
 #include "daemon/config.hpp"
+#include "daemon/single_daemon.hpp"
+#include "daemon/worker.hpp"
 #include "metrics/families.hpp"
 
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
-#include <thread>
+#include <vector>
 
 namespace keyshift::daemon {
 
@@ -24,41 +25,58 @@ public:
     Supervisor(const Config& config, metrics::Metrics& metrics);
     ~Supervisor();
 
-    /// Starts everything. Throws when the catalog cannot be read.
-    void start();
-    /// Sources first: streams flush and confirm, then the others end. Returns when all have.
+    /// Starts everything and takes the claim over. Throws when the catalog cannot be read.
+    void start(SingleDaemon claim);
+    /// Streams flush and confirm, then all ends. Returns when it has.
     void stop();
-    /// Age of the oldest sign of life of the loops that must turn whatever is away; for the watchdog and /livez.
+    /// After a reload: parts whose settings changed start again with the new ones; parts that a fatal error stopped try again.
+    void reconfigure(const Config& next);
+
+    /// Age of the last turn of the watcher, which turns whatever is away: for the watchdog and /livez.
     std::chrono::milliseconds stalled() const;
-    /// The streams of all nodes are started and the catalog was read.
-    bool ready() const { return ready_; }
+    /// Started, and no stream is still starting.
+    bool ready() const;
+    /// "2 of 3 streams": for systemctl status.
+    std::string summary() const;
+    /// Streams as they are now, and the workers that an error keeps from running.
+    std::vector<cdc::StreamStatus> streams() const;
+    std::vector<WorkerStatus> troubled() const;
+    /// Another daemon has taken the catalog while this one had lost it: this process was told to stop.
+    bool displaced() const { return displaced_; }
 
 private:
-    /// One node's stream with its thread; the stream outlives the thread.
+    /// One node's stream with its worker. Retired ones are kept to the end: a move may still hold the port.
     struct StreamWorker {
+        catalog::Node node;
         std::unique_ptr<metrics::CdcMetrics> metrics;
-        std::shared_ptr<cdc::NodeStream> stream;
-        std::jthread thread;
+        std::unique_ptr<cdc::NodeStream> stream;
+        std::unique_ptr<Worker> worker;
     };
 
     void watch_catalog(std::stop_token stop);
     void refresh_streams(pg::Connection& catalog);
-    void add_stream(const catalog::Node& node);
-    void placement_changed();
-    /// Runs `body` again and again until stop, waiting after each failure.
-    void keep_running(const std::string& worker, const std::function<void(std::stop_token)>& body, std::stop_token stop);
+    void retire(std::map<std::string, StreamWorker>::iterator stream);
+    StreamWorker make_stream(const catalog::Node& node);
+    std::unique_ptr<Worker> make_resharder(resharder::ReshardOptions options);
+    std::unique_ptr<Worker> make_projections(projections::ProjectionOptions options);
+    void claim_again();
+    void prove_buckets(const catalog::Node& node) const;
+    void turned();
 
     const Config& config_;
     metrics::Metrics& metrics_;
     metrics::ReshardMetrics reshard_metrics_;
     metrics::ProjectionMetrics projection_metrics_;
+    std::optional<SingleDaemon> claim_;           ///< the watcher's thread
     mutable std::mutex mutex_;
     std::map<std::string, StreamWorker> streams_; ///< guarded by mutex_
-    std::chrono::steady_clock::time_point alive_ = std::chrono::steady_clock::now(); ///< guarded by mutex_
-    std::atomic<bool> ready_ = false;
-    std::jthread resharder_;
-    std::jthread projections_;
-    std::jthread watcher_;
+    std::vector<StreamWorker> retired_;           ///< guarded by mutex_
+    std::chrono::steady_clock::time_point turned_ = std::chrono::steady_clock::now(); ///< guarded by mutex_
+    bool started_ = false;                        ///< guarded by mutex_
+    std::atomic<bool> displaced_ = false;
+    std::unique_ptr<Worker> resharder_;
+    std::unique_ptr<Worker> projections_;
+    std::unique_ptr<Worker> watcher_;
 };
 
 } // namespace keyshift::daemon

@@ -28,6 +28,8 @@ struct ReshardOptions {
     std::uint64_t max_copy_rate = 0; ///< bytes/s; 0: none
     std::chrono::milliseconds write_block_limit{1000};
     std::chrono::milliseconds grace{600'000};
+
+    bool operator==(const ReshardOptions&) const = default;
 };
 
 class Resharder {

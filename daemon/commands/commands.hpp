@@ -17,8 +17,17 @@ void add_reshard_commands(CLI::App& app, CommandContext& context);    ///< resha
 void add_projection_commands(CLI::App& app, CommandContext& context); ///< projection ..., rejections ...
 void add_cdc_commands(CLI::App& app, CommandContext& context);        ///< cdc ...
 void add_run_commands(CLI::App& app, CommandContext& context);        ///< run, reload
+void add_absent_commands(CLI::App& app);                              ///< after all others
 
 /// A subcommand with its help text and an example at the end of --help.
 CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help, const std::string& example);
+/// For a verb that changes something: --dry-run.
+CLI::App* changes(CLI::App* verb, CommandContext& context);
+/// For one that takes something away: --dry-run and --yes.
+CLI::App* destroys(CLI::App* verb, CommandContext& context);
+/// For one whose work takes long: --wait and --timeout.
+CLI::App* takes_long(CLI::App* verb, CommandContext& context);
+/// A verb that this version does not have: not in --help, refused with what there is instead.
+void add_absent_verb(CLI::App& parent, const std::string& name, const std::string& instead);
 
 } // namespace keyshift::daemon

@@ -17,7 +17,7 @@ void add_add(CLI::App& node, CommandContext& context)
     verb->add_option("name", request->name, "Name of the node")->required();
     verb->add_option("--dsn", request->dsn, "libpq conninfo or URI, without password")->required();
     verb->add_option("--password-file", request->password_file, "File with the password, mode 0600");
-    verb->callback([&context, request] {
+    changes(verb, context)->callback([&context, request] {
         request->dry_run = context.dry_run;
         pg::Connection catalog = context.catalog();
         context.print(catalog::add_node(catalog, *request));
@@ -44,7 +44,7 @@ void add_node_commands(CLI::App& app, CommandContext& context)
     });
     CLI::App* remove = add_verb(*node, "remove", "Take a node that owns nothing out of the cluster", "keyshift node remove n3 --yes");
     remove->add_option("name", *name, "Name of the node")->required();
-    remove->callback([&context, name] {
+    destroys(remove, context)->callback([&context, name] {
         context.confirm("Remove node " + *name + "?");
         pg::Connection catalog = context.catalog();
         context.print(catalog::remove_node(catalog, *name, context.dry_run));

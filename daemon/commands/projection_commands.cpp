@@ -98,16 +98,55 @@ void add_create(CLI::App& projection, CommandContext& context)
     verb->add_option("--buckets", options->request.buckets, "Hash slices, a power of two")->capture_default_str();
     verb->add_flag("--apply", options->request.apply, "Also run the ALTERs that it needs");
     verb->add_flag("--skip-null", options->request.skip_null, "Leave rows with a NULL key out");
-    verb->callback([&context, options] { create(context, *options); });
+    takes_long(changes(verb, context), context)->callback([&context, options] { create(context, *options); });
 }
 
-void add_named(CLI::App& projection, CommandContext& context, const std::string& name, const std::string& help,
+CLI::App* add_named(CLI::App& projection, CommandContext& context, const std::string& name, const std::string& help,
                std::function<void(CommandContext&, const std::string&)> run)
 {
     const auto which = std::make_shared<std::string>();
     CLI::App* verb = add_verb(projection, name, help, "keyshift projection " + name + " user_interactions");
     verb->add_option("name", *which, "Projection")->required();
     verb->callback([&context, which, run = std::move(run)] { run(context, *which); });
+    return verb;
+}
+
+using Change = void (*)(pg::Connection&, const std::string&);
+
+/// A verb that only changes a projection's row.
+void add_change(CLI::App& projection, CommandContext& context, const std::string& name, const std::string& help, const char* done, Change change)
+{
+    changes(add_named(projection, context, name, help,
+                      [change, done](CommandContext& common, const std::string& which) {
+                          pg::Connection catalog = common.catalog();
+                          static_cast<void>(projections::show(catalog, which));
+                          if (!common.dry_run) {
+                              change(catalog, which);
+                          }
+                          common.print({{"projection", which}, {"done", common.dry_run ? Json("nothing: a dry run") : Json(done)}});
+                          common.mention_missing_daemon(catalog, "queued as " + which);
+                      }),
+            context);
+}
+
+void add_rejections(CLI::App& app, CommandContext& context)
+{
+    CLI::App* rejected = add_verb(app, "rejections", "Events that a projection could not use", "keyshift rejections list user_interactions");
+    rejected->require_subcommand(1);
+    const auto which = std::make_shared<std::string>();
+    CLI::App* list = add_verb(*rejected, "list", "All, or those of one projection", "keyshift rejections list");
+    list->add_option("projection", *which, "Projection");
+    list->callback([&context, which] {
+        pg::Connection catalog = context.catalog();
+        context.print(rejections(catalog, *which), {"id", "projection", "topic", "partition", "offset", "reason", "at"});
+    });
+    const auto id = std::make_shared<std::int64_t>(0);
+    CLI::App* show = add_verb(*rejected, "show", "One event: why, its key and its value", "keyshift rejections show 12");
+    show->add_option("id", *id, "Number from the list")->required();
+    show->callback([&context, id] {
+        pg::Connection catalog = context.catalog();
+        context.print(rejection(catalog, *id));
+    });
 }
 
 } // namespace
@@ -126,30 +165,19 @@ void add_projection_commands(CLI::App& app, CommandContext& context)
         common.print(projections::show(catalog, name));
     });
     add_named(*projection, context, "verify", "Compare with its definition over all nodes; exit 6 where it differs", verify);
-    add_named(*projection, context, "pause", "Stop applying; the topics keep what comes", [](CommandContext& common, const std::string& name) {
+    add_change(*projection, context, "pause", "Stop applying; the topics keep what comes", "paused", projections::pause);
+    add_change(*projection, context, "resume", "Go on applying", "resumed", projections::resume);
+    CLI::App* drop = add_named(*projection, context, "drop", "Remove it and all that it left on the nodes", [](CommandContext& common, const std::string& name) {
         pg::Connection catalog = common.catalog();
-        projections::pause(catalog, name);
-    });
-    add_named(*projection, context, "resume", "Go on applying", [](CommandContext& common, const std::string& name) {
-        pg::Connection catalog = common.catalog();
-        projections::resume(catalog, name);
-    });
-    add_named(*projection, context, "drop", "Remove it and all that it left on the nodes", [](CommandContext& common, const std::string& name) {
+        static_cast<void>(projections::show(catalog, name));
         common.confirm("Drop projection " + name + "?");
-        pg::Connection catalog = common.catalog();
         if (!common.dry_run) {
             projections::drop(catalog, name);
         }
+        common.print({{"projection", name}, {"done", common.dry_run ? "nothing: a dry run" : "dropped"}});
     });
-    CLI::App* rejected = add_verb(app, "rejections", "Events that a projection could not use", "keyshift rejections list user_interactions");
-    rejected->require_subcommand(1);
-    const auto which = std::make_shared<std::string>();
-    CLI::App* list = add_verb(*rejected, "list", "All, or those of one projection", "keyshift rejections list");
-    list->add_option("projection", *which, "Projection");
-    list->callback([&context, which] {
-        pg::Connection catalog = context.catalog();
-        context.print(rejections(catalog, *which));
-    });
+    destroys(drop, context);
+    add_rejections(app, context);
 }
 
 } // namespace keyshift::daemon

@@ -134,11 +134,20 @@ void start(CommandContext& context, const PlanOptions& options)
 void show_status(CommandContext& context, const JobOptions& options)
 {
     pg::Connection catalog = context.catalog();
-    print_status(context, resharder::status(catalog, options.wanted()));
-    while (options.watch && sleep_for(1s, {}) && !interrupted()) {
+    if (options.watch) {
+        watch_interrupt();
+    }
+    while (true) {
         const Json status = resharder::status(catalog, options.wanted());
         print_status(context, status);
-        if (status["state"] != "running" && status["state"] != "paused") {
+        const bool ended = status["state"] != "running" && status["state"] != "paused";
+        if (!options.watch || ended) {
+            return;
+        }
+        sleep_for(1s, {});
+        if (interrupted()) {
+            note("the job goes on");
+            context.status = 130;
             return;
         }
     }
@@ -156,14 +165,14 @@ void add_plan_and_start(CLI::App& reshard, CommandContext& context)
     CLI::App* verb = add_verb(reshard, "start", "Run the plan", "keyshift reshard start --wait");
     const auto started = add_wish(*verb);
     verb->add_option("--plan", started->plan, "Refuse when the placement has changed since this plan");
-    verb->callback([&context, started] {
+    takes_long(changes(verb, context), context)->callback([&context, started] {
         started->wish.drain = started->drain.empty() ? std::nullopt : std::optional(started->drain);
         start(context, *started);
     });
 }
 
 /// A verb that takes a job; `required`: it wants to be told which.
-void add_job_verb(CLI::App& reshard, CommandContext& context, const std::string& name, const std::string& help, bool required,
+CLI::App* add_job_verb(CLI::App& reshard, CommandContext& context, const std::string& name, const std::string& help, bool required,
                   std::function<void(CommandContext&, pg::Connection&, const JobOptions&)> run)
 {
     const auto options = std::make_shared<JobOptions>();
@@ -176,6 +185,21 @@ void add_job_verb(CLI::App& reshard, CommandContext& context, const std::string&
         pg::Connection catalog = context.catalog();
         run(context, catalog, *options);
     });
+    return verb;
+}
+
+using Change = void (*)(pg::Connection&, std::int64_t);
+
+/// A verb that tells the daemon what to do with a job.
+void tell(CommandContext& context, pg::Connection& catalog, std::int64_t job, Change change, const char* done)
+{
+    static_cast<void>(resharder::status(catalog, job));
+    if (!context.dry_run) {
+        change(catalog, job);
+        context.mention_missing_daemon(catalog, fmt::format("queued as {}", job));
+    }
+    context.print({{"job", job}, {"wanted", context.dry_run ? "as before: a dry run" : done}});
+    note(fmt::format("look with `keyshift reshard status {}`", job));
 }
 
 } // namespace
@@ -194,17 +218,23 @@ void add_reshard_commands(CLI::App& app, CommandContext& context)
     status->add_option("job", options->job, "Number of the job; the newest when left out");
     status->add_flag("--watch", options->watch, "Again every second until the job ends");
     status->callback([&context, options] { show_status(context, *options); });
-    add_job_verb(*reshard, context, "pause", "Stop after the present step; progress is kept", true,
-                 [](CommandContext&, pg::Connection& catalog, const JobOptions& job) { resharder::pause(catalog, job.job); });
-    add_job_verb(*reshard, context, "resume", "Go on with a paused job", true,
-                 [](CommandContext&, pg::Connection& catalog, const JobOptions& job) { resharder::resume(catalog, job.job); });
-    add_job_verb(*reshard, context, "cancel", "Take back every move that is not past its fence", true,
-                 [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
-                     common.confirm(fmt::format("Cancel job {}?", job.job));
-                     if (!common.dry_run) {
-                         resharder::cancel(catalog, job.job);
-                     }
-                 });
+    changes(add_job_verb(*reshard, context, "pause", "Stop after the present step; progress is kept", true,
+                         [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
+                             tell(common, catalog, job.job, resharder::pause, "pause");
+                         }),
+            context);
+    changes(add_job_verb(*reshard, context, "resume", "Go on with a paused job", true,
+                         [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
+                             tell(common, catalog, job.job, resharder::resume, "run");
+                         }),
+            context);
+    destroys(add_job_verb(*reshard, context, "cancel", "Take back every move that is not past its fence", true,
+                          [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
+                              static_cast<void>(resharder::status(catalog, job.job));
+                              common.confirm(fmt::format("Cancel job {}?", job.job));
+                              tell(common, catalog, job.job, resharder::cancel, "cancel");
+                          }),
+             context);
     add_job_verb(*reshard, context, "explain", "What each unfinished move waits for: pid, query, lock", false,
                  [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) { common.print(resharder::explain(catalog, job.wanted())); });
     add_job_verb(*reshard, context, "verify", "Compare donor and recipient, and nodes with the catalog; exit 6 where they differ", false,

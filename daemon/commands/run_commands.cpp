@@ -19,9 +19,12 @@ void reload(CommandContext& context)
 {
     static_cast<void>(context.config());
     pg::Connection catalog = context.catalog();
-    const pg::Result daemon = catalog.query("SELECT pid FROM keyshift.daemon");
+    const pg::Result daemon = catalog.query("SELECT pid, host FROM keyshift.daemon");
     if (!daemon_runs(catalog) || daemon.rows() == 0) {
         throw RefusedError({"reloading the configuration", "no daemon runs", "Start it with `keyshift run`."});
+    }
+    if (daemon.text(0, 1) != host_name()) {
+        throw RefusedError({"reloading the configuration", fmt::format("the daemon runs on host {}", daemon.text(0, 1)), "Run this there, or send it SIGHUP."});
     }
     if (::kill(static_cast<pid_t>(daemon.integer(0, 0)), SIGHUP) != 0) {
         throw FatalError({fmt::format("reloading the daemon with pid {}", daemon.text(0, 0)), std::strerror(errno),

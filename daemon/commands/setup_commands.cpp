@@ -131,17 +131,10 @@ void add_route(CLI::App& app, CommandContext& context)
 
 } // namespace
 
-CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help, const std::string& example)
-{
-    CLI::App* verb = parent.add_subcommand(name, help);
-    verb->footer("Example: " + example);
-    verb->fallthrough();
-    return verb;
-}
-
 void add_setup_commands(CLI::App& app, CommandContext& context)
 {
-    add_verb(app, "init", "Make the catalog: schema keyshift in the catalog database; may be run again", "keyshift init")->callback([&context] {
+    CLI::App* init = add_verb(app, "init", "Make the catalog: schema keyshift in the catalog database; may be run again", "keyshift init");
+    changes(init, context)->callback([&context] {
         const Config config = context.config();
         pg::Connection catalog = context.raw_catalog();
         context.print(catalog::init(catalog, config.cluster_name(), config.cdc.topic_prefix, context.dry_run));
@@ -149,7 +142,7 @@ void add_setup_commands(CLI::App& app, CommandContext& context)
     const auto node = std::make_shared<std::string>();
     CLI::App* deinit = add_verb(app, "deinit", "Remove every slot, publication, trigger, function and schema of Keyshift", "keyshift deinit --yes");
     deinit->add_option("--node", *node, "Only this node");
-    deinit->callback([&context, node] {
+    destroys(deinit, context)->callback([&context, node] {
         context.confirm("Remove Keyshift from " + (node->empty() ? std::string("all nodes and the catalog") : "node " + *node) + "?");
         pg::Connection catalog = context.catalog();
         context.print(catalog::deinit(catalog, node->empty() ? std::nullopt : std::optional(*node), context.dry_run));

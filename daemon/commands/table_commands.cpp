@@ -19,7 +19,7 @@ void add_distribute(CLI::App& table, CommandContext& context)
     verb->add_option("--buckets", request->buckets, "Hash slices, a power of two")->capture_default_str();
     verb->add_option("--with", request->with, "Co-locate with this table");
     verb->add_flag("--offline", request->offline, "In one transaction, under a lock");
-    verb->callback([&context, request] {
+    changes(verb, context)->callback([&context, request] {
         request->dry_run = context.dry_run;
         pg::Connection catalog = context.catalog();
         context.print(catalog::distribute(catalog, *request));
@@ -38,7 +38,7 @@ void add_capture(CLI::App& table, CommandContext& context)
     verb->add_option("tables", options->tables, "Tables to capture");
     verb->add_flag("--all", options->all, "Every table that can be captured");
     verb->add_option("--node", options->node, "The node, where several have the name");
-    verb->callback([&context, options] {
+    changes(verb, context)->callback([&context, options] {
         if (options->tables.empty() == !options->all) {
             throw Error(ErrorKind::usage, {"table capture", "name tables, or say --all, not both", "keyshift table capture audit_log"});
         }

@@ -1,0 +1,66 @@
+#include "daemon/commands/commands.hpp"
+
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+namespace keyshift::daemon {
+
+CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help, const std::string& example)
+{
+    CLI::App* verb = parent.add_subcommand(name, help);
+    verb->footer("Example: " + example);
+    verb->fallthrough();
+    return verb;
+}
+
+CLI::App* changes(CLI::App* verb, CommandContext& context)
+{
+    verb->add_flag("--dry-run", context.dry_run, "Say what would be done, change nothing");
+    return verb;
+}
+
+CLI::App* destroys(CLI::App* verb, CommandContext& context)
+{
+    verb->add_flag("--yes", context.yes, "Do not ask");
+    return changes(verb, context);
+}
+
+CLI::App* takes_long(CLI::App* verb, CommandContext& context)
+{
+    verb->add_flag("--wait", context.wait, "Until it is done; Ctrl-C leaves the work running");
+    verb->add_option("--timeout", context.timeout, "With --wait: give up after 30s, 5min, ... (exit 124)");
+    return verb;
+}
+
+void add_absent_verb(CLI::App& parent, const std::string& name, const std::string& instead)
+{
+    CLI::App* verb = parent.add_subcommand(name);
+    verb->group("");
+    verb->allow_extras();
+    verb->set_help_flag();
+    verb->callback([name, instead] { throw RefusedError({name, "this version does not have it", instead}); });
+}
+
+void add_absent_commands(CLI::App& app)
+{
+    const auto family = [&app](const char* name) -> CLI::App& { return *app.get_subcommand(name); };
+    add_absent_verb(app, "advise", "`keyshift doctor --plan TABLE=COLUMN,...` shows what shard keys would break.");
+    add_absent_verb(app, "ddl", "Run the statement on every node yourself while no move runs; `keyshift reshard status` tells.");
+    add_absent_verb(family("node"), "drain", "`keyshift reshard start --drain NAME --wait` moves everything away from a node.");
+    add_absent_verb(family("table"), "reference", "`keyshift table capture TABLE` streams a table that stays where it is.");
+    add_absent_verb(family("table"), "undistribute", "Tables that are distributed stay so; `keyshift deinit` leaves them as plain partitioned tables.");
+    for (const char* name : {"rollback", "split", "isolate"}) {
+        add_absent_verb(family("reshard"), name, "`keyshift reshard start --buckets N --to NODE` moves buckets, also back.");
+    }
+    for (const char* name : {"repair", "rebuild"}) {
+        add_absent_verb(family("projection"), name, "Drop the projection and create it again; `keyshift projection verify` tells whether that is needed.");
+    }
+    for (const char* name : {"snapshot", "pause", "resume"}) {
+        add_absent_verb(family("cdc"), name, "`keyshift cdc status` shows each stream; streams run while the daemon does.");
+    }
+    for (const char* name : {"retry", "drop"}) {
+        add_absent_verb(family("rejections"), name, "`keyshift rejections show ID` has the event and the reason.");
+    }
+}
+
+} // namespace keyshift::daemon

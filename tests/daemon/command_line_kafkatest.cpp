@@ -85,10 +85,10 @@ TEST(CommandLine, DataGoesToStdoutInTheFormThatWasAskedFor)
 {
     const Installation installation;
     installation.set_up();
-    EXPECT_EQ(installation.json({"node", "list"}).at(0).at("name"), "n1");
+    EXPECT_EQ(installation.json({"node", "list"}).at(0).at("node"), "n1");
     const Finished lines = installation.keyshift({"node", "list", "-o", "ndjson"});
-    EXPECT_EQ(nlohmann::json::parse(lines.out).at("name"), "n1");
-    EXPECT_THAT(installation.keyshift({"node", "list"}).out, StartsWith("name "));
+    EXPECT_EQ(nlohmann::json::parse(lines.out).at("node"), "n1");
+    EXPECT_THAT(installation.keyshift({"node", "list"}).out, StartsWith("node "));
     EXPECT_EQ(installation.json({"version"}).at("catalog_version"), 1);
     const auto status = installation.json({"status"});
     EXPECT_EQ(status.at("daemon").at("running"), false);

@@ -36,7 +36,7 @@ TEST_F(Http, EveryPathAnswersInItsForm)
     EXPECT_EQ(health.at("kafka").at("state"), "ok");
     EXPECT_EQ(health.at("nodes").at("n1").at("state"), "streaming");
     EXPECT_THAT(installation_.get("/metrics").body, HasSubstr("keyshift_build_info{"));
-    EXPECT_EQ(nlohmann::json::parse(installation_.get("/v1/nodes").body).at(0).at("name"), "n1");
+    EXPECT_EQ(nlohmann::json::parse(installation_.get("/v1/nodes").body).at(0).at("node"), "n1");
     const auto status = nlohmann::json::parse(installation_.get("/v1/status").body);
     EXPECT_EQ(status.at("daemon").at("running"), true);
     EXPECT_EQ(status.at("workers").size(), 0U);

@@ -60,6 +60,13 @@ std::optional<std::chrono::milliseconds> CommandContext::limit() const
     return time->count() == 0 ? std::nullopt : time;
 }
 
+void CommandContext::next_step(const std::string& line) const
+{
+    if (!dry_run) {
+        note("next: " + line);
+    }
+}
+
 void CommandContext::mention_missing_daemon(pg::Connection& connection, const std::string& what) const
 {
     if (!daemon_runs(connection)) {

@@ -40,6 +40,8 @@ struct CommandContext {
     void confirm(const std::string& question) const;
     /// The time --timeout allows; nullopt: none.
     std::optional<std::chrono::milliseconds> limit() const;
+    /// The next step, for people: stderr, not in a dry run.
+    void next_step(const std::string& line) const;
     /// Says that the work waits when no daemon runs.
     void mention_missing_daemon(pg::Connection& catalog, const std::string& what) const;
 };

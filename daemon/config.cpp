@@ -7,6 +7,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -22,16 +23,10 @@ constexpr std::uintmax_t kMostBytes = 1U << 20U;
 constexpr const char* kDefaultFile = "/etc/keyshift/keyshift.toml";
 const std::set<std::string> kSections{"catalog", "kafka", "cdc", "reshard", "projection", "http", "log"};
 
-std::string upper(std::string text)
+std::string lower(std::string text)
 {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char letter) { return static_cast<char>(std::toupper(letter)); });
+    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
     return text;
-}
-
-std::string variable_of(const std::string& name)
-{
-    const std::size_t dot = name.find('.');
-    return upper("keyshift_" + name.substr(0, dot) + "__" + name.substr(dot + 1));
 }
 
 class Loader {
@@ -173,17 +168,19 @@ private:
 
     void read_environment()
     {
-        for (const ConfigKey& key : config_keys()) {
-            const std::string variable = variable_of(key.name);
-            if (const char* text = std::getenv(variable.c_str()); text != nullptr) {
-                take(key.name, text, variable, "environment " + variable);
-            }
-        }
         for (char** entry = environ; *entry != nullptr; ++entry) {
             const std::string variable = *entry;
             const std::string name = variable.substr(0, variable.find('='));
+            const std::size_t between = name.find("__");
+            if (!name.starts_with("KEYSHIFT_") || between == std::string::npos || variable.size() == name.size()) {
+                continue;
+            }
+            const std::string value = variable.substr(name.size() + 1);
             if (name.starts_with("KEYSHIFT_KAFKA__")) {
-                read_kafka_variable(name, variable.substr(name.size() + 1));
+                read_kafka_variable(name, value);
+            } else {
+                const std::size_t begin = std::string_view("KEYSHIFT_").size();
+                take(lower(name.substr(begin, between - begin) + "." + name.substr(between + 2)), value, name, "environment " + name);
             }
         }
     }
@@ -214,7 +211,7 @@ private:
         if (config.cluster_name().find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos) {
             problem("catalog.cluster", "\"" + config.cluster_name() + "\" cannot be part of a slot's name", "Set cluster in [catalog] to lower case letters, digits and '_'.");
         }
-        as_problem("kafka", [&] { kafka::check(config.kafka); });
+        check_kafka();
         if (config.http_listen.rfind(':') == std::string::npos) {
             problem("http.listen", "\"" + config.http_listen + "\" is no address:port", "Write it as \"127.0.0.1:8642\".");
         }
@@ -223,6 +220,32 @@ private:
         config.projection.topic_prefix = config.cdc.topic_prefix;
         config.projection.partitions = config.cdc.partitions;
         config.projection.replication_factor = config.cdc.replication_factor;
+    }
+
+    /// librdkafka names one bad key at a time: it is left out and the rest checked again, so that all are named.
+    void check_kafka()
+    {
+        auto settings = loaded_.config.kafka;
+        if (!settings.contains("bootstrap.servers")) {
+            problem("kafka.\"bootstrap.servers\"", "it is not set", "Set it in [kafka], e.g. \"127.0.0.1:9092\".");
+            settings.emplace("bootstrap.servers", "localhost");
+        }
+        while (true) {
+            try {
+                kafka::check(settings);
+                return;
+            } catch (const Error& error) {
+                const auto bad = std::find_if(settings.begin(), settings.end(), [&](const auto& setting) {
+                    return error.parts().what.find("\"" + setting.first + "\"") != std::string::npos;
+                });
+                problem(bad == settings.end() ? "kafka" : loaded_.origins.at("kafka." + bad->first), error.parts().what + ": " + error.parts().why,
+                        error.parts().next);
+                if (bad == settings.end()) {
+                    return;
+                }
+                settings.erase(bad);
+            }
+        }
     }
 
     template <typename Body>

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <regex>
 #include <set>
 
 namespace keyshift::daemon {
@@ -157,10 +158,22 @@ ConfigKey decimal_key()
     return key;
 }
 
+/// The conninfo, without any password that someone put there (it is refused, but must not be printed either).
+ConfigKey dsn_key()
+{
+    ConfigKey key = text_key("catalog.dsn", "libpq conninfo or URI of the catalog database, without password.", [](Config& c) -> auto& { return c.catalog_dsn; });
+    key.show = [](const Config& config) -> std::string {
+        static const std::regex kWord("(password\\s*=\\s*)('(?:[^'\\\\]|\\\\.)*'|[^\\s&]+)", std::regex::icase);
+        static const std::regex kUri("(://[^:/@]*:)[^@]*@");
+        return std::regex_replace(std::regex_replace(config.catalog_dsn, kWord, "$1***"), kUri, "$1***@");
+    };
+    return key;
+}
+
 std::vector<ConfigKey> all_keys()
 {
     std::vector<ConfigKey> keys{
-        text_key("catalog.dsn", "libpq conninfo or URI of the catalog database, without password.", [](Config& c) -> auto& { return c.catalog_dsn; }),
+        dsn_key(),
         text_key("catalog.password_file", "File with the catalog's password; read at each connect, refused when others can read it.",
                  [](Config& c) -> auto& { return c.catalog_password_file; }),
         text_key("catalog.cluster", "Part of slot and publication names; empty: the topic prefix.", [](Config& c) -> auto& { return c.cluster; }),

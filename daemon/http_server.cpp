@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include <atomic>
+#include <charconv>
 #include <list>
 #include <thread>
 
@@ -34,8 +35,10 @@ std::string decoded(std::string_view text)
 {
     std::string out;
     for (std::size_t at = 0; at < text.size(); ++at) {
-        if (text[at] == '%' && at + 2 < text.size()) {
-            out += static_cast<char>(std::strtol(std::string(text.substr(at + 1, 2)).c_str(), nullptr, 16));
+        unsigned char byte = 0;
+        const bool escape = text[at] == '%' && at + 2 < text.size();
+        if (escape && std::from_chars(text.data() + at + 1, text.data() + at + 3, byte, 16).ptr == text.data() + at + 3) {
+            out += static_cast<char>(byte);
             at += 2;
         } else {
             out += text[at] == '+' ? ' ' : text[at];

@@ -18,10 +18,21 @@ namespace {
 
 using Json = nlohmann::json;
 
+/// One value as people read it: lists with commas, an error by its cause.
 std::string cell(const Json& value)
 {
-    if (value.is_null()) {
+    if (value.is_null() || (value.is_structured() && value.empty())) {
         return "-";
+    }
+    if (value.is_object() && value.contains("why")) {
+        return value.value("what", "") + ": " + value["why"].get<std::string>();
+    }
+    if (value.is_structured()) {
+        std::string list;
+        for (const auto& [name, element] : value.items()) {
+            list += (list.empty() ? "" : ", ") + (value.is_object() ? name + " " : std::string()) + cell(element);
+        }
+        return list;
     }
     return value.is_string() ? value.get<std::string>() : value.dump();
 }
@@ -85,7 +96,11 @@ void print_object(const Json& object)
         width = std::max(width, name.size());
     }
     for (const auto& [name, value] : object.items()) {
-        if (!is_table(value)) {
+        if (name == "warnings" && value.is_array()) {
+            for (const Json& warning : value) {
+                note("warning: " + cell(warning));
+            }
+        } else if (!is_table(value)) {
             fmt::print("{}  {}\n", padded(name, width), cell(value));
         }
     }

@@ -39,7 +39,7 @@ CdcMetrics::CdcMetrics(prometheus::Registry& registry, const std::string& node)
       kafka_queue_bytes(gauge(registry, "keyshift_kafka_queue_bytes", "Bytes handed to the producer and not yet acknowledged.", {{"node", node}})),
       registry_(&registry), node_(node)
 {
-    for (const char* reason : {"postgresql", "kafka"}) {
+    for (const char* reason : {"postgres", "slot_busy", "transient", "unreachable"}) {
         static_cast<void>(reconnects(reason));
     }
     static_cast<void>(kafka_errors("transient"));

@@ -21,6 +21,7 @@ void add_add(CLI::App& node, CommandContext& context)
         request->dry_run = context.dry_run;
         pg::Connection catalog = context.catalog();
         context.print(catalog::add_node(catalog, *request));
+        context.next_step(catalog::list_nodes(catalog).size() > 1 ? "keyshift reshard plan" : "keyshift doctor --plan TABLE=COLUMN,...; keyshift table distribute TABLE --key COLUMN --offline");
     });
 }
 
@@ -33,7 +34,7 @@ void add_node_commands(CLI::App& app, CommandContext& context)
     add_add(*node, context);
     add_verb(*node, "list", "All nodes", "keyshift node list -o json")->callback([&context] {
         pg::Connection catalog = context.catalog();
-        context.print(catalog::list_nodes(catalog));
+        context.print(catalog::list_nodes(catalog), {"node", "state", "host", "port", "dbname", "slot", "buckets", "groups"});
     });
     const auto name = std::make_shared<std::string>();
     CLI::App* show = add_verb(*node, "show", "One node and what it owns", "keyshift node show n1");

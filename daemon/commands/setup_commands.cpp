@@ -34,6 +34,33 @@ void print_findings(const CommandContext& context, const Json& findings)
     }
 }
 
+void print_status(const CommandContext& context, const Json& report)
+{
+    if (context.format() != OutputFormat::table) {
+        context.print(report);
+        return;
+    }
+    const Json& daemon = report["daemon"];
+    if (daemon["running"] == true) {
+        fmt::print("daemon: version {}, pid {} on {}, http://{}/\n", daemon["version"].get<std::string>(), daemon["pid"].dump(), daemon["host"].get<std::string>(),
+                   daemon["http"].get<std::string>());
+    } else {
+        fmt::print("daemon: none runs\n");
+    }
+    static const std::vector<std::pair<std::string, std::vector<std::string>>> kSections{
+        {"nodes", {"node", "state", "host", "port", "dbname", "buckets"}},
+        {"streams", {"node", "state", "confirmed_lsn", "lag_bytes", "lag_seconds", "retained_bytes", "error"}},
+        {"tables", {"table", "kind", "group", "key", "buckets"}},
+        {"jobs", {"job", "state", "moved", "total", "error"}},
+        {"projections", {"name", "state", "rows", "lag_seconds", "rejections", "error"}}};
+    for (const auto& [section, columns] : kSections) {
+        if (!report[section].empty()) {
+            fmt::print("\n{}:\n", section);
+            context.print(report[section], columns);
+        }
+    }
+}
+
 /// "users=user_id,posts=user_id"
 std::vector<std::pair<std::string, std::string>> parse_plan(const std::string& text)
 {
@@ -138,6 +165,7 @@ void add_setup_commands(CLI::App& app, CommandContext& context)
         const Config config = context.config();
         pg::Connection catalog = context.raw_catalog();
         context.print(catalog::init(catalog, config.cluster_name(), config.cdc.topic_prefix, context.dry_run));
+        context.next_step("keyshift node add n1 --dsn 'host=... dbname=...'");
     });
     const auto node = std::make_shared<std::string>();
     CLI::App* deinit = add_verb(app, "deinit", "Remove every slot, publication, trigger, function and schema of Keyshift", "keyshift deinit --yes");
@@ -154,7 +182,7 @@ void add_setup_commands(CLI::App& app, CommandContext& context)
     check->callback([&context, plan] { doctor(context, *plan); });
     add_verb(app, "status", "Nodes, streams, jobs and projections at a glance", "keyshift status -o json")->callback([&context] {
         pg::Connection catalog = context.catalog();
-        context.print(status_report(catalog));
+        print_status(context, status_report(catalog));
     });
     add_verb(app, "version", "Version of this program", "keyshift version -o json")->callback([&context] {
         if (context.format() == OutputFormat::table) {

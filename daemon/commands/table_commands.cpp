@@ -10,6 +10,13 @@ namespace keyshift::daemon {
 
 namespace {
 
+void say_what_follows(const CommandContext& context, pg::Connection& catalog)
+{
+    if (!context.dry_run) {
+        context.mention_missing_daemon(catalog, "its rows are queued for Kafka");
+    }
+}
+
 void add_distribute(CLI::App& table, CommandContext& context)
 {
     const auto request = std::make_shared<catalog::Distribute>();
@@ -23,6 +30,7 @@ void add_distribute(CLI::App& table, CommandContext& context)
         request->dry_run = context.dry_run;
         pg::Connection catalog = context.catalog();
         context.print(catalog::distribute(catalog, *request));
+        say_what_follows(context, catalog);
     });
 }
 
@@ -45,6 +53,7 @@ void add_capture(CLI::App& table, CommandContext& context)
         pg::Connection catalog = context.catalog();
         context.print(catalog::capture(catalog, options->tables, options->all,
                                        options->node.empty() ? std::nullopt : std::optional(options->node), context.dry_run));
+        say_what_follows(context, catalog);
     });
 }
 
@@ -58,7 +67,7 @@ void add_table_commands(CLI::App& app, CommandContext& context)
     add_distribute(*table, context);
     add_verb(*table, "list", "All captured tables", "keyshift table list -o json")->callback([&context] {
         pg::Connection catalog = context.catalog();
-        context.print(catalog::list_tables(catalog));
+        context.print(catalog::list_tables(catalog), {"table", "kind", "group", "key", "buckets", "node"});
     });
     const auto name = std::make_shared<std::string>();
     CLI::App* show = add_verb(*table, "show", "One table and where its buckets are", "keyshift table show posts");

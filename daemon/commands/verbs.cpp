@@ -36,7 +36,8 @@ void add_absent_verb(CLI::App& parent, const std::string& name, const std::strin
 {
     CLI::App* verb = parent.add_subcommand(name);
     verb->group("");
-    verb->allow_extras();
+    verb->fallthrough(false);
+    verb->prefix_command();
     verb->set_help_flag();
     verb->callback([name, instead] { throw RefusedError({name, "this version does not have it", instead}); });
 }

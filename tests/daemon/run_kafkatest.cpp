@@ -1,0 +1,128 @@
+#include "tests/daemon/installation.hpp"
+
+#include "tests/support/private_postgres.hpp"
+
+#include <fmt/core.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <fstream>
+
+namespace keyshift::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+TEST(Run, ASecondDaemonIsRefusedNamingTheFirst)
+{
+    Installation installation;
+    installation.set_up();
+    installation.start_daemon();
+    const Finished second = installation.keyshift({"run", "--set", fmt::format("http.listen=127.0.0.1:{}", free_port())});
+    EXPECT_EQ(second.status, 5) << second.err;
+    EXPECT_THAT(second.err, AllOf(HasSubstr(fmt::format("pid {}", installation.daemon().pid())), HasSubstr("on host "), HasSubstr("running since ")));
+    EXPECT_TRUE(installation.daemon().running());
+    EXPECT_EQ(installation.json({"status"}).at("daemon").at("pid"), installation.daemon().pid());
+}
+
+TEST(Run, SigtermFlushesWhatWasCommittedAndExitsWithZero)
+{
+    Installation installation;
+    installation.set_up();
+    installation.connect().script("CREATE TABLE public.log (id bigint PRIMARY KEY, line text)");
+    installation.must({"table", "capture", "log"});
+    installation.start_daemon();
+    ASSERT_TRUE(comes_true([&] { return installation.get("/healthz").status == 200; }));
+    installation.connect().script("INSERT INTO public.log SELECT i, 'line ' || i FROM generate_series(1, 500) i");
+    ASSERT_TRUE(comes_true([&] { return installation.get("/metrics").body.find("op=\"c\"") != std::string::npos; }));
+    EXPECT_EQ(installation.stop_daemon(), 0) << installation.daemon().output();
+    const pg::Connection unused = installation.connect();
+    EXPECT_EQ(read_topic(installation.servers().kafka(), installation.prefix() + ".public.log", 500).size(), 500U) << "no event twice after an orderly stop";
+    installation.start_daemon();
+    installation.connect().script("INSERT INTO public.log VALUES (501, 'last')");
+    EXPECT_EQ(read_topic(installation.servers().kafka(), installation.prefix() + ".public.log", 501).size(), 501U);
+    EXPECT_EQ(installation.stop_daemon(), 0);
+}
+
+TEST(Run, AfterSigkillItStartsAgainAtOnce)
+{
+    Installation installation;
+    installation.set_up();
+    installation.start_daemon();
+    installation.kill_daemon();
+    installation.start_daemon();
+    EXPECT_EQ(installation.stop_daemon(), 0);
+}
+
+TEST(Run, NodesThatComeAndGoGetAndLoseTheirStream)
+{
+    Installation installation(1);
+    installation.set_up();
+    installation.start_daemon();
+    installation.add_node(2);
+    EXPECT_TRUE(comes_true([&] { return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").contains("n2"); }));
+    EXPECT_TRUE(comes_true([&] { return installation.get("/healthz").status == 200; })) << installation.get("/healthz").body;
+    installation.must({"node", "remove", "n2", "--yes"});
+    EXPECT_TRUE(comes_true([&] { return !nlohmann::json::parse(installation.get("/healthz").body).at("nodes").contains("n2"); }));
+}
+
+TEST(Run, SighupTakesGoodSettingsAndRefusesBadOnes)
+{
+    Installation installation;
+    installation.set_up();
+    installation.start_daemon();
+    installation.directory().write("keyshift.toml", installation.config_text("[reshard]\ngrace = \"never\"\n"));
+    installation.daemon().signal(SIGHUP);
+    ASSERT_TRUE(comes_true([&] { return installation.get("/metrics").body.find("keyshift_config_last_reload_successful 0") != std::string::npos; }));
+    EXPECT_TRUE(installation.daemon().wait_for_output("reload refused"));
+    installation.directory().write("keyshift.toml", installation.config_text("[reshard]\ngrace = \"3s\"\n[projection]\nworkers = 3\n"));
+    installation.must({"reload"});
+    ASSERT_TRUE(comes_true([&] { return installation.get("/metrics").body.find("keyshift_config_last_reload_successful 1") != std::string::npos; }));
+    EXPECT_TRUE(installation.daemon().wait_for_output("[reshard] changed"));
+    EXPECT_TRUE(installation.daemon().wait_for_output("projection.workers changed; it needs a restart"));
+    EXPECT_EQ(installation.stop_daemon(), 0);
+}
+
+TEST(Run, APortInUseIsSaidBeforeAnythingIsTouched)
+{
+    Installation installation;
+    installation.set_up();
+    installation.start_daemon();
+    Installation other;
+    other.must({"init"});
+    const Finished refused = other.keyshift({"run", "--set", fmt::format("http.listen=127.0.0.1:{}", installation.port())});
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_THAT(refused.err, AllOf(HasSubstr("error: listening on"), HasSubstr("why:"), HasSubstr("[http] listen")));
+    EXPECT_EQ(other.connect().query("SELECT count(*) FROM keyshift.daemon").integer(0, 0), 0);
+}
+
+TEST(Run, AnotherPrefixThanTheCatalogsIsRefused)
+{
+    const Installation installation;
+    installation.set_up();
+    const Finished refused = installation.keyshift({"run", "--set", "cdc.topic_prefix=other"});
+    EXPECT_EQ(refused.status, 3);
+    EXPECT_THAT(refused.err, HasSubstr("the catalog was made with \"" + installation.prefix() + "\""));
+}
+
+TEST(Run, ANodeThatIsAwayIsWaitedForAndShown)
+{
+    Installation installation;
+    PrivatePostgres server({"wal_level = logical"});
+    installation.set_up();
+    installation.must({"node", "add", "n2", "--dsn", server.conninfo()});
+    server.stop("immediate");
+    installation.start_daemon();
+    ASSERT_TRUE(comes_true([&] { return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").at("n2").at("state") == "waiting"; }));
+    EXPECT_EQ(installation.get("/livez").status, 200);
+    EXPECT_EQ(installation.get("/healthz").status, 503);
+    ASSERT_TRUE(comes_true([&] { return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").at("n1").at("state") == "streaming"; }));
+    server.start();
+    EXPECT_TRUE(comes_true([&] { return installation.get("/healthz").status == 200; }, 60)) << installation.get("/healthz").body;
+    EXPECT_EQ(installation.stop_daemon(), 0);
+}
+
+} // namespace
+} // namespace keyshift::test

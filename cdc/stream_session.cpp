@@ -96,7 +96,7 @@ void StreamSession::run()
 
 void StreamSession::loop()
 {
-    while (!stop_.stop_requested() && !state_.subscriptions.restart_wanted()) {
+    while (!stop_.stop_requested() && !must_go_back()) {
         const bool more = drain();
         between_bursts();
         if (!more) {
@@ -107,9 +107,15 @@ void StreamSession::loop()
     }
 }
 
+bool StreamSession::must_go_back() const
+{
+    // Only between transactions, so that Kafka gets no part of one twice.
+    return !router_.in_transaction() && state_.subscriptions.restart_wanted();
+}
+
 bool StreamSession::drain()
 {
-    for (int count = 0; count < kBurst; ++count) {
+    for (int count = 0; count < kBurst && !must_go_back(); ++count) {
         const pg::ReplicationConnection::Received received = replication_->try_receive();
         if (received.message) {
             server_end_ = std::max(server_end_, received.message->server_end);

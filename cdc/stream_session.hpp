@@ -30,6 +30,8 @@ private:
     void connect();
     void start_replication();
     void loop();
+    /// A subscription needs the stream to begin anew at the slot's position.
+    bool must_go_back() const;
     /// Takes what is there without waiting for the network. False: nothing more.
     bool drain();
     void between_bursts();

@@ -197,6 +197,11 @@ std::optional<Lsn> Subscriptions::hold(const std::vector<UnfinishedMove>& unfini
     for (const Departed& departed : departed_) {
         keep(departed.position);
     }
+    for (const auto& request : requests_) {
+        if (request->from && !request->answer && !request->refused) {
+            keep(*request->from);
+        }
+    }
     for (const UnfinishedMove& move : unfinished) {
         const bool subscribed =
             std::ranges::any_of(all_, [&](const auto& subscription) { return subscription->subject().move == move.move; });

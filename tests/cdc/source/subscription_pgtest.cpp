@@ -105,8 +105,9 @@ TEST_F(SubscriptionTest, OneThatContinuesGetsEverythingSinceItsPositionWhileKafk
     barrier("b1");
     const auto expected = ids_of_bucket(3, 1);
     EXPECT_EQ(ids_until(*first, "b1"), expected);
-    first.reset();
+    // The catalog has no row of this move here that would hold the slot in between.
     const auto second = subscribe(3, position);
+    first.reset();
     EXPECT_EQ(second->begin(), position);
     EXPECT_EQ(ids_until(*second, "b1"), expected);
     barrier("b2");

@@ -7,6 +7,7 @@
 #include "resharder/steps/steps.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -85,6 +86,10 @@ public:
         if (failure_) {
             std::rethrow_exception(failure_);
         }
+        // Workers that were stopped between two tables end without a failure, and without the rows.
+        if (copied_ != context_.tables.size()) {
+            throw TransientError({"copying " + context_.move().subject(), "the daemon or the job stops", "it begins again when they go on"});
+        }
         report();
         const BucketMove& move = context_.move();
         context_.environment.metrics->rows_copied(move.donor, move.recipient).add(static_cast<double>(meter_.rows()));
@@ -108,6 +113,7 @@ private:
             donor.query("SET TRANSACTION SNAPSHOT " + quote_literal(snapshot_));
             while (const MoveTable* table = next_table()) {
                 copy_table(donor, recipient, *table, meter_, failed_.get_token());
+                ++copied_;
             }
         } catch (...) {
             const std::lock_guard lock(mutex_);
@@ -138,6 +144,7 @@ private:
     std::stop_source failed_;
     std::exception_ptr failure_;
     std::size_t next_ = 0;
+    std::atomic<std::size_t> copied_ = 0;
     std::size_t working_ = 0;
 };
 

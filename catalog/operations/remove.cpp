@@ -5,8 +5,12 @@
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
 
+#include "core/backoff.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include <chrono>
 
 namespace keyshift::catalog {
 
@@ -22,6 +26,28 @@ void check_slot_is_free(pg::Connection& connection, const Node& node)
                             fmt::format("process {} reads its replication slot {}: the daemon runs",
                                         rows.text(0, 0), node.slot),
                             "Stop `keyshift run`, then repeat."});
+    }
+}
+
+/// A daemon that runs lets go of a node that is not active; the row is put back when it does not within a few seconds.
+void release_stream(pg::Connection& catalog, pg::Connection& connection, const Node& node)
+{
+    constexpr auto kPatience = std::chrono::seconds(10);
+    catalog.query("UPDATE keyshift.node SET state = 'adding' WHERE name = $1", {node.name});
+    notify(catalog, "node");
+    const auto give_up = std::chrono::steady_clock::now() + kPatience;
+    while (true) {
+        try {
+            check_slot_is_free(connection, node);
+            return;
+        } catch (const RefusedError&) {
+            if (std::chrono::steady_clock::now() > give_up) {
+                catalog.query("UPDATE keyshift.node SET state = $2 WHERE name = $1", {node.name, node.state});
+                notify(catalog, "node");
+                throw;
+            }
+        }
+        sleep_for(std::chrono::milliseconds(50), {});
     }
 }
 
@@ -119,8 +145,8 @@ nlohmann::json remove_node(pg::Connection& catalog, const std::string& name, boo
                             "Only a node without captured tables of its own can be removed."});
     }
     pg::Connection connection(one.connection("node remove"));
-    check_slot_is_free(connection, one);
     if (!dry_run) {
+        release_stream(catalog, connection, one);
         const bool together = database_identity(catalog) == database_identity(connection);
         drop_placeholders(catalog, connection);
         clear_node(connection, one, together);

@@ -28,7 +28,7 @@ protected:
 TEST_F(Scrape, PromtoolFindsNothingWrong)
 {
     const std::string file = installation_.directory().write("metrics", installation_.get("/metrics").body);
-    const Finished checked = run_program({"sh", "-c", "promtool check metrics < " + file});
+    const Finished checked = run_program({"/bin/sh", "-c", "promtool check metrics < " + file});
     EXPECT_EQ(checked.status, 0) << checked.out << checked.err;
     EXPECT_EQ(checked.out + checked.err, "");
 }

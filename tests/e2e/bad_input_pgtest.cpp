@@ -19,7 +19,7 @@ std::string everything(pg::Connection connection)
 {
     std::string all = std::string(connection.query(R"(
 SELECT string_agg(line, E'\n' ORDER BY line) FROM (
-  SELECT 'relation ' || c.oid || ' ' || c.relname || ' ' || c.relkind AS line FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  SELECT 'relation ' || c.oid || ' ' || c.relname || ' ' || c.relkind::text AS line FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
   UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger UNION ALL SELECT 'publication ' || pubname FROM pg_publication
   UNION ALL SELECT 'published ' || prrelid FROM pg_publication_rel

@@ -80,7 +80,7 @@ TEST_F(BadInput, UnreachableNodeAndCatalog)
 
 TEST_F(BadInput, PasswordInTheConninfo)
 {
-    refused({"node", "add", "n2", "--dsn", "host=127.0.0.1 dbname=x password=hunter2"}, 3, "password");
+    refused({"node", "add", "n2", "--dsn", "host=127.0.0.1 dbname=x password=hunter2"}, 5, "password");
     EXPECT_EQ(installation_.keyshift({"node", "add", "n2", "--dsn", "host=127.0.0.1 dbname=x password=hunter2"}).err.find("hunter2"), std::string::npos);
 }
 
@@ -159,7 +159,7 @@ TEST_F(BadInput, UnknownBucketNodePlanAndJob)
 {
     installation_.must({"table", "distribute", "users", "--key", "user_id", "--buckets", "4", "--offline"});
     installation_.connect().script("DELETE FROM keyshift.snapshot");
-    refused({"reshard", "start", "--buckets", "99", "--to", "n1"}, 5, "99");
+    refused({"reshard", "start", "--buckets", "99", "--to", "n1"}, 5, "--buckets");
     refused({"reshard", "start", "--to", "n9"}, 5, "n9");
     refused({"reshard", "plan", "--drain", "n9"}, 5, "n9");
     refused({"reshard", "status", "77"}, 5, "77");

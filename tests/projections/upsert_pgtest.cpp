@@ -42,7 +42,7 @@ std::string written(const std::vector<Version>& versions)
     const std::string statement = upsert_statement(by_user());
     for (const Version& version : versions) {
         const std::string lsn = std::to_string(version.lsn);
-        const auto array = [](const std::string& text) { return "{" + text + "}"; };
+        const auto array = [](const std::string& text) { return "{\"" + text + "\"}"; };
         connection.query(statement, {array(version.id), array(version.user), array(version.content), "{1}", array(lsn), "{0}", version.live ? "{t}" : "{f}"});
     }
     return std::string(connection.query("SELECT coalesce(string_agg(user_id || ':' || id || ':' || content, ' ' ORDER BY user_id, id), '') FROM keyshift.by_user__g1 WHERE _live").text(0, 0));

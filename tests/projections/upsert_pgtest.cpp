@@ -55,7 +55,8 @@ TEST(Upsert, EveryOrderOfARowsHistoryEndsAtTheSameRow)
     std::vector<Version> history{{"1", "7", "a", 10, true},  {"1", "8", "b", 20, true},  {"1", "7", "b", 20, false}, {"1", "7", "c", 30, true},
                                  {"1", "8", "c", 30, false}, {"2", "9", "hidden", 15, true}, {"2", "9", "seen", 25, true}, {"3", "9", "x", 12, true},
                                  {"3", "9", "", 40, false}};
-    history.insert(history.end(), history.begin(), history.end());
+    const std::vector<Version> again = history;
+    history.insert(history.end(), again.begin(), again.end());
     std::mt19937 random(17);
     for (int round = 0; round < 10; ++round) {
         std::shuffle(history.begin(), history.end(), random);

@@ -17,6 +17,9 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
+/// Drain time of a quiet stream.
+constexpr std::chrono::microseconds kQuiet = 15ms;
+
 /// This try does not fit into the limit; the lock is given back and the next try comes later.
 struct BackOut {
     std::string why;
@@ -44,7 +47,9 @@ public:
         deadline_ = Clock::now() + limit_;
         context_.block_began = Clock::now();
         drain();
+        const double drained = milliseconds_in_block();
         compare();
+        const double compared = milliseconds_in_block();
         session_.query("SET LOCAL lock_timeout = 0");
         write_fence(context_, session_);
         failpoint("move.fence.committing");
@@ -53,12 +58,19 @@ public:
         }
         committing_ = true;
         block.commit();
+        log::debug("resharder", "move={} write block: drained after {:.1f} ms, compared {:.1f} ms, fenced {:.1f} ms", context_.move().id,
+                   drained, compared, milliseconds_in_block());
         failpoint("move.fence.committed");
     }
 
     bool committing() const { return committing_; }
 
 private:
+    double milliseconds_in_block() const
+    {
+        return std::chrono::duration<double, std::milli>(Clock::now() - *context_.block_began).count();
+    }
+
     void lock_leaves()
     {
         std::string leaves;
@@ -102,18 +114,31 @@ private:
         if (!old_writers.empty()) {
             throw BackOut{old_writers.front().sentence(context_.move().donor)};
         }
-        // A barrier as a probe: the same road as in the block, with nobody waiting.
-        const auto begin = Clock::now();
-        const auto reached = apply_.reach_barrier(apply_.emit_barrier(), begin + 5s, stop_);
-        if (!reached || !stream.wait_acknowledged(*reached, 2s)) {
-            throw BackOut{reached ? "Kafka acknowledges events of node " + context_.move().donor + " too slowly"
-                                  : "changes of node " + context_.move().donor + " arrive too slowly"};
-        }
         if (!comparison_.ready()) {
             throw BackOut{"too many rows changed since they were summed: they are summed once more"};
         }
-        if (Clock::now() - begin > limit_ / 2) {
-            throw BackOut{"draining the stream takes longer than half the write block limit"};
+        wait_for_fast_road(stream);
+    }
+
+    /// Barriers as probes: the same road as in the block, with nobody waiting. A quiet moment is looked for first; the
+    /// longer there is none, the less quiet it has to be.
+    void wait_for_fast_road(cdc::StreamPort& stream)
+    {
+        const auto most = std::chrono::duration_cast<std::chrono::microseconds>(limit_) / 2;
+        for (auto allowed = std::min(most, kQuiet);; allowed = std::min(most, allowed * 3 / 2)) {
+            const auto begin = Clock::now();
+            const auto reached = apply_.reach_barrier(apply_.emit_barrier(), begin + 5s, stop_);
+            if (!reached || !stream.wait_acknowledged(*reached, 2s)) {
+                throw BackOut{reached ? "Kafka acknowledges events of node " + context_.move().donor + " too slowly"
+                                      : "changes of node " + context_.move().donor + " arrive too slowly"};
+            }
+            const auto took = Clock::now() - begin;
+            if (took <= allowed) {
+                return;
+            }
+            if (allowed == most) {
+                throw BackOut{"draining the stream takes longer than half the write block limit"};
+            }
         }
     }
 

@@ -80,6 +80,7 @@ void measure_block(MoveContext& context, std::optional<double>& milliseconds)
     }
     const std::chrono::duration<double> block = std::chrono::steady_clock::now() - *context.block_began;
     milliseconds = block.count() * 1000;
+    log::debug("resharder", "move={} write block: opened after {:.1f} ms", context.move().id, *milliseconds);
     context.environment.metrics->write_block_seconds.observe(block.count());
 }
 

@@ -169,7 +169,8 @@ private:
     std::deque<cdc::SubscriptionItem> ready_;
 };
 
-DecodedStream::DecodedStream(pg::ConnectionSettings node, std::string slot) : node_(std::move(node)), slot_(std::move(slot))
+DecodedStream::DecodedStream(pg::ConnectionSettings node, std::string slot, bool consume)
+    : node_(std::move(node)), slot_(std::move(slot)), consume_(consume)
 {
     thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
 }
@@ -214,9 +215,11 @@ std::shared_ptr<const cdc::Relation> DecodedStream::relation(pg::Connection& con
 void DecodedStream::poll(pg::Connection& connection)
 {
     const Lsn until = connection.query("SELECT pg_current_wal_flush_lsn()").lsn(0, 0);
-    const auto rows = connection.query("SELECT lsn, data FROM pg_logical_slot_peek_changes($1, $2::pg_lsn, NULL)", {slot_, until.to_string()});
+    const auto rows = connection.query(consume_ ? "SELECT lsn, data FROM pg_logical_slot_get_changes($1, $2::pg_lsn, NULL)"
+                                                : "SELECT lsn, data FROM pg_logical_slot_peek_changes($1, $2::pg_lsn, NULL)",
+                                       {slot_, until.to_string()});
     std::map<std::string, std::shared_ptr<const cdc::Relation>> relations;
-    for (int row = std::exchange(rows_read_, rows.rows()); row < rows.rows(); ++row) {
+    for (int row = consume_ ? 0 : std::exchange(rows_read_, rows.rows()); row < rows.rows(); ++row) {
         const std::string data(rows.text(row, 1));
         if (data.starts_with("BEGIN ")) {
             open_ = {};

@@ -1,7 +1,6 @@
 #pragma once
 /// A StreamPort without Kafka: reads a slot of PostgreSQL's own test_decoding, so the mover is tested against a decoder
-/// that shares no code with ours. Consumes nothing and keeps everything, so a subscription may begin anywhere after the
-/// slot, also in a process that comes after a killed one.
+/// that shares no code with ours. Keeps all it has read, so a subscription may begin anywhere after the slot.
 
 #include "cdc/source/subscription.hpp"
 #include "core/pg/connection.hpp"
@@ -18,8 +17,9 @@ namespace keyshift::test {
 
 class DecodedStream : public cdc::StreamPort {
 public:
-    /// The slot exists.
-    DecodedStream(pg::ConnectionSettings node, std::string slot);
+    /// The slot exists. `consume`: false leaves everything in it for a process that comes after a killed one (each poll then
+    /// decodes from the beginning: for short tests).
+    DecodedStream(pg::ConnectionSettings node, std::string slot, bool consume);
     ~DecodedStream() override;
 
     std::unique_ptr<cdc::Subscription> subscribe(std::int64_t move, const std::string& group, BucketId bucket,
@@ -44,6 +44,7 @@ private:
 
     pg::ConnectionSettings node_;
     std::string slot_;
+    bool consume_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<Seen> seen_;

@@ -13,8 +13,8 @@ int main(int count, char** arguments)
         return 2;
     }
     const auto settings = [](const char* name, const char* conninfo) { return pg::ConnectionSettings{name, conninfo, "", "test"}; };
-    test::DecodedStream first(settings("n1", arguments[1]), arguments[2]);
-    test::DecodedStream second(settings("n2", arguments[3]), arguments[4]);
+    test::DecodedStream first(settings("n1", arguments[1]), arguments[2], false);
+    test::DecodedStream second(settings("n2", arguments[3]), arguments[4], false);
     metrics::Metrics metrics;
     metrics::ReshardMetrics reshard_metrics(metrics.registry());
     resharder::ReshardOptions options;

@@ -48,7 +48,7 @@ DecodedStream& TwoNodes::stream(const std::string& node)
     auto& made = node == "n1" ? first_stream_ : second_stream_;
     TestDatabase& database = node == "n1" ? first_ : second_;
     if (!made) {
-        made = std::make_unique<DecodedStream>(database.settings(node), database.name() + "_slot");
+        made = std::make_unique<DecodedStream>(database.settings(node), database.name() + "_slot", true);
     }
     return *made;
 }

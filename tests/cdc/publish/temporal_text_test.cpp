@@ -48,7 +48,7 @@ TEST(TemporalText, TimestampsAreMicrosecondsSinceTheEpoch)
     EXPECT_EQ(epoch_microseconds("1936-10-25 22:10:12.608"), -1'047'174'587'392'000);
     EXPECT_EQ(epoch_microseconds("21016-11-04 13:51:30.123456"), 601'060'312'290'123'456);
     EXPECT_EQ(epoch_microseconds("294247-01-01 23:59:59.999999"), 9'223'371'331'199'999'999);
-    EXPECT_EQ(epoch_microseconds("4714-12-31 23:59:59.999999 BC"), -210'831'897'600'000'001) << "proleptic Gregorian";
+    EXPECT_EQ(epoch_microseconds("4713-12-31 23:59:59.999999 BC"), -210'831'897'600'000'001) << "proleptic Gregorian";
     EXPECT_EQ(epoch_microseconds("infinity"), 9'223'372'036'825'200'000);
     EXPECT_EQ(epoch_microseconds("-infinity"), -9'223'372'036'832'400'000);
     EXPECT_EQ(epoch_microseconds("2016-11-04"), std::nullopt);

@@ -63,7 +63,7 @@ INSTANTIATE_TEST_SUITE_P(Texts, ValueOfType,
                                          Case{type("json"), R"({"bar": "baz"})", R"("{\"bar\": \"baz\"}")"},
                                          Case{type("jsonb"), "[1, null]", R"("[1, null]")"}, Case{type("xml"), "<a/>", R"("<a/>")"},
                                          Case{type("inet"), "192.168.2.0/12", R"("192.168.2.0/12")"},
-                                         Case{type("int4range"), "[1000,6000)", R"("[1000,6000)")"}, Case{type("ltree"), "a.b", R"("a.b")"}));
+                                         Case{type("int4range"), "[1000,6000)", "\"[1000,6000)\""}, Case{type("ltree"), "a.b", R"("a.b")"}));
 
 INSTANTIATE_TEST_SUITE_P(Binary, ValueOfType,
                          testing::Values(Case{type("bytea"), "\\x010203", "\"AQID\""}, Case{type("bytea"), "\\x", "\"\""},

@@ -7,51 +7,44 @@ namespace keyshift::cdc {
 std::uint64_t AckTracker::hand_over(std::size_t bytes)
 {
     std::scoped_lock lock(mutex_);
-    if (runs_.empty() || runs_.back().end != Lsn{}) {
-        runs_.push_back({next_token_, 0, {}});
-    }
-    ++runs_.back().pending;
-    sizes_.push_back(static_cast<std::uint32_t>(std::min<std::size_t>(bytes, UINT32_MAX)));
-    pending_bytes_ += sizes_.back();
-    return next_token_++;
+    records_.push_back({static_cast<std::uint32_t>(std::min<std::size_t>(bytes, UINT32_MAX)), false});
+    pending_bytes_ += records_.back().bytes;
+    return first_ + records_.size() - 1;
 }
 
 void AckTracker::acknowledge(std::uint64_t token)
 {
     std::scoped_lock lock(mutex_);
-    const auto after = std::upper_bound(runs_.begin(), runs_.end(), token, [](std::uint64_t value, const Run& run) { return value < run.first_token; });
-    if (after == runs_.begin()) {
+    if (token < first_ || token - first_ >= records_.size() || records_[token - first_].acknowledged) {
         return;
     }
-    --std::prev(after)->pending;
-    pending_bytes_ -= sizes_[token - first_size_];
-    forget_finished();
+    Record& record = records_[token - first_];
+    record.acknowledged = true;
+    pending_bytes_ -= record.bytes;
+    for (; !records_.empty() && records_.front().acknowledged; ++first_) {
+        records_.pop_front();
+    }
+    pass_boundaries();
 }
 
 void AckTracker::reached(Lsn lsn)
 {
     std::scoped_lock lock(mutex_);
-    if (!runs_.empty() && runs_.back().end <= lsn) {
-        // A closed run is extended too: nothing was handed over since.
-        runs_.back().end = lsn;
-    } else if (runs_.empty() && lsn > acknowledged_) {
-        acknowledged_ = lsn;
-        changed_.notify_all();
+    const std::uint64_t token = first_ + records_.size();
+    if (!boundaries_.empty() && boundaries_.back().token == token) {
+        boundaries_.back().lsn = std::max(boundaries_.back().lsn, lsn);
+    } else {
+        boundaries_.push_back({token, lsn});
     }
-    forget_finished();
+    pass_boundaries();
 }
 
-void AckTracker::forget_finished()
+void AckTracker::pass_boundaries()
 {
     bool moved = false;
-    while (!runs_.empty() && runs_.front().pending == 0 && runs_.front().end != Lsn{}) {
-        acknowledged_ = std::max(acknowledged_, runs_.front().end);
-        runs_.pop_front();
-        moved = true;
-    }
-    const std::uint64_t keep = runs_.empty() ? next_token_ : runs_.front().first_token;
-    for (; first_size_ < keep; ++first_size_) {
-        sizes_.pop_front();
+    for (; !boundaries_.empty() && boundaries_.front().token <= first_; boundaries_.pop_front()) {
+        moved = moved || boundaries_.front().lsn > acknowledged_;
+        acknowledged_ = std::max(acknowledged_, boundaries_.front().lsn);
     }
     if (moved) {
         changed_.notify_all();
@@ -62,6 +55,18 @@ Lsn AckTracker::acknowledged() const
 {
     std::scoped_lock lock(mutex_);
     return acknowledged_;
+}
+
+std::uint64_t AckTracker::first_pending() const
+{
+    std::scoped_lock lock(mutex_);
+    return first_;
+}
+
+std::uint64_t AckTracker::next_token() const
+{
+    std::scoped_lock lock(mutex_);
+    return first_ + records_.size();
 }
 
 std::size_t AckTracker::pending_bytes() const

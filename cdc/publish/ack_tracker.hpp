@@ -16,32 +16,39 @@ namespace keyshift::cdc {
 
 class AckTracker {
 public:
-    /// Called before the record is produced; the token comes back in acknowledge().
+    /// Called before the record is produced; the token comes back in acknowledge(). Tokens count up from 0.
     std::uint64_t hand_over(std::size_t bytes);
+    /// In any order; a token that is not pending is ignored.
     void acknowledge(std::uint64_t token);
     /// Everything with a commit before `lsn` has been handed over.
     void reached(Lsn lsn);
 
     Lsn acknowledged() const;
+    /// Every record with a lower token is acknowledged.
+    std::uint64_t first_pending() const;
+    /// Token of the next record.
+    std::uint64_t next_token() const;
     std::size_t pending_bytes() const;
     /// False: `wait` passed.
     bool wait(Lsn lsn, std::chrono::milliseconds wait) const;
 
 private:
-    /// Records are counted in runs: all those handed over between two calls of reached().
-    struct Run {
-        std::uint64_t first_token = 0;
-        std::uint64_t pending = 0;
-        Lsn end; ///< zero while the run is still open
+    struct Record {
+        std::uint32_t bytes = 0;
+        bool acknowledged = false;
     };
-    void forget_finished();
+    /// `lsn` is acknowledged once every record with a lower token is.
+    struct Boundary {
+        std::uint64_t token = 0;
+        Lsn lsn;
+    };
+    void pass_boundaries();
 
     mutable std::mutex mutex_;
     mutable std::condition_variable changed_;
-    std::deque<Run> runs_;
-    std::deque<std::uint32_t> sizes_; ///< of the records from first_size_ on; 0: acknowledged
-    std::uint64_t first_size_ = 0;
-    std::uint64_t next_token_ = 0;
+    std::deque<Record> records_; ///< from the oldest pending one on
+    std::uint64_t first_ = 0;    ///< token of records_.front()
+    std::deque<Boundary> boundaries_;
     std::size_t pending_bytes_ = 0;
     Lsn acknowledged_;
 };

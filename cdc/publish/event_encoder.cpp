@@ -31,11 +31,17 @@ void append_times(std::string& out, std::int64_t nanoseconds)
 
 const TableEncoder& EventEncoder::table(const TableSchema& schema)
 {
+    if (last_schema_ == &schema && last_version_ == schema.version) {
+        return *last_table_;
+    }
     auto& [version, encoder] = tables_[schema.root];
     if (!encoder || version != schema.version) {
-        version = schema.version;
         encoder = std::make_unique<TableEncoder>(schema, options_, database_);
+        version = schema.version;
     }
+    last_schema_ = &schema;
+    last_version_ = version;
+    last_table_ = encoder.get();
     return *encoder;
 }
 
@@ -69,27 +75,23 @@ void EventEncoder::append_source(std::string& out, const EventContext& context, 
     out += R"(,"xmin":null})";
 }
 
-void EventEncoder::add_value(const EventContext& context, const TableEncoder& table, char op, const Tuple* before, bool before_is_key,
-                             const Tuple* after, const Tuple* old, std::int64_t now_ns)
+void EventEncoder::add_value(const EventContext& context, const TableEncoder& table, char op, const Sides& sides, std::int64_t now_ns)
 {
-    AbsentColumns absent;
     std::string& out = values_[value_count_];
     out.clear();
     out += R"({"before":)";
-    if (before == nullptr) {
+    if (sides.before == nullptr) {
         out += "null";
-    } else if (before_is_key) {
-        table.append_identity(out, *before);
-        absent.before = table.absent_before();
+    } else if (sides.before_is_key) {
+        table.append_identity(out, *sides.before);
     } else {
-        table.append_row(out, *before, nullptr);
+        table.append_row(out, *sides.before, nullptr);
     }
     out += R"(,"after":)";
-    if (after == nullptr) {
+    if (sides.after == nullptr) {
         out += "null";
     } else {
-        table.append_row(out, *after, old);
-        absent.after = table.absent_after(*after, old);
+        table.append_row(out, *sides.after, sides.old);
     }
     out += R"(,"source":)";
     append_source(out, context, table);
@@ -97,14 +99,14 @@ void EventEncoder::add_value(const EventContext& context, const TableEncoder& ta
     out += op;
     out += '"';
     append_times(out, now_ns);
-    absent_[value_count_] = absent.empty() ? std::string() : absent.to_string();
+    absent_[value_count_] = table.absent(sides.before_is_key, sides.after, sides.old);
     ++value_count_;
 }
 
-std::size_t EventEncoder::add_key(const TableEncoder& table, const Tuple& row)
+std::size_t EventEncoder::add_key(const TableEncoder& table, const Tuple& row, const Tuple* old)
 {
     keys_[key_count_].clear();
-    table.append_key(keys_[key_count_], row);
+    table.append_key(keys_[key_count_], row, old);
     return key_count_++;
 }
 
@@ -120,29 +122,29 @@ void EventEncoder::add_record(char op, std::optional<std::size_t> key, std::opti
         record.value = values_[*value];
     }
     if (!extra.first.empty()) {
-        record.headers.push_back({extra.first, extra.second});
+        record.add_header(extra.first, extra.second);
     }
-    record.headers.push_back({"__debezium.context.connectorLogicalName", options_.topic_prefix});
-    record.headers.push_back({"__debezium.context.taskId", "0"});
-    record.headers.push_back({"__debezium.context.connectorName", "postgresql"});
-    record.headers.push_back({kHeaderOrigin, origin_});
-    record.headers.push_back({kHeaderPosition, position_});
+    record.add_header("__debezium.context.connectorLogicalName", options_.topic_prefix);
+    record.add_header("__debezium.context.taskId", "0");
+    record.add_header("__debezium.context.connectorName", "postgresql");
+    record.add_header(kHeaderOrigin, origin_);
+    record.add_header(kHeaderPosition, position_);
     if (!absent.empty()) {
-        record.headers.push_back({kHeaderAbsent, absent});
+        record.add_header(kHeaderAbsent, absent);
     }
 }
 
 void EventEncoder::key_change(const EventContext& context, const TableEncoder& table, const Change& change, std::int64_t now_ns)
 {
     const Tuple& before = *change.before;
-    const std::size_t old_key = add_key(table, before);
-    const std::size_t new_key = add_key(table, *change.after);
-    add_value(context, table, 'd', &before, change.old_is_key, nullptr, nullptr, now_ns);
+    const std::size_t old_key = add_key(table, before, nullptr);
+    const std::size_t new_key = add_key(table, *change.after, &before);
+    add_value(context, table, 'd', {.before = &before, .before_is_key = change.old_is_key}, now_ns);
     add_record('d', old_key, 0, absent_[0], {"__debezium.newkey", keys_[new_key]});
     if (options_.tombstones) {
         add_record(0, old_key, std::nullopt, {}, {"__debezium.newkey", keys_[new_key]});
     }
-    add_value(context, table, 'c', nullptr, false, &*change.after, change.old_is_key ? nullptr : &before, now_ns);
+    add_value(context, table, 'c', {.after = &*change.after, .old = &before}, now_ns);
     add_record('c', new_key, 1, absent_[1], {"__debezium.oldkey", keys_[old_key]});
 }
 
@@ -155,12 +157,12 @@ std::span<const EncodedRecord> EventEncoder::encode(const EventContext& context,
     origin_ = context.origin.to_string();
     const Tuple* before = change.before ? &*change.before : nullptr;
     const Tuple* after = change.after ? &*change.after : nullptr;
-    const auto key_of = [&](const Tuple& row) { return table.has_key() ? std::optional(add_key(table, row)) : std::nullopt; };
+    const auto key_of = [&](const Tuple& row, const Tuple* old) { return table.has_key() ? std::optional(add_key(table, row, old)) : std::nullopt; };
     switch (change.kind) {
     case ChangeKind::insert: {
         const char op = context.snapshot == "false" ? 'c' : 'r';
-        add_value(context, table, op, nullptr, false, after, nullptr, now_ns);
-        add_record(op, key_of(*after), 0, absent_[0]);
+        add_value(context, table, op, {.after = after}, now_ns);
+        add_record(op, key_of(*after, nullptr), 0, absent_[0]);
         break;
     }
     case ChangeKind::update: {
@@ -168,13 +170,13 @@ std::span<const EncodedRecord> EventEncoder::encode(const EventContext& context,
             key_change(context, table, change, now_ns);
             break;
         }
-        add_value(context, table, 'u', before, change.old_is_key, after, change.old_is_key ? nullptr : before, now_ns);
-        add_record('u', key_of(*after), 0, absent_[0]);
+        add_value(context, table, 'u', {.before = before, .before_is_key = change.old_is_key, .after = after, .old = before}, now_ns);
+        add_record('u', key_of(*after, before), 0, absent_[0]);
         break;
     }
     case ChangeKind::remove: {
-        const auto key = key_of(*before);
-        add_value(context, table, 'd', before, change.old_is_key, nullptr, nullptr, now_ns);
+        const auto key = key_of(*before, nullptr);
+        add_value(context, table, 'd', {.before = before, .before_is_key = change.old_is_key}, now_ns);
         add_record('d', key, 0, absent_[0]);
         if (options_.tombstones && key) {
             add_record(0, key, std::nullopt, {});
@@ -183,8 +185,8 @@ std::span<const EncodedRecord> EventEncoder::encode(const EventContext& context,
     }
     case ChangeKind::truncate:
         if (options_.truncate) {
-            add_value(context, table, 't', nullptr, false, nullptr, nullptr, now_ns);
-            add_record('t', std::nullopt, 0, {});
+            add_value(context, table, 't', {}, now_ns);
+            add_record('t', std::nullopt, 0, absent_[0]);
         }
         break;
     }

@@ -7,6 +7,7 @@
 #include "cdc/publish/table_encoder.hpp"
 #include "core/kafka/client.hpp"
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -21,10 +22,16 @@ namespace keyshift::cdc {
 
 /// One record, ready for the producer; views into the encoder.
 struct EncodedRecord {
+    static constexpr std::size_t kMostHeaders = 7;
+
     char op = 'c';                         ///< c u d r t, or 0 for a tombstone
     std::optional<std::string_view> key;
     std::optional<std::string_view> value; ///< nullopt: a tombstone
-    std::vector<kafka::Header> headers;
+    std::array<kafka::Header, kMostHeaders> header_storage;
+    std::size_t header_count = 0;
+
+    void add_header(std::string_view name, std::string_view content) { header_storage.at(header_count++) = {name, content}; }
+    std::span<const kafka::Header> headers() const { return {header_storage.data(), header_count}; }
 };
 
 class EventEncoder {
@@ -37,19 +44,30 @@ public:
     std::span<const EncodedRecord> encode(const EventContext& context, const TableEncoder& table, const Change& change, std::int64_t now_ns);
 
 private:
-    void add_value(const EventContext& context, const TableEncoder& table, char op, const Tuple* before, bool before_is_key, const Tuple* after,
-                   const Tuple* old, std::int64_t now_ns);
+    /// The sides of one record's envelope.
+    struct Sides {
+        const Tuple* before = nullptr;
+        bool before_is_key = false;
+        const Tuple* after = nullptr;
+        const Tuple* old = nullptr; ///< where unchanged TOAST values of `after` may be found
+    };
+
+    void add_value(const EventContext& context, const TableEncoder& table, char op, const Sides& sides, std::int64_t now_ns);
     void append_source(std::string& out, const EventContext& context, const TableEncoder& table) const;
     void key_change(const EventContext& context, const TableEncoder& table, const Change& change, std::int64_t now_ns);
     /// A record over the texts that `values_` and `keys_` hold; a missing index: no key, a tombstone.
     void add_record(char op, std::optional<std::size_t> key, std::optional<std::size_t> value, const std::string& absent,
                     std::pair<std::string_view, std::string_view> extra = {});
-    std::size_t add_key(const TableEncoder& table, const Tuple& row);
+    /// `old`: holds the key's columns where `row` has unchanged TOAST values in their place.
+    std::size_t add_key(const TableEncoder& table, const Tuple& row, const Tuple* old);
 
     const CdcOptions& options_;
     std::string database_;
     /// By root: only the newest version of a table is kept.
     std::map<QualifiedName, std::pair<std::uint64_t, std::unique_ptr<TableEncoder>>> tables_;
+    const TableSchema* last_schema_ = nullptr; ///< rows mostly come table by table
+    std::uint64_t last_version_ = 0;
+    const TableEncoder* last_table_ = nullptr;
     // Reused from change to change; at most two of each are in use.
     std::string keys_[2];
     std::string values_[2];

@@ -1,18 +1,20 @@
 #include "cdc/publish/event_publisher.hpp"
 
 #include "cdc/publish/ack_tracker.hpp"
+#include "cdc/publish/event_counters.hpp"
 #include "cdc/publish/event_encoder.hpp"
+#include "cdc/publish/json_text.hpp"
 #include "cdc/publish/progress_recorder.hpp"
+#include "cdc/publish/topics.hpp"
 #include "core/failpoint.hpp"
 #include "core/kafka/client.hpp"
 #include "metrics/families.hpp"
 
+#include <fmt/core.h>
+
 #include <atomic>
 #include <deque>
-#include <map>
-#include <fmt/core.h>
 #include <mutex>
-#include <set>
 #include <thread>
 
 namespace keyshift::cdc {
@@ -26,6 +28,12 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kLinger = 2ms;
 // The slot is confirmed up to the newest progress record, so this bounds both replays and WAL kept.
 constexpr auto kProgressInterval = 50ms;
+// Longest wait for deliveries in one turn of the delivery thread; control and progress records go out between turns.
+constexpr auto kTurn = 5ms;
+constexpr auto kHurriedTurn = 1ms;
+// A record's token at Kafka: the tracker's token, and above it the number of its counter.
+constexpr unsigned kSeriesShift = 48;
+constexpr std::uint64_t kTrackerMask = (std::uint64_t{1} << kSeriesShift) - 1;
 // Tokens of records that no event waits for.
 constexpr std::uint64_t kControlToken = UINT64_MAX;
 constexpr std::uint64_t kHeartbeatToken = UINT64_MAX - 1;
@@ -39,60 +47,70 @@ std::int64_t wall_clock_ns()
 } // namespace
 
 struct EventPublisher::State {
+    struct Failure {
+        ErrorParts parts;
+        bool final = false; ///< a new publisher would meet it again
+    };
+    struct WaitingControl {
+        ControlRecord record;
+        std::uint64_t token; ///< of the first event after it
+    };
+
     CdcOptions options;
     std::string node;
     metrics::CdcMetrics& metrics;
     std::function<void()> on_wait;
     EventEncoder encoder;
     AckTracker tracker;
-    ProgressRecorder progress;
-    std::set<std::string> topics;                       ///< stream's thread: known to exist
-    std::map<std::pair<std::string, char>, metrics::Counter> counters; ///< stream's thread
+    EventCounters counters;
+    Topics topics;
+    ProgressRecorder progress;                      ///< delivery thread
     mutable std::mutex mutex;
-    std::deque<ControlRecord> waiting_control;          ///< guarded by mutex; each waits until all before it is acknowledged
-    std::deque<Lsn> waiting_at;                         ///< guarded by mutex; of the same
-    std::optional<ErrorParts> failure;                  ///< guarded by mutex
-    Lsn handed_over;                                    ///< guarded by mutex: end of the last commit, or advance
-    Lsn progress_sent;                                  ///< delivery thread: of the progress record under way
-    std::atomic<std::uint64_t> recorded = 0;            ///< Lsn of the newest acknowledged progress record
-    std::atomic<bool> hurry = false;                    ///< somebody waits: send progress and events at once
-    Clock::time_point next_progress = Clock::now();     ///< delivery thread
-    bool progress_in_flight = false;                    ///< delivery thread
+    std::deque<WaitingControl> waiting_control;     ///< guarded by mutex
+    std::optional<Failure> failure;                 ///< guarded by mutex; the first one
+    std::atomic<std::uint64_t> recorded = 0;        ///< Lsn of the newest acknowledged progress record
+    std::atomic<int> hurried = 0;                   ///< callers that wait for an acknowledgement
+    Lsn progress_sent;                              ///< delivery thread: of the progress record under way
+    bool progress_in_flight = false;                ///< delivery thread
+    Clock::time_point next_progress = Clock::now(); ///< delivery thread
     std::unique_ptr<kafka::Producer> producer;
     std::jthread delivery;
 
-    State(const CdcOptions& cdc, std::string name, std::string database, std::uint32_t timeline, metrics::CdcMetrics& series,
+    State(const CdcOptions& cdc, const std::string& name, std::string database, std::uint32_t timeline, metrics::CdcMetrics& series,
           std::function<void()> wait)
-        : options(cdc), node(name), metrics(series), on_wait(std::move(wait)), encoder(options, std::move(database)), progress(std::move(name), timeline)
+        : options(cdc), node(name), metrics(series), on_wait(std::move(wait)), encoder(options, std::move(database)), counters(series),
+          topics(options, "keyshift-" + name), progress(name, timeline)
     {
     }
 
-    void ensure_topic(const std::string& topic, int partitions, const char* cleanup);
+    void check() const;
+    void fail(ErrorParts parts, bool final);
     void produce(const kafka::Record& record);
     void delivered(const kafka::Delivery& report);
     void serve(std::stop_token stop);
+    void turn();
     void send_control();
     void send_progress();
     bool try_control(const ControlRecord& record, std::uint64_t token);
-    metrics::Counter& counter(const std::string& table, char op);
-    void check() const;
 };
 
 void EventPublisher::State::check() const
 {
     std::scoped_lock lock(mutex);
+    if (failure && failure->final) {
+        throw FatalError(failure->parts);
+    }
     if (failure) {
-        throw TransientError(*failure);
+        throw TransientError(failure->parts);
     }
 }
 
-void EventPublisher::State::ensure_topic(const std::string& topic, int partitions, const char* cleanup)
+void EventPublisher::State::fail(ErrorParts parts, bool final)
 {
-    if (topics.contains(topic)) {
-        return;
+    std::scoped_lock lock(mutex);
+    if (!failure) {
+        failure = Failure{std::move(parts), final};
     }
-    kafka::Admin(options.kafka, "keyshift-" + node).ensure_topic({topic, partitions, options.replication_factor, {{"cleanup.policy", cleanup}}});
-    topics.insert(topic);
 }
 
 /// Waits for room; the stream answers its server meanwhile.
@@ -105,18 +123,11 @@ void EventPublisher::State::produce(const kafka::Record& record)
     }
 }
 
-metrics::Counter& EventPublisher::State::counter(const std::string& table, char op)
-{
-    const auto found = counters.find({table, op});
-    return found != counters.end() ? found->second : counters.emplace(std::pair(table, op), metrics.events(table, std::string_view(&op, 1))).first->second;
-}
-
 void EventPublisher::State::delivered(const kafka::Delivery& report)
 {
     if (report.error) {
         metrics.kafka_errors(report.retry ? "transient" : "permanent").add();
-        std::scoped_lock lock(mutex);
-        failure = failure ? failure : report.error;
+        fail(*report.error, !report.retry);
         return;
     }
     if (report.token == kProgressToken) {
@@ -124,8 +135,13 @@ void EventPublisher::State::delivered(const kafka::Delivery& report)
         progress_in_flight = false;
     } else if (report.token < kProgressToken) {
         failpoint("cdc.acknowledge");
-        progress.delivered(report.topic, report.partition, report.offset);
-        tracker.acknowledge(report.token);
+        if (progress.delivered(report.topic, report.partition, report.offset)) {
+            if (const auto outgrown = topics.outgrown(report.topic, report.partition)) {
+                fail(*outgrown, true);
+            }
+        }
+        tracker.acknowledge(report.token & kTrackerMask);
+        counters.add(static_cast<EventCounters::Series>(report.token >> kSeriesShift));
     }
 }
 
@@ -142,24 +158,23 @@ void EventPublisher::State::send_control()
         ControlRecord record;
         {
             std::scoped_lock lock(mutex);
-            if (waiting_control.empty() || waiting_at.front() > tracker.acknowledged()) {
+            if (waiting_control.empty() || waiting_control.front().token > tracker.first_pending()) {
                 return;
             }
-            record = waiting_control.front();
+            record = waiting_control.front().record;
         }
         if (!try_control(record, kControlToken)) {
             return;
         }
         std::scoped_lock lock(mutex);
         waiting_control.pop_front();
-        waiting_at.pop_front();
     }
 }
 
 void EventPublisher::State::send_progress()
 {
     const Lsn acknowledged = tracker.acknowledged();
-    const bool due = hurry || Clock::now() >= next_progress;
+    const bool due = hurried > 0 || Clock::now() >= next_progress;
     if (!due || progress_in_flight || acknowledged.value <= recorded) {
         return;
     }
@@ -170,31 +185,40 @@ void EventPublisher::State::send_progress()
     }
 }
 
+void EventPublisher::State::turn()
+{
+    if (hurried > 0) {
+        // Sends without lingering; serves deliveries like poll.
+        producer->flush(kHurriedTurn);
+    }
+    producer->poll(hurried > 0 ? kHurriedTurn : kTurn);
+    send_control();
+    send_progress();
+    if (const auto dead = producer->fatal()) {
+        fail(*dead, false);
+    }
+}
+
 void EventPublisher::State::serve(std::stop_token stop)
 {
     while (!stop.stop_requested()) {
         try {
-            producer->poll(hurry ? 1ms : 5ms);
-            send_control();
-            send_progress();
+            turn();
+        } catch (const TransientError& error) {
+            fail(error.parts(), false);
         } catch (const Error& error) {
-            std::scoped_lock lock(mutex);
-            failure = failure ? failure : error.parts();
-        }
-        if (const auto dead = producer->fatal()) {
-            std::scoped_lock lock(mutex);
-            failure = failure ? failure : dead;
+            fail(error.parts(), true);
         }
     }
 }
 
 EventPublisher::EventPublisher(const CdcOptions& options, std::string node, std::string database, std::uint32_t timeline, metrics::CdcMetrics& metrics,
                                std::function<void()> on_wait)
-    : state_(std::make_unique<State>(options, std::move(node), std::move(database), timeline, metrics, std::move(on_wait)))
+    : state_(std::make_unique<State>(options, node, std::move(database), timeline, metrics, std::move(on_wait)))
 {
     State& state = *state_;
-    state.ensure_topic(control_topic(options.topic_prefix), 1, "delete");
-    state.ensure_topic(heartbeat_topic(options.topic_prefix), 1, "delete");
+    state.topics.ensure(control_topic(options.topic_prefix), 1);
+    state.topics.ensure(heartbeat_topic(options.topic_prefix), 1);
     state.producer = std::make_unique<kafka::Producer>(options.kafka, "keyshift-" + state.node, options.producer_queue_bytes, kLinger,
                                                        [&state](const kafka::Delivery& report) { state.delivered(report); });
     state.delivery = std::jthread([&state](std::stop_token stop) { state.serve(stop); });
@@ -215,14 +239,12 @@ void EventPublisher::publish(const EventContext& context, const TableSchema& tab
     const TableEncoder& encoder = state.encoder.table(table);
     failpoint("cdc.encode");
     for (const EncodedRecord& record : state.encoder.encode(context, encoder, change, wall_clock_ns())) {
-        state.ensure_topic(encoder.topic(), state.options.partitions, "delete");
+        state.topics.ensure(encoder.topic(), state.options.partitions);
         const std::size_t bytes = (record.key ? record.key->size() : 0) + (record.value ? record.value->size() : 0);
-        const std::uint64_t token = state.tracker.hand_over(bytes);
+        const std::uint64_t series = state.counters.series(encoder.name(), record.op);
+        const std::uint64_t token = state.tracker.hand_over(bytes) | series << kSeriesShift;
         failpoint("cdc.produce");
-        state.produce({encoder.topic(), std::nullopt, record.key, record.value, record.headers, token});
-        if (record.op != 0) {
-            state.counter(encoder.name(), record.op).add();
-        }
+        state.produce({encoder.topic(), std::nullopt, record.key, record.value, record.headers(), token});
     }
 }
 
@@ -233,10 +255,6 @@ void EventPublisher::commit(Lsn, Lsn end_lsn)
 
 void EventPublisher::advance(Lsn lsn)
 {
-    {
-        std::scoped_lock lock(state_->mutex);
-        state_->handed_over = std::max(state_->handed_over, lsn);
-    }
     state_->tracker.reached(lsn);
 }
 
@@ -244,7 +262,9 @@ void EventPublisher::heartbeat(std::int64_t now_ms)
 {
     State& state = *state_;
     state.check();
-    std::string key = R"({"serverName":")" + state.options.topic_prefix + R"("})";
+    std::string key = R"({"serverName":)";
+    append_string(key, state.options.topic_prefix);
+    key += '}';
     const std::string value = fmt::format(R"({{"ts_ms":{}}})", now_ms);
     const std::string topic = heartbeat_topic(state.options.topic_prefix);
     // A heartbeat that finds no room is worth nothing later.
@@ -254,8 +274,7 @@ void EventPublisher::heartbeat(std::int64_t now_ms)
 void EventPublisher::control(const ControlRecord& record)
 {
     std::scoped_lock lock(state_->mutex);
-    state_->waiting_control.push_back(record);
-    state_->waiting_at.push_back(state_->handed_over);
+    state_->waiting_control.push_back({record, state_->tracker.next_token()});
 }
 
 Lsn EventPublisher::acknowledged() const
@@ -270,16 +289,21 @@ Lsn EventPublisher::recorded() const
 
 bool EventPublisher::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait)
 {
-    state_->hurry = true;
+    ++state_->hurried;
     const bool reached = state_->tracker.wait(lsn, wait);
-    state_->hurry = false;
+    --state_->hurried;
     return reached;
 }
 
 std::optional<ErrorParts> EventPublisher::failure() const
 {
     std::scoped_lock lock(state_->mutex);
-    return state_->failure;
+    return state_->failure ? std::optional(state_->failure->parts) : std::nullopt;
+}
+
+void EventPublisher::check() const
+{
+    state_->check();
 }
 
 std::string EventPublisher::broker_error() const

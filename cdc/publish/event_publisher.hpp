@@ -64,6 +64,9 @@ public:
     bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait);
     /// Set when the producer is dead or a record was refused; the stream's thread must act on it.
     std::optional<ErrorParts> failure() const;
+    /// Throws it: FatalError when a new publisher would meet it again (a record refused for good, a topic that has got
+    /// more partitions), else TransientError.
+    void check() const;
     /// "" while brokers answer.
     std::string broker_error() const;
     /// Bytes handed over and not yet acknowledged.

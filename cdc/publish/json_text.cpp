@@ -67,4 +67,11 @@ void append_base64(std::string& out, std::string_view bytes)
     }
 }
 
+void append_base64_string(std::string& out, std::string_view bytes)
+{
+    out += '"';
+    append_base64(out, bytes);
+    out += '"';
+}
+
 } // namespace keyshift::cdc

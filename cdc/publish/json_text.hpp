@@ -11,5 +11,7 @@ namespace keyshift::cdc {
 void append_string(std::string& out, std::string_view text);
 /// Appends standard padded base64 without quotes.
 void append_base64(std::string& out, std::string_view bytes);
+/// The same with quotes.
+void append_base64_string(std::string& out, std::string_view bytes);
 
 } // namespace keyshift::cdc

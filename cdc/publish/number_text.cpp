@@ -1,6 +1,9 @@
 #include "cdc/publish/number_text.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <vector>
@@ -8,6 +11,10 @@
 namespace keyshift::cdc {
 
 namespace {
+
+// Below these powers of ten a float has less than two digits' precision (both ranges end in subnormal numbers).
+constexpr int kLeastSingle = -43;
+constexpr int kLeastDouble = -321;
 
 /// Digits without leading and trailing zeros, and the power of ten of the first one: 0.00123 -> "123", -3.
 struct Scientific {
@@ -64,6 +71,20 @@ void append_exponent(std::string& out, const Scientific& number)
     out += std::to_string(number.exponent);
 }
 
+/// Java prints at least two digits, the nearest ones; where floats are too coarse for that, the second digit tells.
+Scientific two_digits(std::string_view text, FloatWidth width)
+{
+    double value = 0;
+    if (width == FloatWidth::single_width) {
+        float narrow = 0;
+        std::from_chars(text.data(), text.data() + text.size(), narrow);
+        value = static_cast<double>(narrow);
+    } else {
+        std::from_chars(text.data(), text.data() + text.size(), value);
+    }
+    return scientific(fmt::format("{:.1e}", value));
+}
+
 /// Magnitude of a decimal digit string, big-endian bytes.
 std::string magnitude(const std::string& digits)
 {
@@ -108,7 +129,7 @@ std::string magnitude(const std::string& digits)
 
 } // namespace
 
-void append_java_float(std::string& out, std::string_view text)
+void append_java_float(std::string& out, std::string_view text, FloatWidth width)
 {
     if (text == "NaN" || text == "Infinity" || text == "-Infinity") {
         out += '"';
@@ -120,14 +141,39 @@ void append_java_float(std::string& out, std::string_view text)
         out += '-';
         text.remove_prefix(1);
     }
-    const Scientific number = scientific(text);
+    Scientific number = scientific(text);
     if (number.digits == "0") {
         out += "0.0";
-    } else if (number.exponent >= -3 && number.exponent < 7) {
+        return;
+    }
+    if (number.digits.size() == 1 && number.exponent < (width == FloatWidth::single_width ? kLeastSingle : kLeastDouble)) {
+        number = two_digits(text, width);
+    }
+    if (number.exponent >= -3 && number.exponent < 7) {
         append_plain(out, number);
     } else {
         append_exponent(out, number);
     }
+}
+
+void append_java_double_of_decimal(std::string& out, std::string_view text)
+{
+    double value = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (parsed.ec == std::errc::result_out_of_range) {
+        // Too large or too small for a double: Java's BigDecimal.doubleValue().
+        const bool tiny = text.substr(text.starts_with('-') ? 1 : 0).starts_with("0.");
+        const std::string_view nearest = tiny ? "0" : "Infinity";
+        append_java_float(out, text.starts_with('-') ? "-" + std::string(nearest) : std::string(nearest), FloatWidth::double_width);
+        return;
+    }
+    if (text == "NaN" || text.ends_with("Infinity")) {
+        append_java_float(out, text, FloatWidth::double_width);
+        return;
+    }
+    std::array<char, 32> shortest{};
+    const auto end = std::to_chars(shortest.data(), shortest.data() + shortest.size(), value).ptr;
+    append_java_float(out, {shortest.data(), static_cast<std::size_t>(end - shortest.data())}, FloatWidth::double_width);
 }
 
 std::optional<Decimal> read_decimal(std::string_view text)
@@ -160,6 +206,7 @@ Decimal rescaled(Decimal value, int scale)
     } else if (value.digits != "0" && value.scale > scale) {
         const auto cut = static_cast<std::size_t>(value.scale - scale);
         value.digits = cut < value.digits.size() ? value.digits.substr(0, value.digits.size() - cut) : "0";
+        value.negative = value.negative && value.digits != "0";
     }
     value.scale = scale;
     return value;

@@ -7,9 +7,13 @@
 
 namespace keyshift::cdc {
 
+enum class FloatWidth { single_width, double_width };
+
 /// PostgreSQL's shortest float text ("1e+07", "0.001", "-0") as Java prints it ("1.0E7", "0.001", "-0.0"); NaN and the
 /// infinities become quoted strings.
-void append_java_float(std::string& out, std::string_view text);
+void append_java_float(std::string& out, std::string_view text, FloatWidth width);
+/// A numeric's text as the nearest double, as Java prints it.
+void append_java_double_of_decimal(std::string& out, std::string_view text);
 
 /// A decimal number taken apart.
 struct Decimal {

@@ -16,10 +16,12 @@ class ProgressRecorder {
 public:
     ProgressRecorder(std::string node, std::uint32_t timeline) : node_(std::move(node)), timeline_(timeline) {}
 
-    void delivered(const std::string& topic, std::int32_t partition, std::int64_t offset)
+    /// True: the first of this partition.
+    bool delivered(const std::string& topic, std::int32_t partition, std::int64_t offset)
     {
-        std::int64_t& end = ends_[topic][partition];
-        end = std::max(end, offset + 1);
+        const auto [end, first] = ends_[topic].try_emplace(partition, 0);
+        end->second = std::max(end->second, offset + 1);
+        return first;
     }
     ProgressRecord record(Lsn lsn) const { return {node_, timeline_, lsn, ends_}; }
 

@@ -1,6 +1,9 @@
 #include "cdc/publish/table_encoder.hpp"
 
 #include "cdc/publish/json_text.hpp"
+#include "core/error.hpp"
+
+#include <algorithm>
 
 namespace keyshift::cdc {
 
@@ -13,19 +16,6 @@ std::string quoted(std::string_view text)
 {
     std::string out;
     append_string(out, text);
-    return out;
-}
-
-std::string filler_of(const ColumnSchema& column, const ValueEncoder& encoder)
-{
-    std::string out;
-    if (!column.not_null) {
-        out = "null";
-    } else if (column.default_literal) {
-        encoder.append(out, *column.default_literal);
-    } else {
-        encoder.append_zero(out);
-    }
     return out;
 }
 
@@ -42,18 +32,22 @@ TableEncoder::TableEncoder(const TableSchema& table, const CdcOptions& options, 
             continue;
         }
         const bool held = column.identity || table.identity == 'f';
-        columns_.push_back({index, quoted(column.name) + ":", column.name, *encoder, held, filler_of(column, *encoder)});
+        columns_.push_back({index, quoted(column.name) + ":", column.name, *encoder, held, encoder->filler(column)});
         if (!held) {
             outside_identity_.push_back(column.name);
         }
     }
     for (const std::size_t index : table.key) {
-        for (const Column& column : columns_) {
-            if (column.index == index) {
-                key_.push_back(column);
-            }
+        const auto column = std::ranges::find(columns_, index, &Column::index);
+        if (column == columns_.end()) {
+            throw FatalError({"capturing " + name_,
+                              "its key column " + table.columns[index].name + " has the type " + table.columns[index].type.name +
+                                  ", which has no JSON form: different rows would have the same key",
+                              "Give the table a primary key of other columns."});
         }
+        key_.push_back(*column);
     }
+    absent_before_ = AbsentColumns{outside_identity_, {}}.to_string();
     source_head_ = R"({"version":")" + std::string(kVersion) + R"(","connector":"postgresql","name":)" + quoted(options.topic_prefix) + R"(,"ts_ms":)";
     source_db_ = R"(,"db":)" + quoted(database) + R"(,"sequence":)";
     source_table_ = R"(,"schema":)" + quoted(table.root.schema) + R"(,"table":)" + quoted(table.root.name) + R"(,"txId":)";
@@ -74,13 +68,13 @@ void TableEncoder::append_value(std::string& out, const Column& column, const Tu
     }
 }
 
-void TableEncoder::append_key(std::string& out, const Tuple& row) const
+void TableEncoder::append_key(std::string& out, const Tuple& row, const Tuple* old) const
 {
     char before = '{';
     for (const Column& column : key_) {
         out += before;
         out += column.name;
-        append_value(out, column, row, nullptr);
+        append_value(out, column, row, old);
         before = ',';
     }
     out += '}';
@@ -131,16 +125,22 @@ bool TableEncoder::same_key(const Tuple& before, const Tuple& after) const
     return true;
 }
 
-std::vector<std::string> TableEncoder::absent_after(const Tuple& row, const Tuple* old) const
+std::string TableEncoder::absent(bool before_is_key, const Tuple* after, const Tuple* old) const
 {
-    std::vector<std::string> names;
+    AbsentColumns columns;
     for (const Column& column : columns_) {
         const bool filled = old != nullptr && (*old)[column.index].kind == Datum::Kind::text;
-        if (row[column.index].kind == Datum::Kind::unchanged_toast && !filled) {
-            names.push_back(column.raw_name);
+        if (after != nullptr && (*after)[column.index].kind == Datum::Kind::unchanged_toast && !filled) {
+            columns.after.push_back(column.raw_name);
         }
     }
-    return names;
+    if (columns.after.empty()) {
+        return before_is_key ? absent_before_ : std::string();
+    }
+    if (before_is_key) {
+        columns.before = outside_identity_;
+    }
+    return columns.to_string();
 }
 
 std::vector<std::pair<std::string, std::string>> unsupported_columns(const TableSchema& table, DecimalMode decimal)

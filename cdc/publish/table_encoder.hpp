@@ -22,18 +22,17 @@ public:
     const std::string& name() const { return name_; } ///< "schema.table"
     bool has_key() const { return !key_.empty(); }
 
-    /// {"id":1}; the key columns' values from `row`.
-    void append_key(std::string& out, const Tuple& row) const;
-    /// A whole row. Unchanged TOAST is taken from `old` (a whole old row) where given, else the placeholder.
+    /// {"id":1}; the key columns' values from `row`, or from `old` where `row` has unchanged TOAST.
+    void append_key(std::string& out, const Tuple& row, const Tuple* old) const;
+    /// A whole row. Unchanged TOAST is taken from `old` (row or key) where it has the value, else the placeholder.
     void append_row(std::string& out, const Tuple& row, const Tuple* old) const;
     /// `before` of an identity that holds only some columns: the others as Debezium fills them.
     void append_identity(std::string& out, const Tuple& row) const;
     /// True when the key columns of both rows have the same values (a key column of `row` is always there).
     bool same_key(const Tuple& before, const Tuple& after) const;
 
-    /// Names of columns that the WAL did not carry.
-    std::vector<std::string> absent_after(const Tuple& row, const Tuple* old) const;
-    std::vector<std::string> absent_before() const { return outside_identity_; }
+    /// The header keyshift.absent: columns that the WAL did not carry. Empty: none.
+    std::string absent(bool before_is_key, const Tuple* after, const Tuple* old) const;
 
     /// From `"name":...` of the source block: up to ts_ms, from ,"db" to sequence, from ,"schema" to txId.
     const std::string& source_head() const { return source_head_; }
@@ -58,6 +57,7 @@ private:
     std::vector<Column> key_;
     std::vector<std::size_t> key_indexes_;
     std::vector<std::string> outside_identity_;
+    std::string absent_before_; ///< the header when only `before` lacks columns
     std::string source_head_;
     std::string source_db_;
     std::string source_table_;

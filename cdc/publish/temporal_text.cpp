@@ -80,6 +80,23 @@ std::string fraction(std::int64_t microseconds, int digits)
     return "." + fmt::format("{:06}", microseconds).substr(0, static_cast<std::size_t>(digits));
 }
 
+/// A zoned timestamp of a year of four digits, which is nearly all there is: "2016-11-04 11:51:30.123456+00".
+std::optional<std::string> common_zoned_timestamp(std::string_view text, int digits)
+{
+    constexpr std::size_t kSeconds = 19; // "2016-11-04 11:51:30"
+    if (text.size() < kSeconds + 3 || text[4] != '-' || text[10] != ' ' || !text.ends_with("+00")) {
+        return std::nullopt;
+    }
+    std::string iso(text.substr(0, kSeconds));
+    iso[10] = 'T';
+    const std::string_view after = text.substr(kSeconds, text.size() - kSeconds - 3);
+    if (digits > 0) {
+        iso += after.empty() ? "." : after;
+        iso.resize(kSeconds + 1 + static_cast<std::size_t>(digits), '0');
+    }
+    return iso + "Z";
+}
+
 std::string java_year(std::int64_t year)
 {
     return year > 9999 ? fmt::format("+{}", year) : year < 0 ? fmt::format("-{:04}", -year) : fmt::format("{:04}", year);
@@ -146,6 +163,9 @@ std::optional<std::string> zoned_timestamp(std::string_view text, int digits)
 {
     if (text == "infinity" || text == "-infinity") {
         return std::string(text);
+    }
+    if (auto common = common_zoned_timestamp(text, digits)) {
+        return common;
     }
     const bool before_christ = take_before_christ(text);
     const std::size_t space = text.find(' ');

@@ -1,56 +1,18 @@
 #include "cdc/publish/value_encoder.hpp"
 
+#include "cdc/publish/array_text.hpp"
+#include "cdc/publish/bytes_text.hpp"
 #include "cdc/publish/json_text.hpp"
 #include "cdc/publish/number_text.hpp"
 #include "cdc/publish/temporal_text.hpp"
-#include "core/change_event.hpp"
 
 #include <array>
 #include <charconv>
-#include <map>
-#include <set>
+#include <cstdint>
 
 namespace keyshift::cdc {
 
 namespace {
-
-// numeric(p,s): the modifier holds precision and scale plus four (PostgreSQL: numerictypmodin).
-constexpr std::int32_t kModifierOffset = 4;
-constexpr int kScaleMask = 0x7FF;
-// A fraction of at most three digits is counted in milliseconds.
-constexpr int kMillisecondDigits = 3;
-
-int scale_of(std::int32_t modifier)
-{
-    // The scale is an eleven-bit signed number.
-    const int raw = (modifier - kModifierOffset) & kScaleMask;
-    return (raw ^ 0x400) - 0x400;
-}
-
-/// The type below any domains, with the modifier that counts.
-const TypeSchema& bottom(const TypeSchema& type)
-{
-    return type.kind == 'd' && type.base ? bottom(*type.base) : type;
-}
-
-const std::set<std::string_view> kTexts{"text", "varchar", "bpchar", "char", "name", "citext", "uuid", "json", "jsonb", "xml", "inet",
-                                        "cidr", "macaddr", "macaddr8", "int4range", "int8range", "numrange", "tsrange", "tstzrange",
-                                        "daterange", "ltree", "isbn", "isbn13", "issn", "ismn", "ean13", "upc"};
-
-/// hex digits after "\x" as bytes; the walsender's bytea_output is hex.
-std::string bytes_of_hex(std::string_view text)
-{
-    std::string bytes;
-    if (!text.starts_with("\\x")) {
-        return bytes;
-    }
-    bytes.reserve(text.size() / 2);
-    const auto nibble = [](char letter) { return letter <= '9' ? letter - '0' : (letter | 0x20) - 'a' + 10; };
-    for (std::size_t at = 2; at + 1 < text.size(); at += 2) {
-        bytes += static_cast<char>(nibble(text[at]) << 4 | nibble(text[at + 1]));
-    }
-    return bytes;
-}
 
 /// "-$1,234.56" as a decimal of two digits.
 std::optional<Decimal> money_of(std::string_view text)
@@ -65,13 +27,6 @@ std::optional<Decimal> money_of(std::string_view text)
     }
     const auto value = read_decimal(digits);
     return value ? std::optional(rescaled(*value, 2)) : std::nullopt;
-}
-
-void append_decimal_base64(std::string& out, const Decimal& value)
-{
-    out += '"';
-    append_base64(out, twos_complement(value));
-    out += '"';
 }
 
 void append_integer(std::string& out, std::optional<std::int64_t> value)
@@ -103,117 +58,78 @@ std::optional<std::int64_t> in_milliseconds(std::optional<std::int64_t> micros)
     return *micros >= 0 ? *micros / 1000 : -((-*micros + 999) / 1000);
 }
 
-/// Takes one element off an array's text: quoted or bare. `quoted` tells "NULL" from NULL.
-std::string take_element(std::string_view& text, bool& quoted)
+void append_point(std::string& out, std::string_view text)
 {
-    std::string element;
-    quoted = text.starts_with('"');
-    text.remove_prefix(quoted ? 1 : 0);
-    while (!text.empty() && (quoted ? text.front() != '"' : text.front() != ',' && text.front() != '}')) {
-        if (text.front() == '\\' && text.size() > 1) {
-            text.remove_prefix(1);
-        }
-        element += text.front();
-        text.remove_prefix(1);
+    const auto point = read_point(text);
+    if (!point) {
+        out += "null";
+        return;
     }
-    text.remove_prefix(quoted && !text.empty() ? 1 : 0);
-    return element;
+    out += R"({"x":)";
+    append_java_float(out, point->x, FloatWidth::double_width);
+    out += R"(,"y":)";
+    append_java_float(out, point->y, FloatWidth::double_width);
+    out += R"(,"wkb":)";
+    append_base64_string(out, well_known_binary(*point));
+    out += R"(,"srid":null})";
+}
+
+/// Java's names of what a BigDecimal cannot hold.
+std::string_view decimal_text(std::string_view text)
+{
+    return text == "NaN" ? "NAN" : text == "Infinity" ? "POSITIVE_INFINITY" : text == "-Infinity" ? "NEGATIVE_INFINITY" : text;
 }
 
 } // namespace
 
-std::optional<ValueEncoder::Form> ValueEncoder::form_of(const TypeSchema& type, DecimalMode decimal)
+ValueEncoder::ValueEncoder(const TypeSchema& type, ValueForm form)
+    : form_(form), digits_(digits_of(type)), uuid_(type.name == "uuid"), unavailable_(unavailable_json(type, form))
 {
-    static const std::map<std::string_view, Form> kForms{{"bool", Form::boolean},
-                                                         {"int2", Form::literal},
-                                                         {"int4", Form::literal},
-                                                         {"int8", Form::literal},
-                                                         {"oid", Form::literal},
-                                                         {"float4", Form::real},
-                                                         {"float8", Form::real},
-                                                         {"bytea", Form::bytes},
-                                                         {"date", Form::date},
-                                                         {"timetz", Form::zoned_time},
-                                                         {"timestamptz", Form::zoned_timestamp},
-                                                         {"interval", Form::interval}};
-    const bool milliseconds = type.modifier >= 0 && type.modifier <= kMillisecondDigits;
-    if (type.kind == 'e' || kTexts.contains(type.name)) {
-        return Form::text;
-    }
-    if (type.name == "numeric") {
-        return decimal == DecimalMode::string ? Form::decimal_text
-               : decimal == DecimalMode::real ? Form::decimal_real
-               : type.modifier < 0            ? Form::variable_decimal
-                                              : Form::decimal;
-    }
-    if (type.name == "money") {
-        return Form::money;
-    }
-    if (type.name == "time") {
-        return milliseconds ? Form::milliseconds_of_day : Form::microseconds_of_day;
-    }
-    if (type.name == "timestamp") {
-        return milliseconds ? Form::milliseconds : Form::microseconds;
-    }
-    const auto found = kForms.find(type.name);
-    return found == kForms.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::optional<ValueEncoder> ValueEncoder::for_type(const TypeSchema& declared, DecimalMode decimal)
 {
-    const TypeSchema& type = bottom(declared);
-    const std::int32_t modifier = type.modifier >= 0 ? type.modifier : declared.modifier;
-    if (type.element) {
-        // Debezium leaves these out; so that consumers of both see the same columns, so do we.
-        static const std::set<std::string_view> kNoArrays{"_money", "_name", "_interval", "_xml"};
-        TypeSchema element = *type.element;
-        element.modifier = modifier;
-        auto inner = for_type(element, decimal);
-        if (!inner || kNoArrays.contains(type.name)) {
-            return std::nullopt;
-        }
-        ValueEncoder encoder(Form::array);
-        encoder.element_ = std::make_shared<const ValueEncoder>(*inner);
-        return encoder;
-    }
-    TypeSchema exact = type;
-    exact.modifier = modifier;
-    const auto form = form_of(exact, decimal);
+    const TypeSchema type = bottom_type(declared);
+    const auto form = form_of(type, decimal);
     if (!form) {
         return std::nullopt;
     }
-    ValueEncoder encoder(*form);
-    encoder.digits_ = type.name == "numeric" ? scale_of(modifier) : modifier >= 0 ? modifier : 6;
+    ValueEncoder encoder(type, *form);
+    if (form == ValueForm::array) {
+        TypeSchema element = *type.element;
+        element.modifier = type.modifier;
+        encoder.element_ = std::make_shared<const ValueEncoder>(for_type(element, decimal).value());
+    }
     return encoder;
 }
 
 void ValueEncoder::append_decimal(std::string& out, std::string_view text) const
 {
-    const auto value = form_ == Form::money ? money_of(text) : read_decimal(text);
+    const auto value = form_ == ValueForm::money ? money_of(text) : read_decimal(text);
     if (!value) {
         out += "null";
-    } else if (form_ == Form::variable_decimal) {
+    } else if (form_ == ValueForm::variable_decimal) {
         const Decimal exact = stripped(*value);
         out += "{\"scale\":";
         append_integer(out, exact.scale);
         out += ",\"value\":";
-        append_decimal_base64(out, exact);
+        append_base64_string(out, twos_complement(exact));
         out += '}';
     } else {
-        append_decimal_base64(out, form_ == Form::money ? *value : rescaled(*value, digits_));
+        append_base64_string(out, twos_complement(form_ == ValueForm::money ? *value : rescaled(*value, digits_)));
     }
 }
 
 void ValueEncoder::append_temporal(std::string& out, std::string_view text) const
 {
     switch (form_) {
-    case Form::date: append_integer(out, epoch_days(text)); return;
-    case Form::milliseconds_of_day: append_integer(out, in_milliseconds(day_microseconds(text))); return;
-    case Form::microseconds_of_day: append_integer(out, day_microseconds(text)); return;
-    case Form::milliseconds: append_integer(out, in_milliseconds(epoch_microseconds(text))); return;
-    case Form::microseconds: append_integer(out, epoch_microseconds(text)); return;
-    case Form::interval: append_integer(out, interval_microseconds(text)); return;
-    case Form::zoned_time: append_optional_string(out, zoned_time(text)); return;
+    case ValueForm::date: append_integer(out, epoch_days(text)); return;
+    case ValueForm::milliseconds_of_day: append_integer(out, in_milliseconds(day_microseconds(text))); return;
+    case ValueForm::microseconds_of_day: append_integer(out, day_microseconds(text)); return;
+    case ValueForm::milliseconds: append_integer(out, in_milliseconds(epoch_microseconds(text))); return;
+    case ValueForm::microseconds: append_integer(out, epoch_microseconds(text)); return;
+    case ValueForm::interval: append_integer(out, interval_microseconds(text)); return;
+    case ValueForm::zoned_time: append_optional_string(out, zoned_time(text)); return;
     default: append_optional_string(out, zoned_timestamp(text, digits_));
     }
 }
@@ -221,29 +137,25 @@ void ValueEncoder::append_temporal(std::string& out, std::string_view text) cons
 void ValueEncoder::append(std::string& out, std::string_view text) const
 {
     switch (form_) {
-    case Form::literal: out += text; return;
-    case Form::boolean: out += text == "t" ? "true" : "false"; return;
-    case Form::real:
-    case Form::decimal_real: append_java_float(out, text); return;
-    case Form::decimal:
-    case Form::variable_decimal:
-    case Form::money: append_decimal(out, text); return;
-    case Form::decimal_text:
-        append_string(out, text == "NaN" ? "NAN" : text == "Infinity" ? "POSITIVE_INFINITY" : text == "-Infinity" ? "NEGATIVE_INFINITY" : text);
-        return;
-    case Form::text: append_string(out, text); return;
-    case Form::bytes:
-        out += '"';
-        append_base64(out, bytes_of_hex(text));
-        out += '"';
-        return;
-    case Form::array: {
-        // Bounds other than one come first: [0:1]={...}
-        const std::size_t begin = text.starts_with('[') ? text.find("={") + 1 : 0;
-        text.remove_prefix(std::min(begin, text.size()));
+    case ValueForm::literal: out += text; return;
+    case ValueForm::boolean: out += text == "t" ? "true" : "false"; return;
+    case ValueForm::bit: out += text == "1" ? "true" : "false"; return;
+    case ValueForm::single_real: append_java_float(out, text, FloatWidth::single_width); return;
+    case ValueForm::double_real: append_java_float(out, text, FloatWidth::double_width); return;
+    case ValueForm::decimal_real: append_java_double_of_decimal(out, text); return;
+    case ValueForm::decimal:
+    case ValueForm::variable_decimal:
+    case ValueForm::money: append_decimal(out, text); return;
+    case ValueForm::decimal_text: append_string(out, decimal_text(text)); return;
+    case ValueForm::text: append_string(out, text); return;
+    case ValueForm::bytes: append_base64_of_hex(out, text); return;
+    case ValueForm::bits: append_base64_string(out, bytes_of_bits(text)); return;
+    case ValueForm::hstore: append_string(out, hstore_json(text)); return;
+    case ValueForm::point: append_point(out, text); return;
+    case ValueForm::array:
+        text = without_bounds(text);
         append_array(out, text);
         return;
-    }
     default: append_temporal(out, text);
     }
 }
@@ -261,62 +173,55 @@ void ValueEncoder::append_array(std::string& out, std::string_view& text) const
         first = false;
         if (text.starts_with('{')) {
             append_array(out, text);
-            continue;
-        }
-        bool quoted = false;
-        const std::string element = take_element(text, quoted);
-        if (!quoted && element == "NULL") {
-            out += "null";
+        } else if (const auto element = take_element(text)) {
+            element_->append(out, *element);
         } else {
-            element_->append(out, element);
+            out += "null";
         }
     }
     text.remove_prefix(text.empty() ? 0 : 1);
     out += ']';
 }
 
-void ValueEncoder::append_unavailable(std::string& out) const
+std::string ValueEncoder::filler(const ColumnSchema& column) const
 {
-    switch (form_) {
-    case Form::text:
-    case Form::decimal_text: append_string(out, kUnavailableValue); return;
-    case Form::bytes:
-        out += '"';
-        append_base64(out, kUnavailableValue);
-        out += '"';
-        return;
-    case Form::array:
-        out += '[';
-        if (element_->form_ == Form::literal) {
-            // The placeholder's byte codes, as Debezium fills integer arrays.
-            for (std::size_t at = 0; at < kUnavailableValue.size(); ++at) {
-                out += at == 0 ? "" : ",";
-                append_integer(out, kUnavailableValue[at]);
-            }
-        } else {
-            element_->append_unavailable(out);
-        }
-        out += ']';
-        return;
-    default: out += "null";
+    if (!column.not_null) {
+        return "null";
     }
+    std::string out;
+    // Debezium keeps constant defaults of all types but bytea; a default that is an expression is the type's zero.
+    if (column.default_literal && form_ != ValueForm::bytes) {
+        append(out, *column.default_literal);
+    } else if (column.has_default && form_ == ValueForm::zoned_timestamp) {
+        append(out, "1970-01-01 00:00:00+00");
+    } else if (column.has_default && uuid_) {
+        append(out, "00000000-0000-0000-0000-000000000000");
+    } else {
+        append_zero(out);
+    }
+    return out;
 }
 
 void ValueEncoder::append_zero(std::string& out) const
 {
     switch (form_) {
-    case Form::boolean: append(out, "f"); return;
-    case Form::text: append(out, ""); return;
-    case Form::bytes: append(out, "\\x"); return;
-    case Form::array: append(out, "{}"); return;
-    case Form::real:
-    case Form::decimal_real:
-    case Form::decimal:
-    case Form::variable_decimal:
-    case Form::decimal_text:
-    case Form::money: append(out, "0"); return;
-    case Form::zoned_time: append_string(out, "00:00:00Z"); return;
-    case Form::zoned_timestamp: append_string(out, *zoned_timestamp("1970-01-01 00:00:00+00", digits_)); return;
+    case ValueForm::boolean:
+    case ValueForm::bit: out += "false"; return;
+    case ValueForm::text:
+    case ValueForm::bytes:
+    case ValueForm::bits: out += R"("")"; return;
+    case ValueForm::hstore: out += R"("{}")"; return;
+    case ValueForm::point: append(out, "(0,0)"); return;
+    case ValueForm::array: out += "[]"; return;
+    case ValueForm::single_real:
+    case ValueForm::double_real:
+    case ValueForm::decimal_real:
+    case ValueForm::decimal:
+    case ValueForm::variable_decimal:
+    case ValueForm::decimal_text:
+    case ValueForm::money: append(out, "0"); return;
+    case ValueForm::zoned_time: out += R"("00:00:00Z")"; return;
+    case ValueForm::zoned_timestamp: out += R"("1970-01-01T00:00:00Z")"; return;
     default: out += '0';
     }
 }

@@ -1,0 +1,64 @@
+#include "cdc/publish/array_text.hpp"
+
+#include "cdc/publish/json_text.hpp"
+
+#include <algorithm>
+
+namespace keyshift::cdc {
+
+namespace {
+
+/// Takes a quoted text off the front, without its quotes and escapes.
+std::string take_quoted(std::string_view& text)
+{
+    std::string value;
+    text.remove_prefix(1);
+    while (!text.empty() && text.front() != '"') {
+        text.remove_prefix(text.front() == '\\' && text.size() > 1 ? 1 : 0);
+        value += text.front();
+        text.remove_prefix(1);
+    }
+    text.remove_prefix(text.empty() ? 0 : 1);
+    return value;
+}
+
+} // namespace
+
+std::string_view without_bounds(std::string_view array)
+{
+    if (array.starts_with('[')) {
+        array.remove_prefix(std::min(array.find('=') + 1, array.size()));
+    }
+    return array;
+}
+
+std::optional<std::string> take_element(std::string_view& text)
+{
+    if (text.starts_with('"')) {
+        return take_quoted(text);
+    }
+    const std::size_t end = std::min(text.find_first_of(",}"), text.size());
+    const std::string_view element = text.substr(0, end);
+    text.remove_prefix(end);
+    return element == "NULL" ? std::nullopt : std::optional(std::string(element));
+}
+
+std::string hstore_json(std::string_view text)
+{
+    std::string json = "{";
+    while (text.starts_with('"')) {
+        json += json.size() > 1 ? "," : "";
+        append_string(json, take_quoted(text));
+        json += ':';
+        text.remove_prefix(std::min<std::size_t>(2, text.size()));
+        if (text.starts_with('"')) {
+            append_string(json, take_quoted(text));
+        } else {
+            json += "null";
+        }
+        text.remove_prefix(std::min(text.find('"'), text.size()));
+    }
+    return json + "}";
+}
+
+} // namespace keyshift::cdc

@@ -1,0 +1,37 @@
+#pragma once
+/// keyshift_cdc_events_total of one node's stream. A series is found by the stream's thread when a record is handed over
+/// and counted by the delivery thread when it is acknowledged; its number travels with the record.
+
+#include "metrics/families.hpp"
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace keyshift::cdc {
+
+class EventCounters {
+public:
+    using Series = std::uint16_t;
+    /// Of tombstones: they belong to the delete before them.
+    static constexpr Series kUncounted = 0;
+
+    explicit EventCounters(const metrics::CdcMetrics& metrics) : metrics_(metrics) {}
+
+    Series series(const std::string& table, char op);
+    void add(Series series);
+
+private:
+    static constexpr std::string_view kOps = "cudrt";
+
+    const metrics::CdcMetrics& metrics_;
+    std::map<std::string, std::array<Series, kOps.size()>> known_; ///< stream's thread
+    std::mutex mutex_;
+    std::vector<metrics::Counter> counters_; ///< guarded by mutex_; of series 1, 2, ...
+};
+
+} // namespace keyshift::cdc

@@ -29,6 +29,7 @@ CREATE TABLE public.interactions (
 );
 CREATE INDEX ON public.posts (user_id);
 CREATE INDEX ON public.interactions (post_id);
+CREATE INDEX ON public.interactions (user_id);
 )";
 
 // power(random(), 3) gives the first tenth of the users 46 % of the posts.

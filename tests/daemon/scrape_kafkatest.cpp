@@ -38,7 +38,7 @@ TEST_F(Scrape, ARealPrometheusScrapesIt)
     const int port = free_port();
     const std::string config = installation_.directory().write(
         "prometheus.yml", fmt::format("scrape_configs:\n  - job_name: keyshift\n    scrape_interval: 1s\n    static_configs:\n      - targets: ['127.0.0.1:{}']\n", installation_.port()));
-    BackgroundProgram prometheus({"prometheus", "--config.file=" + config, "--storage.tsdb.path=" + installation_.directory().path() + "/tsdb",
+    BackgroundProgram prometheus({"/usr/bin/prometheus", "--config.file=" + config, "--storage.tsdb.path=" + installation_.directory().path() + "/tsdb",
                                   fmt::format("--web.listen-address=127.0.0.1:{}", port)});
     const auto ask = [&](const std::string& query) { return http_get(port, "/api/v1/query?query=" + query).body; };
     ASSERT_TRUE(comes_true([&] { return ask("up").find(",\"1\"]") != std::string::npos; }, 60)) << prometheus.output();

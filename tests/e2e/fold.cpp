@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <set>
+#include <stdexcept>
 
 namespace keyshift::test {
 
@@ -38,7 +39,8 @@ std::map<std::string, std::string> table_rows(const Installation& installation, 
     std::map<std::string, std::string> rows;
     for (int number = 1; number <= nodes; ++number) {
         pg::Connection connection = installation.connect(number);
-        const pg::Result all = connection.query(fmt::format("SELECT row_to_json(t)::text FROM public.{} t", table));
+        const pg::Result all = connection.query(
+            fmt::format("SELECT row_to_json(t)::text FROM public.{0} t WHERE keyshift.owns('public.{0}', t.user_id::text)", table));
         for (int row = 0; row < all.rows(); ++row) {
             const auto values = nlohmann::json::parse(all.text(row, 0));
             nlohmann::json identity;
@@ -47,7 +49,9 @@ std::map<std::string, std::string> table_rows(const Installation& installation, 
                 const std::string column = columns.substr(begin, end - begin);
                 identity[column] = values.at(column);
             }
-            rows[identity.dump()] = values.dump();
+            if (!rows.emplace(identity.dump(), values.dump()).second) {
+                throw std::runtime_error(table + " has " + identity.dump() + " on two nodes");
+            }
         }
     }
     return rows;

@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+
 namespace keyshift::test {
 namespace {
 
@@ -112,13 +114,18 @@ TEST_F(BadInput, TooFewSenders)
 
 TEST_F(BadInput, WrongPassword)
 {
-    const TestDatabase other(2);
-    pg::Connection connection = other.connect();
-    const std::string name = unique_name("secret");
-    // The shared server trusts everyone on its address, so the refusal is had from a role that may not log in.
-    connection.script("CREATE ROLE " + name + " NOLOGIN");
-    add({"n2", fmt::format("host=127.0.0.1 port={} dbname={} user={}", other.port(), other.name(), name), "", ""}, 4, "not permitted to log in");
-    connection.script("DROP ROLE " + name);
+    const PrivatePostgres server({"wal_level = logical"});
+    pg::Connection connection(server.settings());
+    const std::string rules(connection.query("SHOW hba_file").text(0, 0));
+    connection.script("CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 'right'; COPY (VALUES ('host all guarded 127.0.0.1/32 scram-sha-256'), "
+                      "('host all all 127.0.0.1/32 trust')) TO '" + rules + "'; SELECT pg_reload_conf()");
+    const std::string file = installation_.directory().write("password", "wrong4711\n");
+    ::chmod(file.c_str(), 0600);
+    const std::vector<std::string> arguments{"node", "add", "n2", "--dsn", fmt::format("host=127.0.0.1 port={} dbname=postgres user=guarded", server.port()), "--password-file", file};
+    refused(arguments, 4, "password authentication failed");
+    EXPECT_EQ(installation_.keyshift(arguments).err.find("wrong4711"), std::string::npos);
+    ::chmod(file.c_str(), 0644);
+    refused(arguments, 3, "read");
 }
 
 TEST_F(BadInput, TableWithoutPrimaryKey)

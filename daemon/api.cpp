@@ -93,7 +93,8 @@ HttpAnswer Api::status() const
     Json report = status_report(catalog);
     report["workers"] = Json::array();
     for (const WorkerStatus& worker : supervisor_.troubled()) {
-        report["workers"].push_back({{"name", worker.name}, {"state", worker.state}, {"error", error_json(worker.error)}});
+        report["workers"].push_back(
+            {{"name", worker.name}, {"state", worker.state}, {"error", error_json(worker.error)}});
     }
     return json_answer(report);
 }
@@ -102,7 +103,9 @@ HttpAnswer Api::data(const HttpRequest& request) const
 {
     const std::string& path = request.path;
     if (!path.starts_with("/v1/")) {
-        return {404, "text/plain", "there are /, /metrics, /livez, /readyz, /healthz, /v1/status, /v1/nodes, /v1/jobs, /v1/projections and /v1/route\n"};
+        return {
+            404, "text/plain",
+            "there are /, /metrics, /livez, /readyz, /healthz, /v1/status, /v1/nodes, /v1/jobs, /v1/projections and /v1/route\n"};
     }
     if (path == "/v1/status") {
         return status();
@@ -116,13 +119,15 @@ HttpAnswer Api::data(const HttpRequest& request) const
     }
     if (path.starts_with("/v1/jobs/")) {
         const auto job = number_after(path, "/v1/jobs/");
-        return job ? json_answer(resharder::status(catalog, *job)) : HttpAnswer{404, "text/plain", "a job is a number\n"};
+        return job ? json_answer(resharder::status(catalog, *job))
+                   : HttpAnswer{404, "text/plain", "a job is a number\n"};
     }
     if (path == "/v1/projections") {
         return json_answer(projections::list(catalog));
     }
     if (path.starts_with("/v1/projections/")) {
-        return json_answer(projections::show(catalog, path.substr(std::string_view("/v1/projections/").size())));
+        return json_answer(
+            projections::show(catalog, path.substr(std::string_view("/v1/projections/").size())));
     }
     if (path == "/v1/route") {
         const auto table = request.query.find("table");
@@ -135,7 +140,8 @@ HttpAnswer Api::data(const HttpRequest& request) const
         }
         return json_answer(catalog::route(catalog, table->second, key));
     }
-    return {404, "text/plain", "there are /v1/status, /v1/nodes, /v1/jobs[/N], /v1/projections[/NAME] and /v1/route\n"};
+    return {404, "text/plain",
+            "there are /v1/status, /v1/nodes, /v1/jobs[/N], /v1/projections[/NAME] and /v1/route\n"};
 }
 
 HttpAnswer Api::answer(const HttpRequest& request) const

@@ -10,7 +10,8 @@ namespace keyshift::daemon {
 
 class Api {
 public:
-    Api(const Config& config, const Supervisor& supervisor, const metrics::Metrics& metrics, const metrics::ProcessMetrics& process)
+    Api(const Config& config, const Supervisor& supervisor, const metrics::Metrics& metrics,
+        const metrics::ProcessMetrics& process)
         : config_(config), supervisor_(supervisor), metrics_(metrics), process_(process)
     {
     }

@@ -22,7 +22,7 @@ struct CommandContext {
     bool dry_run = false;
     bool yes = false;
     bool wait = false;
-    std::string timeout = "0s"; ///< 0: no limit
+    std::string timeout = "0s";               ///< 0: no limit
     std::map<std::string, std::string> flags; ///< configuration keys given as flags
     int status = 0;                           ///< the exit status, unless an error is thrown
 

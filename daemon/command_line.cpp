@@ -12,14 +12,17 @@ namespace {
 
 void add_global_flags(CLI::App& app, CommandContext& context)
 {
-    app.add_option("--config", context.config_file, "Configuration file; else $KEYSHIFT_CONFIG, else /etc/keyshift/keyshift.toml");
-    app.add_option("-o,--output", context.output, "table, json or ndjson")->check(CLI::IsMember({"table", "json", "ndjson"}));
+    app.add_option("--config", context.config_file,
+                   "Configuration file; else $KEYSHIFT_CONFIG, else /etc/keyshift/keyshift.toml");
+    app.add_option("-o,--output", context.output, "table, json or ndjson")
+        ->check(CLI::IsMember({"table", "json", "ndjson"}));
     app.add_option_function<std::vector<std::string>>(
            "--set",
            [&context](const std::vector<std::string>& settings) {
                for (const std::string& setting : settings) {
                    const std::size_t equals = setting.find('=');
-                   context.flags[setting.substr(0, equals)] = equals == std::string::npos ? "" : setting.substr(equals + 1);
+                   context.flags[setting.substr(0, equals)] =
+                       equals == std::string::npos ? "" : setting.substr(equals + 1);
                }
            },
            "section.key=value: overrides the configuration")
@@ -49,7 +52,8 @@ int usage(const CLI::App& app, const CLI::ParseError& error)
     }
     const auto [verb, rest] = where_it_ends(app);
     print_error({"reading the command line after `" + verb + "`",
-                 rest.empty() ? std::string(error.what()) : "\"" + rest + "\" is not understood here", "`" + verb + " --help` lists what there is."});
+                 rest.empty() ? std::string(error.what()) : "\"" + rest + "\" is not understood here",
+                 "`" + verb + " --help` lists what there is."});
     return exit_status(ErrorKind::usage);
 }
 
@@ -58,10 +62,12 @@ int usage(const CLI::App& app, const CLI::ParseError& error)
 int run_command_line(int count, char** arguments)
 {
     CommandContext context;
-    CLI::App app{"Keyshift: change capture, online resharding and projections for sharded PostgreSQL.", "keyshift"};
+    CLI::App app{"Keyshift: change capture, online resharding and projections for sharded PostgreSQL.",
+                 "keyshift"};
     app.require_subcommand(1);
-    app.footer("Exit: 0 ok, 1 failed, 2 usage, 3 configuration, 4 cannot reach, 5 refused by a check, 6 data differs, 10 unhealthy, "
-               "124 timed out, 130 interrupted.");
+    app.footer(
+        "Exit: 0 ok, 1 failed, 2 usage, 3 configuration, 4 cannot reach, 5 refused by a check, 6 data differs, 10 unhealthy, "
+        "124 timed out, 130 interrupted.");
     add_global_flags(app, context);
     add_setup_commands(app, context);
     add_node_commands(app, context);
@@ -80,7 +86,8 @@ int run_command_line(int count, char** arguments)
         print_error(error.parts());
         return exit_status(error.kind());
     } catch (const std::exception& error) {
-        print_error({"keyshift", std::string("a fault of the program: ") + error.what(), "Please report it with the command that you ran."});
+        print_error({"keyshift", std::string("a fault of the program: ") + error.what(),
+                     "Please report it with the command that you ran."});
         return 1;
     }
 }

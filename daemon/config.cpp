@@ -25,7 +25,8 @@ const std::set<std::string> kSections{"catalog", "kafka", "cdc", "reshard", "pro
 
 std::string lower(std::string text)
 {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
     return text;
 }
 
@@ -51,12 +52,14 @@ private:
         loaded_.problems.push_back({std::move(where), std::move(why), std::move(next)});
     }
 
-    void take(const std::string& name, const std::string& text, const std::string& where, const std::string& origin)
+    void take(const std::string& name, const std::string& text, const std::string& where,
+              const std::string& origin)
     {
         const ConfigKey* key = find_key(name);
         if (key == nullptr) {
             const std::string near = nearest_key(name);
-            problem(where, "unknown key " + name, near.empty() ? "docs/configuration.md lists every key." : "Did you mean " + near + "?");
+            problem(where, "unknown key " + name,
+                    near.empty() ? "docs/configuration.md lists every key." : "Did you mean " + near + "?");
         } else if (const auto why = key->read(loaded_.config, text)) {
             problem(where, name + ": " + *why, key->description);
         } else {
@@ -72,7 +75,8 @@ private:
         const auto size = std::filesystem::file_size(loaded_.file, error);
         if (error) {
             if (wanted || variable != nullptr) {
-                problem(loaded_.file, error.message(), "Name a readable file with --config or $KEYSHIFT_CONFIG.");
+                problem(loaded_.file, error.message(),
+                        "Name a readable file with --config or $KEYSHIFT_CONFIG.");
             }
             return;
         }
@@ -91,7 +95,8 @@ private:
                 read_section(std::string(section.str()), node);
             }
         } catch (const toml::parse_error& error) {
-            problem(place(error.source()), std::string(error.description()), "Correct the TOML at this place.");
+            problem(place(error.source()), std::string(error.description()),
+                    "Correct the TOML at this place.");
         }
     }
 
@@ -103,7 +108,8 @@ private:
     void read_section(const std::string& section, const toml::node& node)
     {
         if (!kSections.contains(section) || !node.is_table()) {
-            problem(place(node.source()), "unknown section [" + section + "]", "Sections are catalog, kafka, cdc, reshard, projection, http, log.");
+            problem(place(node.source()), "unknown section [" + section + "]",
+                    "Sections are catalog, kafka, cdc, reshard, projection, http, log.");
             return;
         }
         for (const auto& [name, value] : *node.as_table()) {
@@ -142,7 +148,8 @@ private:
         }
         const auto text = as_text(value);
         if (!text) {
-            problem(place(value.source()), "kafka.\"" + key + "\" is no text, number or boolean", "librdkafka's settings are single values.");
+            problem(place(value.source()), "kafka.\"" + key + "\" is no text, number or boolean",
+                    "librdkafka's settings are single values.");
             return;
         }
         loaded_.config.kafka[key] = *text;
@@ -153,13 +160,17 @@ private:
     {
         const ConfigKey* key = find_key(name);
         const auto text = as_text(value);
-        const bool right = key == nullptr || (key->kind == KeyKind::integer   ? value.is_integer()
-                                              : key->kind == KeyKind::boolean ? value.is_boolean()
-                                              : key->kind == KeyKind::size    ? value.is_string() || value.is_integer()
-                                                                              : value.is_string());
+        const bool right =
+            key == nullptr || (key->kind == KeyKind::integer   ? value.is_integer()
+                               : key->kind == KeyKind::boolean ? value.is_boolean()
+                               : key->kind == KeyKind::size    ? value.is_string() || value.is_integer()
+                                                               : value.is_string());
         if (!text || !right) {
-            static constexpr std::array kNames{"a text", "a whole number", "true or false", "a duration such as \"1s\"", "a size such as \"64MiB\""};
-            problem(where, name + " is not " + (key == nullptr ? "a single value" : kNames.at(static_cast<std::size_t>(key->kind))),
+            static constexpr std::array kNames{"a text", "a whole number", "true or false",
+                                               "a duration such as \"1s\"", "a size such as \"64MiB\""};
+            problem(where,
+                    name + " is not " +
+                        (key == nullptr ? "a single value" : kNames.at(static_cast<std::size_t>(key->kind))),
                     key == nullptr ? "docs/configuration.md lists every key." : key->description);
             return;
         }
@@ -172,7 +183,8 @@ private:
             const std::string variable = *entry;
             const std::string name = variable.substr(0, variable.find('='));
             const std::size_t between = name.find("__");
-            if (!name.starts_with("KEYSHIFT_") || between == std::string::npos || variable.size() == name.size()) {
+            if (!name.starts_with("KEYSHIFT_") || between == std::string::npos ||
+                variable.size() == name.size()) {
                 continue;
             }
             const std::string value = variable.substr(name.size() + 1);
@@ -180,7 +192,8 @@ private:
                 read_kafka_variable(name, value);
             } else {
                 const std::size_t begin = std::string_view("KEYSHIFT_").size();
-                take(lower(name.substr(begin, between - begin) + "." + name.substr(between + 2)), value, name, "environment " + name);
+                take(lower(name.substr(begin, between - begin) + "." + name.substr(between + 2)), value, name,
+                     "environment " + name);
             }
         }
     }
@@ -189,8 +202,9 @@ private:
     void read_kafka_variable(const std::string& variable, const std::string& value)
     {
         std::string key = variable.substr(std::string_view("KEYSHIFT_KAFKA__").size());
-        std::transform(key.begin(), key.end(), key.begin(),
-                       [](unsigned char letter) { return letter == '_' ? '.' : static_cast<char>(std::tolower(letter)); });
+        std::transform(key.begin(), key.end(), key.begin(), [](unsigned char letter) {
+            return letter == '_' ? '.' : static_cast<char>(std::tolower(letter));
+        });
         loaded_.config.kafka[key] = value;
         loaded_.origins["kafka." + key] = "environment " + variable;
     }
@@ -199,21 +213,30 @@ private:
     {
         Config& config = loaded_.config;
         if (config.catalog_dsn.empty()) {
-            problem("catalog.dsn", "it is not set", "Set dsn in [catalog], e.g. \"host=127.0.0.1 dbname=app\".");
+            problem("catalog.dsn", "it is not set",
+                    "Set dsn in [catalog], e.g. \"host=127.0.0.1 dbname=app\".");
         } else {
             as_problem("catalog.dsn", [&] { pg::address_of(config.catalog_dsn); });
         }
         if (config.cdc.topic_prefix.empty()) {
-            problem("cdc.topic_prefix", "it is not set", "Set topic_prefix in [cdc]; topics are <prefix>.<schema>.<table>.");
-        } else if (config.cdc.topic_prefix.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != std::string::npos) {
-            problem("cdc.topic_prefix", "\"" + config.cdc.topic_prefix + "\" has characters that a topic name cannot have", "Use letters, digits, '.', '_' and '-'.");
+            problem("cdc.topic_prefix", "it is not set",
+                    "Set topic_prefix in [cdc]; topics are <prefix>.<schema>.<table>.");
+        } else if (config.cdc.topic_prefix.find_first_not_of(
+                       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
+                   std::string::npos) {
+            problem("cdc.topic_prefix",
+                    "\"" + config.cdc.topic_prefix + "\" has characters that a topic name cannot have",
+                    "Use letters, digits, '.', '_' and '-'.");
         }
-        if (config.cluster_name().find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos) {
-            problem("catalog.cluster", "\"" + config.cluster_name() + "\" cannot be part of a slot's name", "Set cluster in [catalog] to lower case letters, digits and '_'.");
+        if (config.cluster_name().find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") !=
+            std::string::npos) {
+            problem("catalog.cluster", "\"" + config.cluster_name() + "\" cannot be part of a slot's name",
+                    "Set cluster in [catalog] to lower case letters, digits and '_'.");
         }
         check_kafka();
         if (config.http_listen.rfind(':') == std::string::npos) {
-            problem("http.listen", "\"" + config.http_listen + "\" is no address:port", "Write it as \"127.0.0.1:8642\".");
+            problem("http.listen", "\"" + config.http_listen + "\" is no address:port",
+                    "Write it as \"127.0.0.1:8642\".");
         }
         config.cdc.kafka = config.kafka;
         config.projection.kafka = config.kafka;
@@ -227,7 +250,8 @@ private:
     {
         auto settings = loaded_.config.kafka;
         if (!settings.contains("bootstrap.servers")) {
-            problem("kafka.\"bootstrap.servers\"", "it is not set", "Set it in [kafka], e.g. \"127.0.0.1:9092\".");
+            problem("kafka.\"bootstrap.servers\"", "it is not set",
+                    "Set it in [kafka], e.g. \"127.0.0.1:9092\".");
             settings.emplace("bootstrap.servers", "localhost");
         }
         while (true) {
@@ -238,8 +262,8 @@ private:
                 const auto bad = std::find_if(settings.begin(), settings.end(), [&](const auto& setting) {
                     return error.parts().what.find("\"" + setting.first + "\"") != std::string::npos;
                 });
-                problem(bad == settings.end() ? "kafka" : loaded_.origins.at("kafka." + bad->first), error.parts().what + ": " + error.parts().why,
-                        error.parts().next);
+                problem(bad == settings.end() ? "kafka" : loaded_.origins.at("kafka." + bad->first),
+                        error.parts().what + ": " + error.parts().why, error.parts().next);
                 if (bad == settings.end()) {
                     return;
                 }
@@ -273,7 +297,8 @@ std::string Config::cluster_name() const
     return cluster.empty() ? cdc.topic_prefix : cluster;
 }
 
-LoadedConfig load_config(const std::optional<std::string>& file, const std::map<std::string, std::string>& flags)
+LoadedConfig load_config(const std::optional<std::string>& file,
+                         const std::map<std::string, std::string>& flags)
 {
     return Loader().load(file, flags);
 }
@@ -285,9 +310,9 @@ Config checked(LoadedConfig loaded)
     }
     const ConfigProblem& first = loaded.problems.front();
     const std::size_t more = loaded.problems.size() - 1;
-    throw Error(ErrorKind::configuration,
-                {"reading the configuration: " + first.where, first.why + (more > 0 ? fmt::format(" (and {} more)", more) : ""),
-                 first.next + " `keyshift config check` prints every problem."});
+    throw Error(ErrorKind::configuration, {"reading the configuration: " + first.where,
+                                           first.why + (more > 0 ? fmt::format(" (and {} more)", more) : ""),
+                                           first.next + " `keyshift config check` prints every problem."});
 }
 
 } // namespace keyshift::daemon

@@ -16,8 +16,10 @@ struct Unit {
     std::string_view name;
     std::uint64_t factor;
 };
-constexpr std::array kTimes{Unit{"ms", 1}, Unit{"s", 1000}, Unit{"min", 60'000}, Unit{"h", 3'600'000}, Unit{"d", 86'400'000}};
-constexpr std::array kSizes{Unit{"", 1}, Unit{"B", 1}, Unit{"KiB", 1U << 10U}, Unit{"MiB", 1U << 20U}, Unit{"GiB", 1U << 30U}};
+constexpr std::array kTimes{Unit{"ms", 1}, Unit{"s", 1000}, Unit{"min", 60'000}, Unit{"h", 3'600'000},
+                            Unit{"d", 86'400'000}};
+constexpr std::array kSizes{Unit{"", 1}, Unit{"B", 1}, Unit{"KiB", 1U << 10U}, Unit{"MiB", 1U << 20U},
+                            Unit{"GiB", 1U << 30U}};
 
 template <std::size_t Count>
 std::optional<std::uint64_t> with_unit(const std::string& text, const std::array<Unit, Count>& units)
@@ -58,7 +60,8 @@ std::string shown_size(std::uint64_t bytes)
 
 /// A key whose value is the member that `member` gives.
 template <typename Member>
-ConfigKey text_key(std::string name, std::string description, Member member, std::set<std::string> allowed = {})
+ConfigKey text_key(std::string name, std::string description, Member member,
+                   std::set<std::string> allowed = {})
 {
     ConfigKey key{std::move(name), KeyKind::text, std::move(description), true, {}, {}};
     key.read = [member, allowed](Config& config, const std::string& text) -> std::optional<std::string> {
@@ -72,7 +75,9 @@ ConfigKey text_key(std::string name, std::string description, Member member, std
         member(config) = text;
         return std::nullopt;
     };
-    key.show = [member](const Config& config) { return member(const_cast<Config&>(config)); };
+    key.show = [member](const Config& config) {
+        return member(const_cast<Config&>(config));
+    };
     return key;
 }
 
@@ -89,7 +94,9 @@ ConfigKey integer_key(std::string name, std::string description, long least, lon
         member(config) = static_cast<std::remove_reference_t<decltype(member(config))>>(value);
         return std::nullopt;
     };
-    key.show = [member](const Config& config) { return fmt::format("{}", member(const_cast<Config&>(config))); };
+    key.show = [member](const Config& config) {
+        return fmt::format("{}", member(const_cast<Config&>(config)));
+    };
     return key;
 }
 
@@ -104,7 +111,9 @@ ConfigKey boolean_key(std::string name, std::string description, Member member)
         member(config) = text == "true";
         return std::nullopt;
     };
-    key.show = [member](const Config& config) { return member(const_cast<Config&>(config)) ? "true" : "false"; };
+    key.show = [member](const Config& config) {
+        return member(const_cast<Config&>(config)) ? "true" : "false";
+    };
     return key;
 }
 
@@ -120,7 +129,9 @@ ConfigKey duration_key(std::string name, std::string description, Member member)
         member(config) = *time;
         return std::nullopt;
     };
-    key.show = [member](const Config& config) { return shown_duration(member(const_cast<Config&>(config))); };
+    key.show = [member](const Config& config) {
+        return shown_duration(member(const_cast<Config&>(config)));
+    };
     return key;
 }
 
@@ -136,24 +147,35 @@ ConfigKey size_key(std::string name, std::string description, Member member)
         member(config) = *bytes;
         return std::nullopt;
     };
-    key.show = [member](const Config& config) { return shown_size(member(const_cast<Config&>(config))); };
+    key.show = [member](const Config& config) {
+        return shown_size(member(const_cast<Config&>(config)));
+    };
     return key;
 }
 
 ConfigKey decimal_key()
 {
-    ConfigKey key{"cdc.decimal", KeyKind::text, "How numeric is written: precise (base64 of the unscaled value), string or double.", true, {}, {}};
+    ConfigKey key{"cdc.decimal",
+                  KeyKind::text,
+                  "How numeric is written: precise (base64 of the unscaled value), string or double.",
+                  true,
+                  {},
+                  {}};
     key.read = [](Config& config, const std::string& text) -> std::optional<std::string> {
         using cdc::DecimalMode;
         if (text != "precise" && text != "string" && text != "double") {
             return "\"" + text + "\" is none of precise, string, double";
         }
-        config.cdc.decimal = text == "precise" ? DecimalMode::precise : text == "string" ? DecimalMode::string : DecimalMode::real;
+        config.cdc.decimal = text == "precise"  ? DecimalMode::precise
+                             : text == "string" ? DecimalMode::string
+                                                : DecimalMode::real;
         return std::nullopt;
     };
     key.show = [](const Config& config) {
         using cdc::DecimalMode;
-        return config.cdc.decimal == DecimalMode::precise ? "precise" : config.cdc.decimal == DecimalMode::string ? "string" : "double";
+        return config.cdc.decimal == DecimalMode::precise  ? "precise"
+               : config.cdc.decimal == DecimalMode::string ? "string"
+                                                           : "double";
     };
     return key;
 }
@@ -161,9 +183,12 @@ ConfigKey decimal_key()
 /// The conninfo, without any password that someone put there (it is refused, but must not be printed either).
 ConfigKey dsn_key()
 {
-    ConfigKey key = text_key("catalog.dsn", "libpq conninfo or URI of the catalog database, without password.", [](Config& c) -> auto& { return c.catalog_dsn; });
+    ConfigKey key = text_key(
+        "catalog.dsn", "libpq conninfo or URI of the catalog database, without password.",
+        [](Config & c) -> auto& { return c.catalog_dsn; });
     key.show = [](const Config& config) -> std::string {
-        static const std::regex kWord("(password\\s*=\\s*)('(?:[^'\\\\]|\\\\.)*'|[^\\s&]+)", std::regex::icase);
+        static const std::regex kWord("(password\\s*=\\s*)('(?:[^'\\\\]|\\\\.)*'|[^\\s&]+)",
+                                      std::regex::icase);
         static const std::regex kUri("(://[^:/@]*:)[^@]*@");
         return std::regex_replace(std::regex_replace(config.catalog_dsn, kWord, "$1***"), kUri, "$1***@");
     };
@@ -174,31 +199,75 @@ std::vector<ConfigKey> all_keys()
 {
     std::vector<ConfigKey> keys{
         dsn_key(),
-        text_key("catalog.password_file", "File with the catalog's password; read at each connect, refused when others can read it.",
-                 [](Config& c) -> auto& { return c.catalog_password_file; }),
-        text_key("catalog.cluster", "Part of slot and publication names; empty: the topic prefix.", [](Config& c) -> auto& { return c.cluster; }),
-        text_key("cdc.topic_prefix", "Topics are <prefix>.<schema>.<table>; also Debezium's connector name.", [](Config& c) -> auto& { return c.cdc.topic_prefix; }),
-        integer_key("cdc.partitions", "Partitions of topics that Keyshift creates.", 1, 10'000, [](Config& c) -> auto& { return c.cdc.partitions; }),
-        integer_key("cdc.replication_factor", "Replication factor of topics that Keyshift creates.", 1, 100, [](Config& c) -> auto& { return c.cdc.replication_factor; }),
-        duration_key("cdc.heartbeat_interval", "How often an idle node's slot is moved on.", [](Config& c) -> auto& { return c.cdc.heartbeat_interval; }),
+        text_key(
+            "catalog.password_file",
+            "File with the catalog's password; read at each connect, refused when others can read it.",
+            [](Config & c) -> auto& { return c.catalog_password_file; }),
+        text_key(
+            "catalog.cluster", "Part of slot and publication names; empty: the topic prefix.",
+            [](Config & c) -> auto& { return c.cluster; }),
+        text_key(
+            "cdc.topic_prefix", "Topics are <prefix>.<schema>.<table>; also Debezium's connector name.",
+            [](Config & c) -> auto& { return c.cdc.topic_prefix; }),
+        integer_key(
+            "cdc.partitions", "Partitions of topics that Keyshift creates.", 1, 10'000,
+            [](Config & c) -> auto& { return c.cdc.partitions; }),
+        integer_key(
+            "cdc.replication_factor", "Replication factor of topics that Keyshift creates.", 1, 100,
+            [](Config & c) -> auto& { return c.cdc.replication_factor; }),
+        duration_key(
+            "cdc.heartbeat_interval", "How often an idle node's slot is moved on.",
+            [](Config & c) -> auto& { return c.cdc.heartbeat_interval; }),
         decimal_key(),
-        boolean_key("cdc.tombstones", "A record without value after each delete.", [](Config& c) -> auto& { return c.cdc.tombstones; }),
-        boolean_key("cdc.truncate", "Emit op t for TRUNCATE.", [](Config& c) -> auto& { return c.cdc.truncate; }),
-        boolean_key("cdc.schemas", "JSON with {\"schema\":...,\"payload\":...}.", [](Config& c) -> auto& { return c.cdc.schemas; }),
-        size_key("cdc.max_transaction_memory", "Beyond it a transaction, and a move's backlog, waits in a spool file.", [](Config& c) -> auto& { return c.cdc.max_transaction_memory; }),
-        text_key("cdc.spool_directory", "Where spool files go; they are unlinked as soon as they are open.", [](Config& c) -> auto& { return c.cdc.spool_directory; }),
-        size_key("cdc.producer_queue", "Bound of one node's producer queue.", [](Config& c) -> auto& { return c.cdc.producer_queue_bytes; }),
-        integer_key("reshard.max_moves_per_node", "Moves that one node takes part in at a time.", 1, 64, [](Config& c) -> auto& { return c.reshard.max_moves_per_node; }),
-        integer_key("reshard.copy_workers", "Tables of a bucket group copied at the same time.", 1, 64, [](Config& c) -> auto& { return c.reshard.copy_workers; }),
-        size_key("reshard.max_copy_rate", "Bytes a second that a copy may move; 0: no limit.", [](Config& c) -> auto& { return c.reshard.max_copy_rate; }),
-        duration_key("reshard.write_block_limit", "Past it the switch backs out and tries again.", [](Config& c) -> auto& { return c.reshard.write_block_limit; }),
-        duration_key("reshard.grace", "How long the donor keeps the frozen bucket for readers with old maps.", [](Config& c) -> auto& { return c.reshard.grace; }),
-        integer_key("projection.batch_rows", "Events that one write to a projection takes at most.", 1, 100'000, [](Config& c) -> auto& { return c.projection.batch_rows; }),
-        duration_key("projection.batch_delay", "How long a write waits for more events.", [](Config& c) -> auto& { return c.projection.batch_delay; }),
-        integer_key("projection.workers", "Threads that write projections.", 1, 64, [](Config& c) -> auto& { return c.projection.workers; }),
-        text_key("http.listen", "Address and port of metrics, probes, status and route; read-only.", [](Config& c) -> auto& { return c.http_listen; }),
-        text_key("log.level", "debug, info, warning or error.", [](Config& c) -> auto& { return c.log_level; }, {"debug", "info", "warning", "error"}),
-        text_key("log.format", "text or json; empty: text on a terminal, else json.", [](Config& c) -> auto& { return c.log_format; }, {"", "text", "json"})};
+        boolean_key(
+            "cdc.tombstones", "A record without value after each delete.",
+            [](Config & c) -> auto& { return c.cdc.tombstones; }),
+        boolean_key(
+            "cdc.truncate", "Emit op t for TRUNCATE.", [](Config & c) -> auto& { return c.cdc.truncate; }),
+        boolean_key(
+            "cdc.schemas", "JSON with {\"schema\":...,\"payload\":...}.",
+            [](Config & c) -> auto& { return c.cdc.schemas; }),
+        size_key(
+            "cdc.max_transaction_memory",
+            "Beyond it a transaction, and a move's backlog, waits in a spool file.",
+            [](Config & c) -> auto& { return c.cdc.max_transaction_memory; }),
+        text_key(
+            "cdc.spool_directory", "Where spool files go; they are unlinked as soon as they are open.",
+            [](Config & c) -> auto& { return c.cdc.spool_directory; }),
+        size_key(
+            "cdc.producer_queue", "Bound of one node's producer queue.",
+            [](Config & c) -> auto& { return c.cdc.producer_queue_bytes; }),
+        integer_key(
+            "reshard.max_moves_per_node", "Moves that one node takes part in at a time.", 1, 64,
+            [](Config & c) -> auto& { return c.reshard.max_moves_per_node; }),
+        integer_key(
+            "reshard.copy_workers", "Tables of a bucket group copied at the same time.", 1, 64,
+            [](Config & c) -> auto& { return c.reshard.copy_workers; }),
+        size_key(
+            "reshard.max_copy_rate", "Bytes a second that a copy may move; 0: no limit.",
+            [](Config & c) -> auto& { return c.reshard.max_copy_rate; }),
+        duration_key(
+            "reshard.write_block_limit", "Past it the switch backs out and tries again.",
+            [](Config & c) -> auto& { return c.reshard.write_block_limit; }),
+        duration_key(
+            "reshard.grace", "How long the donor keeps the frozen bucket for readers with old maps.",
+            [](Config & c) -> auto& { return c.reshard.grace; }),
+        integer_key(
+            "projection.batch_rows", "Events that one write to a projection takes at most.", 1, 100'000,
+            [](Config & c) -> auto& { return c.projection.batch_rows; }),
+        duration_key(
+            "projection.batch_delay", "How long a write waits for more events.",
+            [](Config & c) -> auto& { return c.projection.batch_delay; }),
+        integer_key(
+            "projection.workers", "Threads that write projections.", 1, 64,
+            [](Config & c) -> auto& { return c.projection.workers; }),
+        text_key(
+            "http.listen", "Address and port of metrics, probes, status and route; read-only.",
+            [](Config & c) -> auto& { return c.http_listen; }),
+        text_key("log.level", "debug, info, warning or error.",
+                 [](Config & c) -> auto& { return c.log_level; }, {"debug", "info", "warning", "error"}),
+        text_key("log.format", "text or json; empty: text on a terminal, else json.",
+                 [](Config & c) -> auto& { return c.log_format; }, {"", "text", "json"})};
     for (ConfigKey& key : keys) {
         key.needs_restart = !key.name.starts_with("log.") && !key.name.starts_with("reshard.");
     }
@@ -233,7 +302,8 @@ const std::vector<ConfigKey>& config_keys()
 const ConfigKey* find_key(const std::string& name)
 {
     const auto& keys = config_keys();
-    const auto found = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name; });
+    const auto found =
+        std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name; });
     return found == keys.end() ? nullptr : &*found;
 }
 

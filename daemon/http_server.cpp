@@ -28,8 +28,9 @@ constexpr std::uint32_t kMostHeaderBytes = 8192;
 constexpr std::size_t kMostConnections = 32;
 constexpr auto kPatience = 5s;
 // The status page's script and style come from this server, which is also all that they talk to.
-constexpr const char* kPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-                                "frame-ancestors 'none'";
+constexpr const char* kPolicy =
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'";
 
 std::string decoded(std::string_view text)
 {
@@ -37,7 +38,8 @@ std::string decoded(std::string_view text)
     for (std::size_t at = 0; at < text.size(); ++at) {
         unsigned char byte = 0;
         const bool escape = text[at] == '%' && at + 2 < text.size();
-        if (escape && std::from_chars(text.data() + at + 1, text.data() + at + 3, byte, 16).ptr == text.data() + at + 3) {
+        if (escape && std::from_chars(text.data() + at + 1, text.data() + at + 3, byte, 16).ptr ==
+                          text.data() + at + 3) {
             out += static_cast<char>(byte);
             at += 2;
         } else {
@@ -50,7 +52,8 @@ std::string decoded(std::string_view text)
 http::response<http::string_body> bad_request(const beast::error_code& error)
 {
     const bool too_large = error == http::error::header_limit || error == http::error::buffer_overflow;
-    http::response<http::string_body> response(too_large ? http::status::request_header_fields_too_large : http::status::bad_request, 11);
+    http::response<http::string_body> response(
+        too_large ? http::status::request_header_fields_too_large : http::status::bad_request, 11);
     response.set(http::field::content_type, "text/plain");
     response.keep_alive(false);
     response.body() = error.message() + "\n";
@@ -65,12 +68,14 @@ HttpRequest parse_target(std::string_view target)
     HttpRequest request;
     const std::size_t question = target.find('?');
     request.path = decoded(target.substr(0, question));
-    std::string_view query = question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
+    std::string_view query =
+        question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
     while (!query.empty()) {
         const std::size_t end = query.find('&');
         const std::string_view pair = query.substr(0, end);
         const std::size_t equals = pair.find('=');
-        request.query.emplace(decoded(pair.substr(0, equals)), equals == std::string_view::npos ? "" : decoded(pair.substr(equals + 1)));
+        request.query.emplace(decoded(pair.substr(0, equals)),
+                              equals == std::string_view::npos ? "" : decoded(pair.substr(equals + 1)));
         query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
     }
     return request;
@@ -99,11 +104,13 @@ struct HttpServer::State {
 bool HttpServer::State::host_allowed(std::string_view host) const
 {
     // Against DNS rebinding: who listens on loopback only is called by a loopback name.
-    const std::string_view name = host.substr(0, host.starts_with('[') ? host.find(']') + 1 : host.rfind(':'));
+    const std::string_view name =
+        host.substr(0, host.starts_with('[') ? host.find(']') + 1 : host.rfind(':'));
     return !loopback || name == "127.0.0.1" || name == "localhost" || name == "[::1]";
 }
 
-http::response<http::string_body> HttpServer::State::answer(const http::request<http::empty_body>& request) const
+http::response<http::string_body>
+HttpServer::State::answer(const http::request<http::empty_body>& request) const
 {
     HttpAnswer answer;
     if (request.method() != http::verb::get && request.method() != http::verb::head) {
@@ -149,7 +156,8 @@ void HttpServer::State::serve(tcp::socket socket)
     parser.header_limit(kMostHeaderBytes);
     stream.expires_after(kPatience);
     beast::error_code failure;
-    http::async_read_header(stream, buffer, parser, [&](beast::error_code error, std::size_t) { failure = error; });
+    http::async_read_header(stream, buffer, parser,
+                            [&](beast::error_code error, std::size_t) { failure = error; });
     own.run();
     if (failure && failure.category() != http::make_error_code(http::error::bad_method).category()) {
         return; // the peer went away or was too slow
@@ -197,7 +205,8 @@ HttpServer::HttpServer(const std::string& listen, Handler handler) : state_(std:
     const std::size_t colon = listen.rfind(':');
     const std::string host = listen.substr(0, colon);
     try {
-        const tcp::endpoint endpoint(asio::ip::make_address(host), static_cast<unsigned short>(std::stoi(listen.substr(colon + 1))));
+        const tcp::endpoint endpoint(asio::ip::make_address(host),
+                                     static_cast<unsigned short>(std::stoi(listen.substr(colon + 1))));
         state_->handler = std::move(handler);
         state_->loopback = endpoint.address().is_loopback();
         state_->acceptor.open(endpoint.protocol());
@@ -205,8 +214,9 @@ HttpServer::HttpServer(const std::string& listen, Handler handler) : state_(std:
         state_->acceptor.bind(endpoint);
         state_->acceptor.listen();
     } catch (const std::exception& error) {
-        throw FatalError({"listening on " + listen, error.what(),
-                          "Set another address in [http] listen, or stop who listens there; `ss -ltnp` names it. Nothing was touched."});
+        throw FatalError(
+            {"listening on " + listen, error.what(),
+             "Set another address in [http] listen, or stop who listens there; `ss -ltnp` names it. Nothing was touched."});
     }
 }
 

@@ -1,6 +1,5 @@
 #include "daemon/output.hpp"
 
-
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -30,7 +29,8 @@ std::string cell(const Json& value)
     if (value.is_structured()) {
         std::string list;
         for (const auto& [name, element] : value.items()) {
-            list += (list.empty() ? "" : ", ") + (value.is_object() ? name + " " : std::string()) + cell(element);
+            list +=
+                (list.empty() ? "" : ", ") + (value.is_object() ? name + " " : std::string()) + cell(element);
         }
         return list;
     }
@@ -39,7 +39,8 @@ std::string cell(const Json& value)
 
 std::size_t width_of(const std::string& text)
 {
-    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; }));
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; }));
 }
 
 std::string padded(const std::string& text, std::size_t width)
@@ -80,7 +81,8 @@ void print_rows(const Json& rows, const std::vector<std::string>& columns)
     };
     line([](const std::string& name) { return name; });
     for (const Json& row : rows) {
-        line([&](const std::string& name) { return row.contains(name) ? cell(row[name]) : std::string("-"); });
+        line(
+            [&](const std::string& name) { return row.contains(name) ? cell(row[name]) : std::string("-"); });
     }
 }
 
@@ -159,7 +161,8 @@ void Progress::show(double part, std::string_view text)
 {
     constexpr int kWidth = 30;
     constexpr double kQuietSeconds = 2;
-    const double now = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    const double now =
+        std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
     if (terminal()) {
         const int filled = static_cast<int>(std::clamp(part, 0.0, 1.0) * kWidth);
         fmt::print(stderr, "\r\033[K[{}{}] {:3.0f} %  {}", std::string(static_cast<std::size_t>(filled), '#'),

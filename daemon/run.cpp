@@ -29,7 +29,10 @@ using namespace std::chrono_literals;
 
 log::Level level_of(const std::string& name)
 {
-    return name == "debug" ? log::Level::debug : name == "warning" ? log::Level::warning : name == "error" ? log::Level::error : log::Level::info;
+    return name == "debug"     ? log::Level::debug
+           : name == "warning" ? log::Level::warning
+           : name == "error"   ? log::Level::error
+                               : log::Level::info;
 }
 
 void configure_log(const Config& config)
@@ -53,10 +56,12 @@ sigset_t block_signals()
 /// What created the catalog must be what runs on it: slots and topics carry these names.
 void check_identity(pg::Connection& catalog, const Config& config)
 {
-    for (const auto& [key, value] : {std::pair("topic_prefix", config.cdc.topic_prefix), std::pair("cluster", config.cluster_name())}) {
+    for (const auto& [key, value] :
+         {std::pair("topic_prefix", config.cdc.topic_prefix), std::pair("cluster", config.cluster_name())}) {
         const std::string stored = catalog::meta(catalog, key);
         if (stored != value) {
-            throw Error(ErrorKind::configuration, {fmt::format("{} \"{}\"", key, value), fmt::format("the catalog was made with \"{}\"", stored),
+            throw Error(ErrorKind::configuration, {fmt::format("{} \"{}\"", key, value),
+                                                   fmt::format("the catalog was made with \"{}\"", stored),
                                                    "Set it back: topics and slots carry this name."});
         }
     }
@@ -65,7 +70,8 @@ void check_identity(pg::Connection& catalog, const Config& config)
 class Daemon {
 public:
     Daemon(const std::optional<std::string>& file, const std::map<std::string, std::string>& flags)
-        : file_(file), flags_(flags), loaded_(load_config(file, flags)), config_(checked(loaded_)), signals_(block_signals())
+        : file_(file), flags_(flags), loaded_(load_config(file, flags)), config_(checked(loaded_)),
+          signals_(block_signals())
     {
         configure_log(config_);
         log::info("daemon", "keyshift {} starts with {}", KEYSHIFT_VERSION, loaded_.file);
@@ -73,9 +79,11 @@ public:
 
     int run()
     {
-        HttpServer http(config_.http_listen, [this](const HttpRequest& request) { return api_.answer(request); });
+        HttpServer http(config_.http_listen,
+                        [this](const HttpRequest& request) { return api_.answer(request); });
         supervisor_.start(claim_catalog());
-        log::info("daemon", "catalog {} is claimed; topics {}.*", shown(pg::address_of(config_.catalog_dsn)), config_.cdc.topic_prefix);
+        log::info("daemon", "catalog {} is claimed; topics {}.*", shown(pg::address_of(config_.catalog_dsn)),
+                  config_.cdc.topic_prefix);
         look_for_kafka();
         http.start();
         log::info("daemon", "http://{}/", config_.http_listen);
@@ -86,7 +94,10 @@ public:
     }
 
 private:
-    static std::string shown(const pg::Address& address) { return fmt::format("{}:{}/{}", address.host, address.port, address.dbname); }
+    static std::string shown(const pg::Address& address)
+    {
+        return fmt::format("{}:{}/{}", address.host, address.port, address.dbname);
+    }
 
     SingleDaemon claim_catalog()
     {
@@ -154,8 +165,10 @@ private:
         const auto begin = std::chrono::steady_clock::now();
         while (!stopped) {
             const int number = sigtimedwait(&signals_, nullptr, &kTick);
-            if (number == SIGTERM || number == SIGINT || std::chrono::steady_clock::now() - begin > kDeadline) {
-                log::warning("daemon", "ends before everything is confirmed; the rest is sent again at the next start");
+            if (number == SIGTERM || number == SIGINT ||
+                std::chrono::steady_clock::now() - begin > kDeadline) {
+                log::warning("daemon",
+                             "ends before everything is confirmed; the rest is sent again at the next start");
                 std::_Exit(number < 0 ? 1 : 128 + number);
             }
         }

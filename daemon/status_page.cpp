@@ -15,7 +15,8 @@ std::string_view status_page()
 
 std::string_view status_style()
 {
-    static constexpr std::string_view kStyle = R"page(body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1a2733;background:#fafbfc}
+    static constexpr std::string_view kStyle =
+        R"page(body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#1a2733;background:#fafbfc}
 h1{font-size:1.4rem;margin:0}h2{font-size:1rem;margin:2rem 0 .4rem;color:#47606f}
 table{border-collapse:collapse;width:100%}th{text-align:left;font-weight:600;color:#47606f}
 td,th{padding:.25rem .8rem .25rem 0;border-bottom:1px solid #e3e9ed}td.n{text-align:right;font-variant-numeric:tabular-nums}
@@ -27,7 +28,8 @@ td,th{padding:.25rem .8rem .25rem 0;border-bottom:1px solid #e3e9ed}td.n{text-al
 
 std::string_view status_script()
 {
-    static constexpr std::string_view kScript = R"page(const good=["streaming","active","live","done","running"];
+    static constexpr std::string_view kScript =
+        R"page(const good=["streaming","active","live","done","running"];
 function cell(v,k){const d=document.createElement("td");if(v===null||v===undefined)v="-";
  if(typeof v==="object"){v=v.why?v.what+": "+v.why:JSON.stringify(v);if(v==="[]")v="-";}
  if(typeof v==="number")d.className="n";if(k==="state")d.className=good.includes(v)?"good":"bad";d.textContent=v;return d;}

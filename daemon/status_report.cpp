@@ -13,7 +13,8 @@ namespace {
 using Json = nlohmann::json;
 
 /// The first column of the first row, which the query made JSON.
-Json json_of(pg::Connection& catalog, const std::string& query, std::initializer_list<pg::Parameter> parameters = {})
+Json json_of(pg::Connection& catalog, const std::string& query,
+             std::initializer_list<pg::Parameter> parameters = {})
 {
     const pg::Result result = catalog.query(query, parameters);
     return result.is_null(0, 0) ? Json::array() : Json::parse(result.text(0, 0));
@@ -37,9 +38,13 @@ Json status_report(pg::Connection& catalog)
 {
     Json report = Json::object();
     const bool runs = daemon_runs(catalog);
-    report["daemon"] = runs ? json_of(catalog, "SELECT (json_build_object('running', true, 'host', host, 'pid', pid, 'version', version, 'http', http, "
-                                               "'started_at', started_at))::text FROM keyshift.daemon")
-                            : Json{{"running", false}};
+    report["daemon"] =
+        runs
+            ? json_of(
+                  catalog,
+                  "SELECT (json_build_object('running', true, 'host', host, 'pid', pid, 'version', version, 'http', http, "
+                  "'started_at', started_at))::text FROM keyshift.daemon")
+            : Json{{"running", false}};
     report["nodes"] = catalog::list_nodes(catalog);
     report["streams"] = cdc_status(catalog);
     report["tables"] = catalog::list_tables(catalog);
@@ -70,7 +75,8 @@ SELECT json_agg(json_build_object('id', id, 'projection', projection, 'topic', t
 FROM keyshift.rejection WHERE id = $1::bigint)",
                                {std::to_string(id)});
     if (found.empty()) {
-        throw RefusedError({fmt::format("rejection {}", id), "there is none of this number", "`keyshift rejections list` has them all."});
+        throw RefusedError({fmt::format("rejection {}", id), "there is none of this number",
+                            "`keyshift rejections list` has them all."});
     }
     return found.front();
 }

@@ -67,12 +67,12 @@ private:
     metrics::Metrics& metrics_;
     metrics::ReshardMetrics reshard_metrics_;
     metrics::ProjectionMetrics projection_metrics_;
-    std::optional<SingleDaemon> claim_;           ///< the watcher's thread
+    std::optional<SingleDaemon> claim_; ///< the watcher's thread
     mutable std::mutex mutex_;
-    std::map<std::string, StreamWorker> streams_; ///< guarded by mutex_
-    std::vector<StreamWorker> retired_;           ///< guarded by mutex_
+    std::map<std::string, StreamWorker> streams_;                                     ///< guarded by mutex_
+    std::vector<StreamWorker> retired_;                                               ///< guarded by mutex_
     std::chrono::steady_clock::time_point turned_ = std::chrono::steady_clock::now(); ///< guarded by mutex_
-    bool started_ = false;                        ///< guarded by mutex_
+    bool started_ = false;                                                            ///< guarded by mutex_
     std::atomic<bool> displaced_ = false;
     std::unique_ptr<Worker> resharder_;
     std::unique_ptr<Worker> projections_;

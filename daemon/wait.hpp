@@ -12,7 +12,9 @@ enum class WaitResult { reached, timed_out, interrupted };
 
 inline int exit_status_of(WaitResult result)
 {
-    return result == WaitResult::timed_out ? exit_status(ErrorKind::timed_out) : result == WaitResult::interrupted ? 130 : 0;
+    return result == WaitResult::timed_out     ? exit_status(ErrorKind::timed_out)
+           : result == WaitResult::interrupted ? 130
+                                               : 0;
 }
 
 /// Asks `done` five times a second. Ctrl-C leaves the work running.

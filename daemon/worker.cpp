@@ -19,7 +19,8 @@ constexpr auto kRecovered = 30s;
 } // namespace
 
 Worker::Worker(std::string name, Body body)
-    : name_(std::move(name)), body_(std::move(body)), status_{name_, "running", std::nullopt}, thread_([this](std::stop_token stop) { loop(stop); })
+    : name_(std::move(name)), body_(std::move(body)), status_{name_, "running", std::nullopt},
+      thread_([this](std::stop_token stop) { loop(stop); })
 {
 }
 
@@ -79,14 +80,16 @@ void Worker::loop(std::stop_token stop)
                 failed("retrying", error.parts());
                 wait();
             } else {
-                log::error(name_, "stopped, looks again in {} s or on SIGHUP: {}", kFatalPause.count(), error.what());
+                log::error(name_, "stopped, looks again in {} s or on SIGHUP: {}", kFatalPause.count(),
+                           error.what());
                 failed("stopped", error.parts());
                 pause(kFatalPause, stop);
             }
         } catch (const std::exception& error) {
             // A thread's root: one part's fault does not take the others down.
             log::error(name_, "stopped by a fault of the program: {}", error.what());
-            failed("stopped", {name_, std::string("a fault of the program: ") + error.what(), "Please report it with the log around it."});
+            failed("stopped", {name_, std::string("a fault of the program: ") + error.what(),
+                               "Please report it with the log around it."});
             pause(kFatalPause, stop);
         }
         const std::scoped_lock lock(mutex_);

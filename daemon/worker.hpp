@@ -45,9 +45,9 @@ private:
     const Body body_;
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;
-    bool retry_ = false;                 ///< guarded by mutex_
-    WorkerStatus status_;                ///< guarded by mutex_
-    std::jthread thread_;                ///< last: it uses all others
+    bool retry_ = false;  ///< guarded by mutex_
+    WorkerStatus status_; ///< guarded by mutex_
+    std::jthread thread_; ///< last: it uses all others
 };
 
 } // namespace keyshift::daemon

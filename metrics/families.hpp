@@ -65,7 +65,7 @@ struct CdcMetrics {
     CdcMetrics(prometheus::Registry& registry, const std::string& node);
     /// keyshift_cdc_events_total{node,table,op}: acknowledged by Kafka. The caller keeps the Counter.
     Counter events(const std::string& table, std::string_view op) const;
-    Counter reconnects(std::string_view reason) const;   ///< keyshift_cdc_reconnects_total{node,reason}
+    Counter reconnects(std::string_view reason) const;        ///< keyshift_cdc_reconnects_total{node,reason}
     Counter kafka_errors(std::string_view error_class) const; ///< keyshift_kafka_errors_total{class}
     /// keyshift_slot_wal_status{node,status}: 1 for the present status, 0 for the others.
     void wal_status(std::string_view status) const;
@@ -82,7 +82,7 @@ private:
 
 struct ReshardMetrics {
     explicit ReshardMetrics(prometheus::Registry& registry);
-    Gauge moves(std::string_view state) const;           ///< keyshift_reshard_moves{state}
+    Gauge moves(std::string_view state) const; ///< keyshift_reshard_moves{state}
     Counter rows_copied(const std::string& donor, const std::string& recipient) const;
     Histogram write_block_seconds;
     Counter verify_differences;
@@ -93,7 +93,8 @@ private:
 
 struct ProjectionMetrics {
     explicit ProjectionMetrics(prometheus::Registry& registry);
-    Counter rows(const std::string& projection, std::string_view outcome) const; ///< outcome: applied, stale, rejected
+    Counter rows(const std::string& projection,
+                 std::string_view outcome) const; ///< outcome: applied, stale, rejected
     Gauge lag_seconds(const std::string& projection) const;
     Counter rejections(const std::string& projection, std::string_view reason) const;
 

@@ -58,7 +58,9 @@ double open_files()
 } // namespace
 
 ProcessMetrics::ProcessMetrics(prometheus::Registry& registry)
-    : config_last_reload_successful(gauge(registry, "keyshift_config_last_reload_successful", "1 when the configuration in the file is the one in force, 0 when it was refused.")),
+    : config_last_reload_successful(
+          gauge(registry, "keyshift_config_last_reload_successful",
+                "1 when the configuration in the file is the one in force, 0 when it was refused.")),
       registry_(&registry)
 {
     prometheus::BuildGauge()
@@ -68,13 +70,20 @@ ProcessMetrics::ProcessMetrics(prometheus::Registry& registry)
         .Add({{"version", KEYSHIFT_VERSION}, {"compiler", "g++ " __VERSION__}})
         .Set(1);
     config_last_reload_successful.set(1);
-    const auto now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-    gauge(registry, "process_start_time_seconds", "When the process started, in seconds since the Unix epoch.").Set(now);
+    const auto now =
+        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    gauge(registry, "process_start_time_seconds",
+          "When the process started, in seconds since the Unix epoch.")
+        .Set(now);
 }
 
 void ProcessMetrics::refresh() const
 {
-    auto& cpu = prometheus::BuildCounter().Name("process_cpu_seconds_total").Help("User and system time used, in seconds.").Register(*registry_).Add({});
+    auto& cpu = prometheus::BuildCounter()
+                    .Name("process_cpu_seconds_total")
+                    .Help("User and system time used, in seconds.")
+                    .Register(*registry_)
+                    .Add({});
     cpu.Increment(cpu_seconds() - cpu.Value());
     gauge(*registry_, "process_resident_memory_bytes", "Resident memory in bytes.").Set(resident_bytes());
     gauge(*registry_, "process_open_fds", "Open file descriptors.").Set(open_files());

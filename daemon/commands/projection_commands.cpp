@@ -30,7 +30,8 @@ void wait_for_backfill(CommandContext& context, pg::Connection& catalog, const s
     const WaitResult ended = wait_until(context, [&] {
         shown = projections::show(catalog, name);
         const std::string state = shown["state"];
-        progress.show(state == "live" ? 1 : shown.value("backfill_done", 0.0), fmt::format("{}: {}, {} rows", name, state, shown["rows"].dump()));
+        progress.show(state == "live" ? 1 : shown.value("backfill_done", 0.0),
+                      fmt::format("{}: {}, {} rows", name, state, shown["rows"].dump()));
         return state == "live" || state == "failed";
     });
     progress.finish();
@@ -38,7 +39,8 @@ void wait_for_backfill(CommandContext& context, pg::Connection& catalog, const s
         note("the backfill goes on; look with `keyshift projection show " + name + "`");
         context.status = exit_status_of(ended);
     } else if (shown["state"] == "failed") {
-        throw FatalError({"building projection " + name, shown.value("error", Json()).dump(), "`keyshift projection show " + name + "` has the details."});
+        throw FatalError({"building projection " + name, shown.value("error", Json()).dump(),
+                          "`keyshift projection show " + name + "` has the details."});
     } else {
         context.print(shown);
     }
@@ -47,14 +49,17 @@ void wait_for_backfill(CommandContext& context, pg::Connection& catalog, const s
 void create(CommandContext& context, CreateOptions& options)
 {
     if (options.request.sql.empty() == options.file.empty()) {
-        throw Error(ErrorKind::usage, {"projection create", "give the definition by --sql or by --file, one of them", "--sql 'SELECT user_id, ... FROM interactions'"});
+        throw Error(ErrorKind::usage,
+                    {"projection create", "give the definition by --sql or by --file, one of them",
+                     "--sql 'SELECT user_id, ... FROM interactions'"});
     }
     if (!options.file.empty()) {
         std::ifstream in(options.file);
         std::ostringstream text;
         text << in.rdbuf();
         if (!in) {
-            throw Error(ErrorKind::usage, {"projection create --file " + options.file, "the file cannot be read", "Name a file with one SELECT."});
+            throw Error(ErrorKind::usage, {"projection create --file " + options.file,
+                                           "the file cannot be read", "Name a file with one SELECT."});
         }
         options.request.sql = text.str();
     }
@@ -89,20 +94,24 @@ void verify(CommandContext& context, const std::string& name)
 void add_create(CLI::App& projection, CommandContext& context)
 {
     const auto options = std::make_shared<CreateOptions>();
-    CLI::App* verb = add_verb(projection, "create", "Keep a table keyed by another column",
-                              "keyshift projection create user_interactions --key user_id --sql 'SELECT user_id, interaction_id, post_id FROM interactions'");
+    CLI::App* verb = add_verb(
+        projection, "create", "Keep a table keyed by another column",
+        "keyshift projection create user_interactions --key user_id --sql 'SELECT user_id, interaction_id, post_id FROM interactions'");
     verb->add_option("name", options->request.name, "Name of the projection and of its view")->required();
-    verb->add_option("--key", options->request.key, "column[,column] it is sharded by")->required()->delimiter(',');
+    verb->add_option("--key", options->request.key, "column[,column] it is sharded by")
+        ->required()
+        ->delimiter(',');
     verb->add_option("--sql", options->request.sql, "One SELECT over captured tables");
     verb->add_option("--file", options->file, "A file with the SELECT");
-    verb->add_option("--buckets", options->request.buckets, "Hash slices, a power of two")->capture_default_str();
+    verb->add_option("--buckets", options->request.buckets, "Hash slices, a power of two")
+        ->capture_default_str();
     verb->add_flag("--apply", options->request.apply, "Also run the ALTERs that it needs");
     verb->add_flag("--skip-null", options->request.skip_null, "Leave rows with a NULL key out");
     takes_long(changes(verb, context), context)->callback([&context, options] { create(context, *options); });
 }
 
-CLI::App* add_named(CLI::App& projection, CommandContext& context, const std::string& name, const std::string& help,
-               std::function<void(CommandContext&, const std::string&)> run)
+CLI::App* add_named(CLI::App& projection, CommandContext& context, const std::string& name,
+                    const std::string& help, std::function<void(CommandContext&, const std::string&)> run)
 {
     const auto which = std::make_shared<std::string>();
     CLI::App* verb = add_verb(projection, name, help, "keyshift projection " + name + " user_interactions");
@@ -114,7 +123,8 @@ CLI::App* add_named(CLI::App& projection, CommandContext& context, const std::st
 using Change = void (*)(pg::Connection&, const std::string&);
 
 /// A verb that only changes a projection's row.
-void add_change(CLI::App& projection, CommandContext& context, const std::string& name, const std::string& help, const char* done, Change change)
+void add_change(CLI::App& projection, CommandContext& context, const std::string& name,
+                const std::string& help, const char* done, Change change)
 {
     changes(add_named(projection, context, name, help,
                       [change, done](CommandContext& common, const std::string& which) {
@@ -123,7 +133,8 @@ void add_change(CLI::App& projection, CommandContext& context, const std::string
                           if (!common.dry_run) {
                               change(catalog, which);
                           }
-                          common.print({{"projection", which}, {"done", common.dry_run ? Json("nothing: a dry run") : Json(done)}});
+                          common.print({{"projection", which},
+                                        {"done", common.dry_run ? Json("nothing: a dry run") : Json(done)}});
                           common.mention_missing_daemon(catalog, "queued as " + which);
                       }),
             context);
@@ -131,17 +142,21 @@ void add_change(CLI::App& projection, CommandContext& context, const std::string
 
 void add_rejections(CLI::App& app, CommandContext& context)
 {
-    CLI::App* rejected = add_verb(app, "rejections", "Events that a projection could not use", "keyshift rejections list user_interactions");
+    CLI::App* rejected = add_verb(app, "rejections", "Events that a projection could not use",
+                                  "keyshift rejections list user_interactions");
     rejected->require_subcommand(1);
     const auto which = std::make_shared<std::string>();
-    CLI::App* list = add_verb(*rejected, "list", "All, or those of one projection", "keyshift rejections list");
+    CLI::App* list =
+        add_verb(*rejected, "list", "All, or those of one projection", "keyshift rejections list");
     list->add_option("projection", *which, "Projection");
     list->callback([&context, which] {
         pg::Connection catalog = context.catalog();
-        context.print(rejections(catalog, *which), {"id", "projection", "topic", "partition", "offset", "reason", "at"});
+        context.print(rejections(catalog, *which),
+                      {"id", "projection", "topic", "partition", "offset", "reason", "at"});
     });
     const auto id = std::make_shared<std::int64_t>(0);
-    CLI::App* show = add_verb(*rejected, "show", "One event: why, its key and its value", "keyshift rejections show 12");
+    CLI::App* show =
+        add_verb(*rejected, "show", "One event: why, its key and its value", "keyshift rejections show 12");
     show->add_option("id", *id, "Number from the list")->required();
     show->callback([&context, id] {
         pg::Connection catalog = context.catalog();
@@ -153,29 +168,35 @@ void add_rejections(CLI::App& app, CommandContext& context)
 
 void add_projection_commands(CLI::App& app, CommandContext& context)
 {
-    CLI::App* projection = add_verb(app, "projection", "Tables keyed by something else, kept from the topics", "keyshift projection list");
+    CLI::App* projection = add_verb(app, "projection", "Tables keyed by something else, kept from the topics",
+                                    "keyshift projection list");
     projection->require_subcommand(1);
     add_create(*projection, context);
     add_verb(*projection, "list", "All projections", "keyshift projection list")->callback([&context] {
         pg::Connection catalog = context.catalog();
         context.print(projections::list(catalog));
     });
-    add_named(*projection, context, "show", "State, lag and rows of one", [](CommandContext& common, const std::string& name) {
-        pg::Connection catalog = common.catalog();
-        common.print(projections::show(catalog, name));
-    });
-    add_named(*projection, context, "verify", "Compare with its definition over all nodes; exit 6 where it differs", verify);
-    add_change(*projection, context, "pause", "Stop applying; the topics keep what comes", "paused", projections::pause);
+    add_named(*projection, context, "show", "State, lag and rows of one",
+              [](CommandContext& common, const std::string& name) {
+                  pg::Connection catalog = common.catalog();
+                  common.print(projections::show(catalog, name));
+              });
+    add_named(*projection, context, "verify",
+              "Compare with its definition over all nodes; exit 6 where it differs", verify);
+    add_change(*projection, context, "pause", "Stop applying; the topics keep what comes", "paused",
+               projections::pause);
     add_change(*projection, context, "resume", "Go on applying", "resumed", projections::resume);
-    CLI::App* drop = add_named(*projection, context, "drop", "Remove it and all that it left on the nodes", [](CommandContext& common, const std::string& name) {
-        pg::Connection catalog = common.catalog();
-        static_cast<void>(projections::show(catalog, name));
-        common.confirm("Drop projection " + name + "?");
-        if (!common.dry_run) {
-            projections::drop(catalog, name);
-        }
-        common.print({{"projection", name}, {"done", common.dry_run ? "nothing: a dry run" : "dropped"}});
-    });
+    CLI::App* drop = add_named(
+        *projection, context, "drop", "Remove it and all that it left on the nodes",
+        [](CommandContext& common, const std::string& name) {
+            pg::Connection catalog = common.catalog();
+            static_cast<void>(projections::show(catalog, name));
+            common.confirm("Drop projection " + name + "?");
+            if (!common.dry_run) {
+                projections::drop(catalog, name);
+            }
+            common.print({{"projection", name}, {"done", common.dry_run ? "nothing: a dry run" : "dropped"}});
+        });
     destroys(drop, context);
     add_rejections(app, context);
 }

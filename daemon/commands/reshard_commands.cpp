@@ -30,8 +30,9 @@ struct JobOptions {
 };
 
 const std::vector<std::string> kMoveColumns{"group", "bucket", "donor", "recipient", "rows", "bytes", "why"};
-const std::vector<std::string> kStatusColumns{"move", "bucket", "group", "donor", "recipient", "state", "rows", "bytes", "lag_bytes",
-                                              "write_block_ms", "verified"};
+const std::vector<std::string> kStatusColumns{"move",      "bucket",         "group",   "donor",
+                                              "recipient", "state",          "rows",    "bytes",
+                                              "lag_bytes", "write_block_ms", "verified"};
 
 std::shared_ptr<PlanOptions> add_wish(CLI::App& verb)
 {
@@ -39,7 +40,9 @@ std::shared_ptr<PlanOptions> add_wish(CLI::App& verb)
     verb.add_option("--to", options->wish.to, "Only to these nodes")->delimiter(',');
     verb.add_option("--buckets", options->wish.buckets, "Only these buckets")->delimiter(',');
     verb.add_option("--drain", options->drain, "Move everything off this node");
-    verb.add_option("--by", options->wish.by, "Balance by count or size")->check(CLI::IsMember({"count", "size"}))->capture_default_str();
+    verb.add_option("--by", options->wish.by, "Balance by count or size")
+        ->check(CLI::IsMember({"count", "size"}))
+        ->capture_default_str();
     return options;
 }
 
@@ -60,7 +63,8 @@ void print_plan(const CommandContext& context, const Json& plan)
     if (plan["moves"].size() > kShown) {
         fmt::print("... and {} more\n", plan["moves"].size() - kShown);
     }
-    fmt::print("plan {}: {} moves, {} bytes, about {} s\n", plan["plan"].get<std::string>(), plan["moves"].size(), plan["bytes"].dump(), plan["seconds"].dump());
+    fmt::print("plan {}: {} moves, {} bytes, about {} s\n", plan["plan"].get<std::string>(),
+               plan["moves"].size(), plan["bytes"].dump(), plan["seconds"].dump());
 }
 
 void print_status(const CommandContext& context, const Json& status)
@@ -69,7 +73,8 @@ void print_status(const CommandContext& context, const Json& status)
         context.print(status);
         return;
     }
-    fmt::print("job {}: {}, {} of {} moved\n", status["job"].dump(), status["state"].get<std::string>(), status["moved"].dump(), status["total"].dump());
+    fmt::print("job {}: {}, {} of {} moved\n", status["job"].dump(), status["state"].get<std::string>(),
+               status["moved"].dump(), status["total"].dump());
     if (status.contains("error") && status["error"].is_object()) {
         fmt::print("error: {}\n", status["error"].dump());
     }
@@ -90,7 +95,8 @@ void wait_for_job(CommandContext& context, pg::Connection& catalog, std::int64_t
     const WaitResult ended = wait_until(context, [&] {
         status = resharder::status(catalog, job);
         const double total = std::max(1.0, status["total"].get<double>());
-        progress.show(status["moved"].get<double>() / total, fmt::format("{} of {} moved", status["moved"].dump(), status["total"].dump()));
+        progress.show(status["moved"].get<double>() / total,
+                      fmt::format("{} of {} moved", status["moved"].dump(), status["total"].dump()));
         return status["state"] != "running" && status["state"] != "paused";
     });
     progress.finish();
@@ -101,11 +107,15 @@ void wait_for_job(CommandContext& context, pg::Connection& catalog, std::int64_t
     }
     if (status["state"] != "done") {
         const Json error = status.value("error", Json::object());
-        throw FatalError({fmt::format("reshard job {}", job), fmt::format("it is {}{}", status["state"].get<std::string>(),
-                                                                           error.is_object() && error.contains("why") ? ": " + error["why"].get<std::string>() : ""),
-                          fmt::format("`keyshift reshard status {}` shows each move.", job)});
+        throw FatalError(
+            {fmt::format("reshard job {}", job),
+             fmt::format("it is {}{}", status["state"].get<std::string>(),
+                         error.is_object() && error.contains("why") ? ": " + error["why"].get<std::string>()
+                                                                    : ""),
+             fmt::format("`keyshift reshard status {}` shows each move.", job)});
     }
-    context.print({{"job", job}, {"state", "done"}, {"moved", status["moved"]}, {"total", status["total"]}}, {});
+    context.print({{"job", job}, {"state", "done"}, {"moved", status["moved"]}, {"total", status["total"]}},
+                  {});
 }
 
 void start(CommandContext& context, const PlanOptions& options)
@@ -115,7 +125,8 @@ void start(CommandContext& context, const PlanOptions& options)
         print_plan(context, resharder::plan(catalog, options.wish));
         return;
     }
-    const std::int64_t job = resharder::start(catalog, options.wish, options.plan.empty() ? std::nullopt : std::optional(options.plan));
+    const std::int64_t job = resharder::start(
+        catalog, options.wish, options.plan.empty() ? std::nullopt : std::optional(options.plan));
     if (job == 0) {
         note("nothing to do: the buckets are where they should be");
         return;
@@ -155,7 +166,8 @@ void show_status(CommandContext& context, const JobOptions& options)
 
 void add_plan_and_start(CLI::App& reshard, CommandContext& context)
 {
-    CLI::App* plan = add_verb(reshard, "plan", "What would move, bytes, time, why; changes nothing", "keyshift reshard plan --drain n1");
+    CLI::App* plan = add_verb(reshard, "plan", "What would move, bytes, time, why; changes nothing",
+                              "keyshift reshard plan --drain n1");
     const auto wish = add_wish(*plan);
     plan->callback([&context, wish] {
         wish->wish.drain = wish->drain.empty() ? std::nullopt : std::optional(wish->drain);
@@ -172,8 +184,9 @@ void add_plan_and_start(CLI::App& reshard, CommandContext& context)
 }
 
 /// A verb that takes a job; `required`: it wants to be told which.
-CLI::App* add_job_verb(CLI::App& reshard, CommandContext& context, const std::string& name, const std::string& help, bool required,
-                  std::function<void(CommandContext&, pg::Connection&, const JobOptions&)> run)
+CLI::App* add_job_verb(CLI::App& reshard, CommandContext& context, const std::string& name,
+                       const std::string& help, bool required,
+                       std::function<void(CommandContext&, pg::Connection&, const JobOptions&)> run)
 {
     const auto options = std::make_shared<JobOptions>();
     CLI::App* verb = add_verb(reshard, name, help, "keyshift reshard " + name + " 1");
@@ -211,7 +224,8 @@ void add_reshard_commands(CLI::App& app, CommandContext& context)
     add_plan_and_start(*reshard, context);
     add_verb(*reshard, "list", "All jobs", "keyshift reshard list")->callback([&context] {
         pg::Connection catalog = context.catalog();
-        context.print(resharder::list(catalog), {"job", "state", "moved", "total", "requested_by", "created_at", "finished_at"});
+        context.print(resharder::list(catalog),
+                      {"job", "state", "moved", "total", "requested_by", "created_at", "finished_at"});
     });
     const auto options = std::make_shared<JobOptions>();
     CLI::App* status = add_verb(*reshard, "status", "A job and its moves", "keyshift reshard status --watch");
@@ -228,7 +242,8 @@ void add_reshard_commands(CLI::App& app, CommandContext& context)
                              tell(common, catalog, job.job, resharder::resume, "run");
                          }),
             context);
-    destroys(add_job_verb(*reshard, context, "cancel", "Take back every move that is not past its fence", true,
+    destroys(add_job_verb(*reshard, context, "cancel", "Take back every move that is not past its fence",
+                          true,
                           [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
                               static_cast<void>(resharder::status(catalog, job.job));
                               common.confirm(fmt::format("Cancel job {}?", job.job));
@@ -236,8 +251,11 @@ void add_reshard_commands(CLI::App& app, CommandContext& context)
                           }),
              context);
     add_job_verb(*reshard, context, "explain", "What each unfinished move waits for: pid, query, lock", false,
-                 [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) { common.print(resharder::explain(catalog, job.wanted())); });
-    add_job_verb(*reshard, context, "verify", "Compare donor and recipient, and nodes with the catalog; exit 6 where they differ", false,
+                 [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
+                     common.print(resharder::explain(catalog, job.wanted()));
+                 });
+    add_job_verb(*reshard, context, "verify",
+                 "Compare donor and recipient, and nodes with the catalog; exit 6 where they differ", false,
                  [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
                      const Json result = resharder::verify(catalog, job.wanted());
                      common.print(result);

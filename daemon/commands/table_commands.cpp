@@ -20,7 +20,8 @@ void say_what_follows(const CommandContext& context, pg::Connection& catalog)
 void add_distribute(CLI::App& table, CommandContext& context)
 {
     const auto request = std::make_shared<catalog::Distribute>();
-    CLI::App* verb = add_verb(table, "distribute", "Shard a table by a key", "keyshift table distribute posts --key user_id --with users --offline");
+    CLI::App* verb = add_verb(table, "distribute", "Shard a table by a key",
+                              "keyshift table distribute posts --key user_id --with users --offline");
     verb->add_option("table", request->table, "Table to distribute")->required();
     verb->add_option("--key", request->key, "Shard key: column[,column]")->required()->delimiter(',');
     verb->add_option("--buckets", request->buckets, "Hash slices, a power of two")->capture_default_str();
@@ -42,17 +43,20 @@ void add_capture(CLI::App& table, CommandContext& context)
         std::string node;
     };
     const auto options = std::make_shared<Options>();
-    CLI::App* verb = add_verb(table, "capture", "Stream a table's changes to Kafka; it stays where it is", "keyshift table capture audit_log");
+    CLI::App* verb = add_verb(table, "capture", "Stream a table's changes to Kafka; it stays where it is",
+                              "keyshift table capture audit_log");
     verb->add_option("tables", options->tables, "Tables to capture");
     verb->add_flag("--all", options->all, "Every table that can be captured");
     verb->add_option("--node", options->node, "The node, where several have the name");
     changes(verb, context)->callback([&context, options] {
         if (options->tables.empty() == !options->all) {
-            throw Error(ErrorKind::usage, {"table capture", "name tables, or say --all, not both", "keyshift table capture audit_log"});
+            throw Error(ErrorKind::usage, {"table capture", "name tables, or say --all, not both",
+                                           "keyshift table capture audit_log"});
         }
         pg::Connection catalog = context.catalog();
         context.print(catalog::capture(catalog, options->tables, options->all,
-                                       options->node.empty() ? std::nullopt : std::optional(options->node), context.dry_run));
+                                       options->node.empty() ? std::nullopt : std::optional(options->node),
+                                       context.dry_run));
         say_what_follows(context, catalog);
     });
 }
@@ -70,7 +74,8 @@ void add_table_commands(CLI::App& app, CommandContext& context)
         context.print(catalog::list_tables(catalog), {"table", "kind", "group", "key", "buckets", "node"});
     });
     const auto name = std::make_shared<std::string>();
-    CLI::App* show = add_verb(*table, "show", "One table and where its buckets are", "keyshift table show posts");
+    CLI::App* show =
+        add_verb(*table, "show", "One table and where its buckets are", "keyshift table show posts");
     show->add_option("table", *name, "Table")->required();
     show->callback([&context, name] {
         pg::Connection catalog = context.catalog();

@@ -20,13 +20,45 @@ Finished program(std::vector<std::string> arguments, const Environment& environm
 
 TEST(CommandLine, EveryVerbHasHelpWithAnExample)
 {
-    for (const auto& verb : std::vector<std::vector<std::string>>{
-             {"init"}, {"deinit"}, {"run"}, {"reload"}, {"doctor"}, {"status"}, {"version"}, {"config"}, {"config", "check"}, {"config", "show"}, {"route"},
-             {"node"}, {"node", "add"}, {"node", "list"}, {"node", "show"}, {"node", "remove"}, {"table", "capture"}, {"table", "distribute"}, {"table", "list"},
-             {"table", "show"}, {"reshard", "plan"}, {"reshard", "start"}, {"reshard", "list"}, {"reshard", "status"}, {"reshard", "pause"}, {"reshard", "resume"},
-             {"reshard", "cancel"}, {"reshard", "verify"}, {"reshard", "explain"}, {"projection", "create"}, {"projection", "list"}, {"projection", "show"},
-             {"projection", "verify"}, {"projection", "pause"}, {"projection", "resume"}, {"projection", "drop"}, {"cdc", "status"}, {"rejections", "list"},
-             {"rejections", "show"}}) {
+    for (const auto& verb : std::vector<std::vector<std::string>>{{"init"},
+                                                                  {"deinit"},
+                                                                  {"run"},
+                                                                  {"reload"},
+                                                                  {"doctor"},
+                                                                  {"status"},
+                                                                  {"version"},
+                                                                  {"config"},
+                                                                  {"config", "check"},
+                                                                  {"config", "show"},
+                                                                  {"route"},
+                                                                  {"node"},
+                                                                  {"node", "add"},
+                                                                  {"node", "list"},
+                                                                  {"node", "show"},
+                                                                  {"node", "remove"},
+                                                                  {"table", "capture"},
+                                                                  {"table", "distribute"},
+                                                                  {"table", "list"},
+                                                                  {"table", "show"},
+                                                                  {"reshard", "plan"},
+                                                                  {"reshard", "start"},
+                                                                  {"reshard", "list"},
+                                                                  {"reshard", "status"},
+                                                                  {"reshard", "pause"},
+                                                                  {"reshard", "resume"},
+                                                                  {"reshard", "cancel"},
+                                                                  {"reshard", "verify"},
+                                                                  {"reshard", "explain"},
+                                                                  {"projection", "create"},
+                                                                  {"projection", "list"},
+                                                                  {"projection", "show"},
+                                                                  {"projection", "verify"},
+                                                                  {"projection", "pause"},
+                                                                  {"projection", "resume"},
+                                                                  {"projection", "drop"},
+                                                                  {"cdc", "status"},
+                                                                  {"rejections", "list"},
+                                                                  {"rejections", "show"}}) {
         auto arguments = verb;
         arguments.emplace_back("--help");
         const Finished help = program(arguments);
@@ -37,11 +69,18 @@ TEST(CommandLine, EveryVerbHasHelpWithAnExample)
 
 TEST(CommandLine, WhatIsNotUnderstoodIsNamedAndExitsWithTwo)
 {
-    for (const auto& arguments : std::vector<std::vector<std::string>>{{"bogus"}, {"node", "bogus"}, {"reshard", "start", "--bogus"}, {"version", "-o", "xml"},
-                                                                       {}, {"projection", "create", "p"}, {"reshard", "plan", "--by", "magic"}}) {
+    for (const auto& arguments :
+         std::vector<std::vector<std::string>>{{"bogus"},
+                                               {"node", "bogus"},
+                                               {"reshard", "start", "--bogus"},
+                                               {"version", "-o", "xml"},
+                                               {},
+                                               {"projection", "create", "p"},
+                                               {"reshard", "plan", "--by", "magic"}}) {
         const Finished done = program(arguments);
         EXPECT_EQ(done.status, 2) << (arguments.empty() ? "" : arguments.back());
-        EXPECT_THAT(done.err, AllOf(StartsWith("error: "), HasSubstr("\n  why:  "), HasSubstr("\n  next: "))) << done.err;
+        EXPECT_THAT(done.err, AllOf(StartsWith("error: "), HasSubstr("\n  why:  "), HasSubstr("\n  next: ")))
+            << done.err;
         EXPECT_EQ(done.out, "");
     }
     EXPECT_THAT(program({"node", "bogus"}).err, HasSubstr("\"bogus\""));
@@ -49,26 +88,35 @@ TEST(CommandLine, WhatIsNotUnderstoodIsNamedAndExitsWithTwo)
 
 TEST(CommandLine, VerbsThatThisVersionLacksAreRefusedWithWhatThereIsInstead)
 {
-    for (const auto& arguments : std::vector<std::vector<std::string>>{{"advise"}, {"node", "drain", "n1"}, {"table", "reference", "countries"}, {"reshard", "rollback", "1", "--yes"},
-                                                                       {"projection", "rebuild", "p"}, {"cdc", "snapshot", "users"}}) {
+    for (const auto& arguments : std::vector<std::vector<std::string>>{{"advise"},
+                                                                       {"node", "drain", "n1"},
+                                                                       {"table", "reference", "countries"},
+                                                                       {"reshard", "rollback", "1", "--yes"},
+                                                                       {"projection", "rebuild", "p"},
+                                                                       {"cdc", "snapshot", "users"}}) {
         const Finished done = program(arguments);
         EXPECT_EQ(done.status, 5) << arguments[0];
         EXPECT_THAT(done.err, HasSubstr("next: "));
         const std::string help = program({arguments[0] == "advise" ? "--help" : arguments[0], "--help"}).out;
-        EXPECT_EQ(help.find("  " + arguments[arguments[0] == "advise" ? 0 : 1] + " "), std::string::npos) << help;
+        EXPECT_EQ(help.find("  " + arguments[arguments[0] == "advise" ? 0 : 1] + " "), std::string::npos)
+            << help;
     }
 }
 
 TEST(CommandLine, NoPlaceSaysASecret)
 {
     const TemporaryDirectory directory;
-    const std::string file = directory.write("k.toml", "[catalog]\ndsn = \"host=127.0.0.1 port=1 dbname=a password=hunter2\"\n[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n"
-                                                       "\"sasl.password\" = \"hunter2\"\n\"ssl.key.password\" = \"hunter2\"\n[cdc]\ntopic_prefix = \"app\"\n");
-    for (const auto& verb : std::vector<std::vector<std::string>>{{"config", "show"}, {"config", "check"}, {"init"}, {"run"}, {"config", "show", "-o", "json"}}) {
+    const std::string file = directory.write(
+        "k.toml",
+        "[catalog]\ndsn = \"host=127.0.0.1 port=1 dbname=a password=hunter2\"\n[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n"
+        "\"sasl.password\" = \"hunter2\"\n\"ssl.key.password\" = \"hunter2\"\n[cdc]\ntopic_prefix = \"app\"\n");
+    for (const auto& verb : std::vector<std::vector<std::string>>{
+             {"config", "show"}, {"config", "check"}, {"init"}, {"run"}, {"config", "show", "-o", "json"}}) {
         std::vector<std::string> arguments{"--config", file};
         arguments.insert(arguments.end(), verb.begin(), verb.end());
         const Finished done = program(arguments, {{"PGPASSWORD", "hunter2"}});
-        EXPECT_EQ((done.out + done.err).find("hunter2"), std::string::npos) << verb.back() << done.out << done.err;
+        EXPECT_EQ((done.out + done.err).find("hunter2"), std::string::npos)
+            << verb.back() << done.out << done.err;
     }
     EXPECT_EQ(program({"--config", file, "init"}).status, 3);
 }
@@ -76,9 +124,12 @@ TEST(CommandLine, NoPlaceSaysASecret)
 TEST(CommandLine, ConfigCheckPrintsAllAndExitsWithThree)
 {
     const TemporaryDirectory directory;
-    const Finished done = program({"--config", directory.write("k.toml", "[catalog]\ndns = \"x\"\n[cdc]\npartitions = \"two\"\n"), "config", "check"});
+    const Finished done = program(
+        {"--config", directory.write("k.toml", "[catalog]\ndns = \"x\"\n[cdc]\npartitions = \"two\"\n"),
+         "config", "check"});
     EXPECT_EQ(done.status, 3);
-    EXPECT_THAT(done.err, AllOf(HasSubstr("k.toml:2:1"), HasSubstr("Did you mean catalog.dsn?"), HasSubstr("k.toml:4:"), HasSubstr("bootstrap.servers")));
+    EXPECT_THAT(done.err, AllOf(HasSubstr("k.toml:2:1"), HasSubstr("Did you mean catalog.dsn?"),
+                                HasSubstr("k.toml:4:"), HasSubstr("bootstrap.servers")));
 }
 
 TEST(CommandLine, DataGoesToStdoutInTheFormThatWasAskedFor)
@@ -114,7 +165,10 @@ TEST(CommandLine, DestructiveVerbsWantYesWhereNobodyCanBeAsked)
     EXPECT_THAT(refused.err, HasSubstr("--yes"));
     EXPECT_EQ(installation.connect().query("SELECT count(*) FROM keyshift.node").integer(0, 0), 1);
     installation.must({"deinit", "--yes"});
-    EXPECT_EQ(installation.connect().query("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()").integer(0, 0), 0);
+    EXPECT_EQ(installation.connect()
+                  .query("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()")
+                  .integer(0, 0),
+              0);
     EXPECT_EQ(installation.connect().query("SELECT to_regnamespace('keyshift')").is_null(0, 0), true);
 }
 
@@ -127,12 +181,24 @@ TEST(CommandLine, WorkForTheDaemonIsQueuedAndWaitingForItCanBeLeft)
     installation.connect().script("DELETE FROM keyshift.snapshot");
     installation.add_node(2);
     EXPECT_EQ(installation.json({"reshard", "plan"}).at("moves").size(), 2U);
-    const Finished queued = installation.keyshift({"reshard", "start"});
-    EXPECT_EQ(queued.status, 0) << queued.err;
-    EXPECT_THAT(queued.err, HasSubstr("queued as 1; nothing happens until `keyshift run`"));
+    const Finished queued = installation.keyshift({"reshard", "start", "--wait", "--timeout", "1s"});
+    EXPECT_EQ(queued.status, 124) << queued.err;
+    EXPECT_THAT(queued.err, AllOf(HasSubstr("queued as 1; nothing happens until `keyshift run`"),
+                                  HasSubstr("keyshift reshard status 1")));
     EXPECT_EQ(installation.json({"reshard", "status"}).at("total"), 2);
-    const Finished again = installation.keyshift({"reshard", "start", "--wait", "--timeout", "1s"});
-    EXPECT_EQ(again.status, 5) << "a second job beside an unfinished one is refused: " << again.err;
+    EXPECT_EQ(installation.keyshift({"reshard", "start"}).status, 5)
+        << "no second job beside an unfinished one";
+    installation.must({"reshard", "pause", "1"});
+    installation.must({"reshard", "resume", "1"});
+
+    BackgroundProgram watching(
+        {keyshift_binary(), "--config", installation.config_file(), "reshard", "status", "--watch"});
+    ASSERT_TRUE(watching.wait_for_output("0 of 2 moved"));
+    watching.signal(SIGINT);
+    EXPECT_EQ(watching.wait(), 130);
+    EXPECT_THAT(watching.output(), HasSubstr("the job goes on"));
+    EXPECT_EQ(installation.json({"reshard", "status"}).at("state"), "running");
+
     installation.must({"reshard", "cancel", "1", "--yes"});
 }
 

@@ -14,7 +14,8 @@ using namespace std::chrono_literals;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 
-constexpr const char* kGood = "[catalog]\ndsn = \"host=127.0.0.1 dbname=app\"\n[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9\"\n[cdc]\ntopic_prefix = \"app\"\n";
+constexpr const char* kGood =
+    "[catalog]\ndsn = \"host=127.0.0.1 dbname=app\"\n[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9\"\n[cdc]\ntopic_prefix = \"app\"\n";
 
 LoadedConfig load(const std::string& text, const std::map<std::string, std::string>& flags = {})
 {
@@ -23,7 +24,8 @@ LoadedConfig load(const std::string& text, const std::map<std::string, std::stri
 }
 
 /// "where|why|next" of every problem.
-std::vector<std::string> problems(const std::string& text, const std::map<std::string, std::string>& flags = {})
+std::vector<std::string> problems(const std::string& text,
+                                  const std::map<std::string, std::string>& flags = {})
 {
     std::vector<std::string> all;
     for (const ConfigProblem& problem : load(text, flags).problems) {
@@ -46,16 +48,21 @@ TEST(Config, TheSmallestFileIsEnoughAndTheRestAreDefaults)
 
 TEST(Config, AnUnknownKeyIsNamedWithItsPlaceAndTheNearestKnownOne)
 {
-    EXPECT_THAT(problems(std::string(kGood) + "partitoins = 4\n"), Contains(AllOf(HasSubstr("k.toml:7:1"), HasSubstr("cdc.partitoins"), HasSubstr("Did you mean cdc.partitions?"))));
-    EXPECT_THAT(problems(std::string(kGood) + "[reshrd]\ngrace = \"1s\"\n"), Contains(AllOf(HasSubstr("k.toml:7:"), HasSubstr("reshrd"))));
+    EXPECT_THAT(problems(std::string(kGood) + "partitoins = 4\n"),
+                Contains(AllOf(HasSubstr("k.toml:7:1"), HasSubstr("cdc.partitoins"),
+                               HasSubstr("Did you mean cdc.partitions?"))));
+    EXPECT_THAT(problems(std::string(kGood) + "[reshrd]\ngrace = \"1s\"\n"),
+                Contains(AllOf(HasSubstr("k.toml:7:"), HasSubstr("reshrd"))));
 }
 
 TEST(Config, EveryProblemIsReportedAtOnce)
 {
-    const auto found = problems("[catalog]\ndsn = \"host=h password=secret1\"\n[kafka]\n\"bootstrap.server\" = \"x\"\n\"acks\" = \"never\"\n[cdc]\ntopic_prefix = \"a b\"\n"
-                                "partitions = 0\ntombstones = \"yes\"\n[reshard]\ngrace = \"soon\"\nmax_copy_rate = \"9QiB\"\n[http]\nlisten = \"here\"\n");
-    for (const char* word : {"catalog.dsn", "bootstrap.server\"", "acks", "bootstrap.servers", "topic_prefix", "cdc.partitions", "cdc.tombstones", "reshard.grace",
-                             "reshard.max_copy_rate", "http.listen"}) {
+    const auto found = problems(
+        "[catalog]\ndsn = \"host=h password=secret1\"\n[kafka]\n\"bootstrap.server\" = \"x\"\n\"acks\" = \"never\"\n[cdc]\ntopic_prefix = \"a b\"\n"
+        "partitions = 0\ntombstones = \"yes\"\n[reshard]\ngrace = \"soon\"\nmax_copy_rate = \"9QiB\"\n[http]\nlisten = \"here\"\n");
+    for (const char* word :
+         {"catalog.dsn", "bootstrap.server\"", "acks", "bootstrap.servers", "topic_prefix", "cdc.partitions",
+          "cdc.tombstones", "reshard.grace", "reshard.max_copy_rate", "http.listen"}) {
         EXPECT_THAT(found, Contains(HasSubstr(word))) << word;
     }
     EXPECT_THAT(found, Not(Contains(HasSubstr("secret1"))));
@@ -68,10 +75,16 @@ struct BadValue {
 
 TEST(Config, AWrongTypeOrRangeIsRefusedWithWhatIsExpected)
 {
-    for (const auto& [line, word] : {BadValue{"partitions = \"4\"", "a whole number"}, BadValue{"partitions = 4.5", "a whole number"}, BadValue{"partitions = 20000", "from 1 to 10000"},
-                                     BadValue{"truncate = 1", "true or false"}, BadValue{"heartbeat_interval = 5", "a duration"}, BadValue{"heartbeat_interval = \"5 parsecs\"", "duration"},
-                                     BadValue{"decimal = \"roman\"", "precise"}, BadValue{"schemas = [true]", "true or false"}, BadValue{"max_transaction_memory = \"-1\"", "size"}}) {
-        EXPECT_THAT(problems(std::string(kGood) + line + "\n"), Contains(AllOf(HasSubstr("k.toml:7:"), HasSubstr(word)))) << line;
+    for (const auto& [line, word] :
+         {BadValue{"partitions = \"4\"", "a whole number"}, BadValue{"partitions = 4.5", "a whole number"},
+          BadValue{"partitions = 20000", "from 1 to 10000"}, BadValue{"truncate = 1", "true or false"},
+          BadValue{"heartbeat_interval = 5", "a duration"},
+          BadValue{"heartbeat_interval = \"5 parsecs\"", "duration"},
+          BadValue{"decimal = \"roman\"", "precise"}, BadValue{"schemas = [true]", "true or false"},
+          BadValue{"max_transaction_memory = \"-1\"", "size"}}) {
+        EXPECT_THAT(problems(std::string(kGood) + line + "\n"),
+                    Contains(AllOf(HasSubstr("k.toml:7:"), HasSubstr(word))))
+            << line;
     }
 }
 
@@ -95,19 +108,22 @@ TEST(Config, AFlagGoesBeforeTheEnvironmentAndThatBeforeTheFile)
 TEST(Config, AMistypedVariableIsAProblemToo)
 {
     ::setenv("KEYSHIFT_CDC__PARTITOINS", "5", 1);
-    EXPECT_THAT(problems(kGood), Contains(AllOf(HasSubstr("KEYSHIFT_CDC__PARTITOINS"), HasSubstr("Did you mean cdc.partitions?"))));
+    EXPECT_THAT(problems(kGood), Contains(AllOf(HasSubstr("KEYSHIFT_CDC__PARTITOINS"),
+                                                HasSubstr("Did you mean cdc.partitions?"))));
     ::unsetenv("KEYSHIFT_CDC__PARTITOINS");
 }
 
 TEST(Config, AFileThatIsNamedMustBeThereAndNotBeHuge)
 {
     EXPECT_FALSE(load_config("/nonexistent/keyshift.toml").problems.empty());
-    EXPECT_THAT(problems(std::string(kGood) + "#" + std::string(2U << 20U, 'x') + "\n"), Contains(HasSubstr("larger than 1 MiB")));
+    EXPECT_THAT(problems(std::string(kGood) + "#" + std::string(2U << 20U, 'x') + "\n"),
+                Contains(HasSubstr("larger than 1 MiB")));
 }
 
 TEST(Config, APasswordInADsnIsNeverShown)
 {
-    for (const char* dsn : {"host=h password=secret1 dbname=d", "host=h password='sec ret1' dbname=d", "postgresql://u:secret1@h/d", "host=h dbname=d password = secret1"}) {
+    for (const char* dsn : {"host=h password=secret1 dbname=d", "host=h password='sec ret1' dbname=d",
+                            "postgresql://u:secret1@h/d", "host=h dbname=d password = secret1"}) {
         Config config;
         config.catalog_dsn = dsn;
         const std::string shown = find_key("catalog.dsn")->show(config);

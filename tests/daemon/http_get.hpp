@@ -13,6 +13,7 @@ struct HttpReply {
 
 /// Sends `request` as it is.
 HttpReply http_send(int port, const std::string& request);
-HttpReply http_get(int port, const std::string& target, const std::string& method = "GET", const std::string& host = "127.0.0.1");
+HttpReply http_get(int port, const std::string& target, const std::string& method = "GET",
+                   const std::string& host = "127.0.0.1");
 
 } // namespace keyshift::test

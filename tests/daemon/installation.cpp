@@ -53,9 +53,10 @@ Installation::~Installation()
 
 std::string Installation::config_text(const std::string& more) const
 {
-    return fmt::format("[catalog]\ndsn = \"{}\"\n\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\n[cdc]\ntopic_prefix = \"{}\"\npartitions = 2\n"
-                       "heartbeat_interval = \"100ms\"\n\n[http]\nlisten = \"127.0.0.1:{}\"\n\n[log]\nformat = \"text\"\n{}",
-                       database().conninfo(), servers_.kafka().at("bootstrap.servers"), prefix_, port_, more);
+    return fmt::format(
+        "[catalog]\ndsn = \"{}\"\n\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\n[cdc]\ntopic_prefix = \"{}\"\npartitions = 2\n"
+        "heartbeat_interval = \"100ms\"\n\n[http]\nlisten = \"127.0.0.1:{}\"\n\n[log]\nformat = \"text\"\n{}",
+        database().conninfo(), servers_.kafka().at("bootstrap.servers"), prefix_, port_, more);
 }
 
 Finished Installation::keyshift(std::vector<std::string> arguments, const Environment& environment) const
@@ -69,7 +70,8 @@ nlohmann::json Installation::json(std::vector<std::string> arguments) const
     arguments.insert(arguments.end(), {"-o", "json"});
     const Finished done = keyshift(arguments);
     if (done.status != 0) {
-        throw std::runtime_error(fmt::format("{} exits with {}: {}", joined(arguments), done.status, done.err));
+        throw std::runtime_error(
+            fmt::format("{} exits with {}: {}", joined(arguments), done.status, done.err));
     }
     return nlohmann::json::parse(done.out);
 }
@@ -78,7 +80,8 @@ void Installation::must(const std::vector<std::string>& arguments) const
 {
     const Finished done = keyshift(arguments);
     if (done.status != 0) {
-        throw std::runtime_error(fmt::format("{} exits with {}: {}", joined(arguments), done.status, done.err));
+        throw std::runtime_error(
+            fmt::format("{} exits with {}: {}", joined(arguments), done.status, done.err));
     }
 }
 
@@ -95,8 +98,10 @@ void Installation::add_node(int number) const
 
 void Installation::start_daemon(const Environment& environment)
 {
-    daemon_ = std::make_unique<BackgroundProgram>(std::vector<std::string>{keyshift_binary(), "--config", config_file_, "run"}, environment);
-    if (!comes_true([&] { return get("/readyz").status == 200 || !daemon_->running(); }) || !daemon_->running()) {
+    daemon_ = std::make_unique<BackgroundProgram>(
+        std::vector<std::string>{keyshift_binary(), "--config", config_file_, "run"}, environment);
+    if (!comes_true([&] { return get("/readyz").status == 200 || !daemon_->running(); }) ||
+        !daemon_->running()) {
         throw std::runtime_error("the daemon did not become ready:\n" + daemon_->output());
     }
 }

@@ -20,9 +20,11 @@ TEST(Run, ASecondDaemonIsRefusedNamingTheFirst)
     Installation installation;
     installation.set_up();
     installation.start_daemon();
-    const Finished second = installation.keyshift({"run", "--set", fmt::format("http.listen=127.0.0.1:{}", free_port())});
+    const Finished second =
+        installation.keyshift({"run", "--set", fmt::format("http.listen=127.0.0.1:{}", free_port())});
     EXPECT_EQ(second.status, 5) << second.err;
-    EXPECT_THAT(second.err, AllOf(HasSubstr(fmt::format("pid {}", installation.daemon().pid())), HasSubstr("on host "), HasSubstr("running since ")));
+    EXPECT_THAT(second.err, AllOf(HasSubstr(fmt::format("pid {}", installation.daemon().pid())),
+                                  HasSubstr("on host "), HasSubstr("running since ")));
     EXPECT_TRUE(installation.daemon().running());
     EXPECT_EQ(installation.json({"status"}).at("daemon").at("pid"), installation.daemon().pid());
 }
@@ -35,14 +37,19 @@ TEST(Run, SigtermFlushesWhatWasCommittedAndExitsWithZero)
     installation.must({"table", "capture", "log"});
     installation.start_daemon();
     ASSERT_TRUE(comes_true([&] { return installation.get("/healthz").status == 200; }));
-    installation.connect().script("INSERT INTO public.log SELECT i, 'line ' || i FROM generate_series(1, 500) i");
-    ASSERT_TRUE(comes_true([&] { return installation.get("/metrics").body.find("op=\"c\"") != std::string::npos; }));
+    installation.connect().script(
+        "INSERT INTO public.log SELECT i, 'line ' || i FROM generate_series(1, 500) i");
+    ASSERT_TRUE(
+        comes_true([&] { return installation.get("/metrics").body.find("op=\"c\"") != std::string::npos; }));
     EXPECT_EQ(installation.stop_daemon(), 0) << installation.daemon().output();
     const pg::Connection unused = installation.connect();
-    EXPECT_EQ(read_topic(installation.servers().kafka(), installation.prefix() + ".public.log", 500).size(), 500U) << "no event twice after an orderly stop";
+    EXPECT_EQ(read_topic(installation.servers().kafka(), installation.prefix() + ".public.log", 500).size(),
+              500U)
+        << "no event twice after an orderly stop";
     installation.start_daemon();
     installation.connect().script("INSERT INTO public.log VALUES (501, 'last')");
-    EXPECT_EQ(read_topic(installation.servers().kafka(), installation.prefix() + ".public.log", 501).size(), 501U);
+    EXPECT_EQ(read_topic(installation.servers().kafka(), installation.prefix() + ".public.log", 501).size(),
+              501U);
     EXPECT_EQ(installation.stop_daemon(), 0);
 }
 
@@ -62,10 +69,14 @@ TEST(Run, NodesThatComeAndGoGetAndLoseTheirStream)
     installation.set_up();
     installation.start_daemon();
     installation.add_node(2);
-    EXPECT_TRUE(comes_true([&] { return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").contains("n2"); }));
-    EXPECT_TRUE(comes_true([&] { return installation.get("/healthz").status == 200; })) << installation.get("/healthz").body;
+    EXPECT_TRUE(comes_true(
+        [&] { return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").contains("n2"); }));
+    EXPECT_TRUE(comes_true([&] { return installation.get("/healthz").status == 200; }))
+        << installation.get("/healthz").body;
     installation.must({"node", "remove", "n2", "--yes"});
-    EXPECT_TRUE(comes_true([&] { return !nlohmann::json::parse(installation.get("/healthz").body).at("nodes").contains("n2"); }));
+    EXPECT_TRUE(comes_true([&] {
+        return !nlohmann::json::parse(installation.get("/healthz").body).at("nodes").contains("n2");
+    }));
 }
 
 TEST(Run, SighupTakesGoodSettingsAndRefusesBadOnes)
@@ -73,13 +84,21 @@ TEST(Run, SighupTakesGoodSettingsAndRefusesBadOnes)
     Installation installation;
     installation.set_up();
     installation.start_daemon();
-    installation.directory().write("keyshift.toml", installation.config_text("[reshard]\ngrace = \"never\"\n"));
+    installation.directory().write("keyshift.toml",
+                                   installation.config_text("[reshard]\ngrace = \"never\"\n"));
     installation.daemon().signal(SIGHUP);
-    ASSERT_TRUE(comes_true([&] { return installation.get("/metrics").body.find("keyshift_config_last_reload_successful 0") != std::string::npos; }));
+    ASSERT_TRUE(comes_true([&] {
+        return installation.get("/metrics").body.find("keyshift_config_last_reload_successful 0") !=
+               std::string::npos;
+    }));
     EXPECT_TRUE(installation.daemon().wait_for_output("reload refused"));
-    installation.directory().write("keyshift.toml", installation.config_text("[reshard]\ngrace = \"3s\"\n[projection]\nworkers = 3\n"));
+    installation.directory().write(
+        "keyshift.toml", installation.config_text("[reshard]\ngrace = \"3s\"\n[projection]\nworkers = 3\n"));
     installation.must({"reload"});
-    ASSERT_TRUE(comes_true([&] { return installation.get("/metrics").body.find("keyshift_config_last_reload_successful 1") != std::string::npos; }));
+    ASSERT_TRUE(comes_true([&] {
+        return installation.get("/metrics").body.find("keyshift_config_last_reload_successful 1") !=
+               std::string::npos;
+    }));
     EXPECT_TRUE(installation.daemon().wait_for_output("[reshard] changed"));
     EXPECT_TRUE(installation.daemon().wait_for_output("projection.workers changed; it needs a restart"));
     EXPECT_EQ(installation.stop_daemon(), 0);
@@ -92,9 +111,11 @@ TEST(Run, APortInUseIsSaidBeforeAnythingIsTouched)
     installation.start_daemon();
     Installation other;
     other.must({"init"});
-    const Finished refused = other.keyshift({"run", "--set", fmt::format("http.listen=127.0.0.1:{}", installation.port())});
+    const Finished refused =
+        other.keyshift({"run", "--set", fmt::format("http.listen=127.0.0.1:{}", installation.port())});
     EXPECT_EQ(refused.status, 1);
-    EXPECT_THAT(refused.err, AllOf(HasSubstr("error: listening on"), HasSubstr("why:"), HasSubstr("[http] listen")));
+    EXPECT_THAT(refused.err,
+                AllOf(HasSubstr("error: listening on"), HasSubstr("why:"), HasSubstr("[http] listen")));
     EXPECT_EQ(other.connect().query("SELECT count(*) FROM keyshift.daemon").integer(0, 0), 0);
 }
 
@@ -107,6 +128,44 @@ TEST(Run, AnotherPrefixThanTheCatalogsIsRefused)
     EXPECT_THAT(refused.err, HasSubstr("the catalog was made with \"" + installation.prefix() + "\""));
 }
 
+TEST(Run, ALostCatalogConnectionIsClaimedAgain)
+{
+    Installation installation;
+    installation.set_up();
+    installation.start_daemon();
+    installation.connect().query(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())");
+    EXPECT_TRUE(installation.daemon().wait_for_output("claimed again"));
+    EXPECT_TRUE(comes_true([&] { return installation.json({"status"}).at("daemon").at("running") == true; }));
+    EXPECT_EQ(installation.stop_daemon(), 0);
+}
+
+TEST(Run, ALostSlotStopsThatNodeLoudlyAndNoOther)
+{
+    Installation installation(1);
+    installation.set_up();
+    installation.add_node(2);
+    installation.start_daemon();
+    ASSERT_TRUE(comes_true([&] { return installation.get("/healthz").status == 200; }));
+    EXPECT_EQ(installation.stop_daemon(), 0);
+    installation.connect(2).query(
+        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()");
+    installation.start_daemon();
+    const auto health = [&] {
+        return nlohmann::json::parse(installation.get("/healthz").body);
+    };
+    ASSERT_TRUE(comes_true([&] {
+        return health().at("nodes").at("n2").at("state") == "stopped" &&
+               health().at("nodes").at("n1").at("state") == "streaming";
+    })) << health().dump(1);
+    EXPECT_FALSE(health().at("nodes").at("n2").at("error").at("next").get<std::string>().empty());
+    EXPECT_TRUE(health().at("workers").contains("stream n2"));
+    EXPECT_EQ(installation.get("/livez").status, 200);
+    EXPECT_EQ(installation.json({"cdc", "status"}).at(1).at("state"), "stopped");
+    EXPECT_EQ(installation.stop_daemon(), 0);
+}
+
 TEST(Run, ANodeThatIsAwayIsWaitedForAndShown)
 {
     Installation installation;
@@ -115,12 +174,19 @@ TEST(Run, ANodeThatIsAwayIsWaitedForAndShown)
     installation.must({"node", "add", "n2", "--dsn", server.conninfo()});
     server.stop("immediate");
     installation.start_daemon();
-    ASSERT_TRUE(comes_true([&] { return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").at("n2").at("state") == "waiting"; }));
+    ASSERT_TRUE(comes_true([&] {
+        return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").at("n2").at("state") ==
+               "waiting";
+    }));
     EXPECT_EQ(installation.get("/livez").status, 200);
     EXPECT_EQ(installation.get("/healthz").status, 503);
-    ASSERT_TRUE(comes_true([&] { return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").at("n1").at("state") == "streaming"; }));
+    ASSERT_TRUE(comes_true([&] {
+        return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").at("n1").at("state") ==
+               "streaming";
+    }));
     server.start();
-    EXPECT_TRUE(comes_true([&] { return installation.get("/healthz").status == 200; }, 60)) << installation.get("/healthz").body;
+    EXPECT_TRUE(comes_true([&] { return installation.get("/healthz").status == 200; }, 60))
+        << installation.get("/healthz").body;
     EXPECT_EQ(installation.stop_daemon(), 0);
 }
 

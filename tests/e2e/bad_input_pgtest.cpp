@@ -19,7 +19,8 @@ using ::testing::StartsWith;
 /// What must stay as it is: every relation, trigger, publication and slot of the database, and the catalog's rows.
 std::string everything(pg::Connection connection)
 {
-    std::string all = std::string(connection.query(R"(
+    std::string all = std::string(connection
+                                      .query(R"(
 SELECT string_agg(line, E'\n' ORDER BY line) FROM (
   SELECT 'relation ' || c.oid || ' ' || c.relname || ' ' || c.relkind::text AS line FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
@@ -28,8 +29,14 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
   UNION ALL SELECT 'slot ' || slot_name FROM pg_replication_slots WHERE database = current_database()) lines)")
                                       .text(0, 0));
     if (!connection.query("SELECT to_regclass('keyshift.node') IS NULL").boolean(0, 0)) {
-        for (const char* table : {"node", "captured_table", "table_group", "bucket", "job", "projection", "snapshot", "daemon"}) {
-            all += connection.query(fmt::format("SELECT '{}' || coalesce(string_agg(t::text, ' ' ORDER BY t::text), '') FROM keyshift.{} t", table, table)).text(0, 0);
+        for (const char* table :
+             {"node", "captured_table", "table_group", "bucket", "job", "projection", "snapshot", "daemon"}) {
+            all +=
+                connection
+                    .query(fmt::format(
+                        "SELECT '{}' || coalesce(string_agg(t::text, ' ' ORDER BY t::text), '') FROM keyshift.{} t",
+                        table, table))
+                    .text(0, 0);
         }
     }
     return all;
@@ -38,7 +45,8 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
 void expect_refused(const Finished& done, int status, const std::string& words)
 {
     EXPECT_EQ(done.status, status) << done.out << done.err;
-    EXPECT_THAT(done.err, AllOf(HasSubstr("error: "), HasSubstr("\n  why:  "), HasSubstr("\n  next: "))) << done.err;
+    EXPECT_THAT(done.err, AllOf(HasSubstr("error: "), HasSubstr("\n  why:  "), HasSubstr("\n  next: ")))
+        << done.err;
     EXPECT_THAT(done.err, HasSubstr(words));
 }
 
@@ -47,13 +55,15 @@ protected:
     void SetUp() override
     {
         installation_.set_up();
-        installation_.connect().script("CREATE TABLE public.users (user_id bigint PRIMARY KEY, name text);"
-                                       "CREATE TABLE public.keyless (a bigint, b text);"
-                                       "CREATE TABLE public.posts (post_id bigint PRIMARY KEY, user_id bigint NOT NULL, content text)");
+        installation_.connect().script(
+            "CREATE TABLE public.users (user_id bigint PRIMARY KEY, name text);"
+            "CREATE TABLE public.keyless (a bigint, b text);"
+            "CREATE TABLE public.posts (post_id bigint PRIMARY KEY, user_id bigint NOT NULL, content text)");
     }
 
     /// Runs it and checks that it changed nothing in n1 and the catalog.
-    void refused(const std::vector<std::string>& arguments, int status, const std::string& words, const Environment& environment = {})
+    void refused(const std::vector<std::string>& arguments, int status, const std::string& words,
+                 const Environment& environment = {})
     {
         const std::string before = everything(installation_.connect());
         expect_refused(installation_.keyshift(arguments, environment), status, words);
@@ -71,27 +81,40 @@ protected:
 TEST_F(BadInput, WrongConfigurationKeyOrType)
 {
     refused({"--set", "cdc.partitoins=3", "status"}, 3, "cdc.partitions");
-    refused({"--set", "cdc.partitions=many", "table", "distribute", "users", "--key", "user_id", "--offline"}, 3, "whole number");
+    refused({"--set", "cdc.partitions=many", "table", "distribute", "users", "--key", "user_id", "--offline"},
+            3, "whole number");
 }
 
 TEST_F(BadInput, UnreachableNodeAndCatalog)
 {
-    add({"n2", fmt::format("host=127.0.0.1 port={} dbname=app user=postgres", free_port()), "", ""}, 4, "127.0.0.1");
-    expect_refused(installation_.keyshift({"--set", fmt::format("catalog.dsn=host=127.0.0.1 port={} dbname=x", free_port()), "status"}), 4, "catalog");
+    add({"n2", fmt::format("host=127.0.0.1 port={} dbname=app user=postgres", free_port()), "", ""}, 4,
+        "127.0.0.1");
+    expect_refused(
+        installation_.keyshift(
+            {"--set", fmt::format("catalog.dsn=host=127.0.0.1 port={} dbname=x", free_port()), "status"}),
+        4, "catalog");
 }
 
 TEST_F(BadInput, PasswordInTheConninfo)
 {
     refused({"node", "add", "n2", "--dsn", "host=127.0.0.1 dbname=x password=hunter2"}, 5, "password");
-    EXPECT_EQ(installation_.keyshift({"node", "add", "n2", "--dsn", "host=127.0.0.1 dbname=x password=hunter2"}).err.find("hunter2"), std::string::npos);
+    EXPECT_EQ(
+        installation_.keyshift({"node", "add", "n2", "--dsn", "host=127.0.0.1 dbname=x password=hunter2"})
+            .err.find("hunter2"),
+        std::string::npos);
 }
 
 TEST_F(BadInput, MissingRights)
 {
-    installation_.connect().script("DROP ROLE IF EXISTS keyshift_test_nobody; CREATE ROLE keyshift_test_nobody LOGIN");
+    installation_.connect().script(
+        "DROP ROLE IF EXISTS keyshift_test_nobody; CREATE ROLE keyshift_test_nobody LOGIN");
     const TestDatabase other(2);
-    other.connect().script("DO $$ BEGIN CREATE ROLE keyshift_test_weak LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$");
-    add({"n2", fmt::format("host=127.0.0.1 port={} dbname={} user=keyshift_test_weak", other.port(), other.name()), "", ""}, 5, "REPLICATION");
+    other.connect().script(
+        "DO $$ BEGIN CREATE ROLE keyshift_test_weak LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$");
+    add({"n2",
+         fmt::format("host=127.0.0.1 port={} dbname={} user=keyshift_test_weak", other.port(), other.name()),
+         "", ""},
+        5, "REPLICATION");
 }
 
 TEST_F(BadInput, WalLevelIsNotLogical)
@@ -117,11 +140,20 @@ TEST_F(BadInput, WrongPassword)
     const PrivatePostgres server({"wal_level = logical"});
     pg::Connection connection(server.settings());
     const std::string rules(connection.query("SHOW hba_file").text(0, 0));
-    connection.script("CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 'right'; COPY (VALUES ('host all guarded 127.0.0.1/32 scram-sha-256'), "
-                      "('host all all 127.0.0.1/32 trust')) TO '" + rules + "'; SELECT pg_reload_conf()");
+    connection.script(
+        "CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 'right'; COPY (VALUES ('host all guarded 127.0.0.1/32 scram-sha-256'), "
+        "('host all all 127.0.0.1/32 trust')) TO '" +
+        rules + "'; SELECT pg_reload_conf()");
     const std::string file = installation_.directory().write("password", "wrong4711\n");
     ::chmod(file.c_str(), 0600);
-    const std::vector<std::string> arguments{"node", "add", "n2", "--dsn", fmt::format("host=127.0.0.1 port={} dbname=postgres user=guarded", server.port()), "--password-file", file};
+    const std::vector<std::string> arguments{
+        "node",
+        "add",
+        "n2",
+        "--dsn",
+        fmt::format("host=127.0.0.1 port={} dbname=postgres user=guarded", server.port()),
+        "--password-file",
+        file};
     refused(arguments, 4, "password authentication failed");
     EXPECT_EQ(installation_.keyshift(arguments).err.find("wrong4711"), std::string::npos);
     ::chmod(file.c_str(), 0644);
@@ -143,7 +175,8 @@ TEST_F(BadInput, UnknownTableNodeColumnAndCountOfBuckets)
     refused({"table", "distribute", "nosuch", "--key", "a", "--offline"}, 5, "nosuch");
     refused({"table", "capture", "nosuch"}, 5, "nosuch");
     refused({"table", "distribute", "users", "--key", "nosuch", "--offline"}, 5, "nosuch");
-    refused({"table", "distribute", "users", "--key", "user_id", "--offline", "--buckets", "48"}, 5, "power of two");
+    refused({"table", "distribute", "users", "--key", "user_id", "--offline", "--buckets", "48"}, 5,
+            "power of two");
     refused({"node", "show", "n9"}, 5, "n1");
     refused({"node", "remove", "n9", "--yes"}, 5, "n1");
     refused({"route", "nosuch", "1"}, 5, "nosuch");
@@ -176,7 +209,8 @@ TEST_F(BadInput, UnknownBucketNodePlanAndJob)
 TEST_F(BadInput, SqlThatIsNoProjection)
 {
     installation_.must({"table", "distribute", "users", "--key", "user_id", "--buckets", "4", "--offline"});
-    for (const char* sql : {"SELEC user_id FROM users", "DELETE FROM users", "SELECT name FROM nosuch", "SELECT count(*) FROM users", "SELECT now(), name FROM users",
+    for (const char* sql : {"SELEC user_id FROM users", "DELETE FROM users", "SELECT name FROM nosuch",
+                            "SELECT count(*) FROM users", "SELECT now(), name FROM users",
                             "SELECT name FROM users; SELECT 1"}) {
         refused({"projection", "create", "p", "--key", "name", "--sql", sql}, 5, "projection");
     }

@@ -17,6 +17,7 @@ struct Fold {
 Fold fold_topic(const Installation& installation, const std::string& table);
 /// The same map from the table itself: what each of `nodes` nodes owns (a donor keeps its frozen rows for a while).
 /// Throws when a row is owned by two nodes.
-std::map<std::string, std::string> table_rows(const Installation& installation, const std::string& table, const std::string& key, int nodes);
+std::map<std::string, std::string> table_rows(const Installation& installation, const std::string& table,
+                                              const std::string& key, int nodes);
 
 } // namespace keyshift::test

@@ -39,7 +39,8 @@ bool Backfill::copy_bucket(const Source& from, const std::string& node, std::uin
         columns += (columns.empty() ? "" : ", ") + quote_identifier(column.name) + "::text";
     }
     const std::string table = from.group.empty() ? definition_.base.quoted() : "ONLY " + catalog::leaf_name(definition_.base, BucketId{bucket}).quoted();
-    connection.query(fmt::format("DECLARE rows NO SCROLL CURSOR FOR SELECT {} FROM {}", columns, table));
+    const std::string where = definition_.condition.empty() ? "" : " WHERE " + definition_.condition;
+    connection.query(fmt::format("DECLARE rows NO SCROLL CURSOR FOR SELECT {} FROM {} AS {}{}", columns, table, quote_identifier(definition_.alias), where));
     while (!stop.stop_requested()) {
         const pg::Result rows = connection.query(fmt::format("FETCH {} FROM rows", batch_rows_));
         std::vector<RowChange> changes;
@@ -58,6 +59,24 @@ bool Backfill::copy_bucket(const Source& from, const std::string& node, std::uin
     throw TransientError({"building projection " + definition_.name, "the daemon stops", "It goes on at its next start."});
 }
 
+/// With a synchronous standby a commit is decodable, and its event in Kafka, before any snapshot sees it. Whoever was in
+/// progress when the start offsets were known must have ended.
+bool Backfill::wait_visible(const std::string& node, std::stop_token stop)
+{
+    pg::Connection connection(catalog::node(target_.catalog(), node).connection("projection backfill"));
+    if (connection.query("SELECT current_setting('synchronous_standby_names')").text(0, 0).empty()) {
+        return true;
+    }
+    const std::string barrier(connection.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").text(0, 0));
+    Backoff backoff(10ms, 500ms);
+    while (!connection.query("SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8", {barrier}).boolean(0, 0)) {
+        if (!backoff.wait(stop)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void Backfill::mark_done(std::uint32_t bucket)
 {
     target_.catalog().query("UPDATE keyshift.projection SET backfill = backfill || jsonb_build_object($2::text, true) WHERE name = $1",
@@ -67,6 +86,11 @@ void Backfill::mark_done(std::uint32_t bucket)
 void Backfill::run(std::set<std::string> done, std::stop_token stop)
 {
     const Source from = source();
+    for (const std::string& node : target_.nodes()) {
+        if (!wait_visible(node, stop)) {
+            return;
+        }
+    }
     for (std::uint32_t bucket = 0; bucket < from.buckets; ++bucket) {
         if (done.contains(std::to_string(bucket))) {
             continue;

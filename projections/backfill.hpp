@@ -32,6 +32,8 @@ private:
     std::string owner(const Source& source, std::uint32_t bucket);
     /// False: the node does not own the bucket (any more).
     bool copy_bucket(const Source& source, const std::string& node, std::uint32_t bucket, std::stop_token stop);
+    /// False: stop was requested.
+    bool wait_visible(const std::string& node, std::stop_token stop);
     void mark_done(std::uint32_t bucket);
 
     const Definition& definition_;

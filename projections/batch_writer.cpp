@@ -167,37 +167,41 @@ BatchWriter::Rows BatchWriter::write_node(const std::string& node, const Rows& r
     return refused;
 }
 
+BatchWriter::Rows BatchWriter::write_round(const Rows& rows, const Offsets& progress, Written& written)
+{
+    std::map<std::string, Rows> by_node;
+    for (const std::string& node : progress.empty() ? std::vector<std::string>{} : target_.nodes()) {
+        by_node[node];
+    }
+    for (const RowChange* row : rows) {
+        by_node[target_.owner(target_.bucket_of(*row))].push_back(row);
+    }
+    Rows left;
+    for (const auto& [node, part] : by_node) {
+        const Rows refused = write_node(node, part, progress, written);
+        left.insert(left.end(), refused.begin(), refused.end());
+    }
+    return left;
+}
+
+/// First everything with its progress in one transaction per node. Rows of a bucket that is changing its node are tried
+/// again without progress until the new owner takes them, and only then all nodes hear of the progress: a node that is
+/// new to the projection, and has no progress of its own yet, must never be behind the least that is stored.
 void BatchWriter::write_phase(const Rows& rows, const Offsets& progress, Written& written, std::stop_token stop)
 {
-    Rows left = rows;
+    Rows left = write_round(rows, progress, written);
+    if (left.empty()) {
+        return;
+    }
     Backoff backoff(2ms, 200ms);
-    std::set<std::string> told; // nodes whose progress covers this batch
-    while (true) {
-        std::map<std::string, Rows> by_node;
-        for (const std::string& node : progress.empty() ? std::vector<std::string>{} : target_.nodes()) {
-            if (!told.contains(node)) {
-                by_node[node];
-            }
-        }
-        for (const RowChange* row : left) {
-            by_node[target_.owner(target_.bucket_of(*row))].push_back(row);
-        }
-        left.clear();
-        for (const auto& [node, part] : by_node) {
-            const Rows refused = write_node(node, part, progress, written);
-            left.insert(left.end(), refused.begin(), refused.end());
-            if (refused.empty()) {
-                told.insert(node);
-            }
-        }
-        if (left.empty() && (progress.empty() || told.size() >= target_.nodes().size())) {
-            return;
-        }
+    while (!left.empty()) {
         if (!backoff.wait(stop)) {
             throw TransientError({"writing projection " + definition_.name, "the daemon stops", "It goes on at its next start."});
         }
         target_.reload();
+        left = write_round(left, {}, written);
     }
+    write_round({}, progress, written);
 }
 
 Written BatchWriter::write(std::vector<RowChange> changes, const Offsets& progress, std::stop_token stop)

@@ -42,6 +42,8 @@ private:
     Rows lock_open_buckets(pg::Connection& connection, const Rows& rows, Rows& refused) const;
     void write_rows(pg::Connection& connection, const Rows& rows, Written& written) const;
     void write_progress(pg::Connection& connection, const Offsets& progress) const;
+    /// Rows that were refused, of all nodes.
+    Rows write_round(const Rows& rows, const Offsets& progress, Written& written);
     void write_phase(const Rows& rows, const Offsets& progress, Written& written, std::stop_token stop);
 
     const Definition& definition_;

@@ -20,6 +20,7 @@ struct BaseColumn {
     std::string type_name;    ///< pg_type.typname of the type below any domain; of the element for arrays
     std::int32_t modifier = -1;
     bool array = false;
+    bool decimal_text = false; ///< a numeric that events carry as text (cdc.decimal = "string")
 };
 struct ProjectedColumn {
     std::string name;
@@ -41,7 +42,7 @@ struct Definition {
     std::vector<std::string> pk;       ///< primary key of the base table, in key order
     std::vector<std::string> pk_names; ///< what the projection's table calls them
     std::vector<BaseColumn> base_columns;
-    std::string identity_index;        ///< unique index made for the replica identity; empty: none was needed
+    std::vector<std::string> identity_indexes; ///< made for the replica identity; go with this projection
 
     QualifiedName table() const;       ///< keyshift."name__g1"
     QualifiedName view() const { return {view_schema, name}; }

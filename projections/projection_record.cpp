@@ -8,7 +8,7 @@ using Json = nlohmann::json;
 
 ProjectionRecord read_projection(pg::Connection& catalog, const std::string& name)
 {
-    const pg::Result row = catalog.query("SELECT definition::text, state, wanted, sql, coalesce(start_offsets, '{}')::text, backfill::text "
+    const pg::Result row = catalog.query("SELECT definition::text, state, wanted, sql, coalesce(start_offsets, '{}')::text, backfill::text, id "
                                          "FROM keyshift.projection WHERE name = $1",
                                          {name});
     if (row.rows() == 0) {
@@ -19,6 +19,7 @@ ProjectionRecord read_projection(pg::Connection& catalog, const std::string& nam
         throw RefusedError({"projection " + name, "there is none of this name", known.empty() ? "`keyshift projection create` makes one." : "There are: " + known + "."});
     }
     ProjectionRecord record;
+    record.id = row.integer(0, 6);
     record.definition = definition_from_json(Json::parse(row.text(0, 0)));
     record.state = row.text(0, 1);
     record.wanted = row.text(0, 2);
@@ -36,6 +37,19 @@ ProjectionRecord read_projection(pg::Connection& catalog, const std::string& nam
         }
     }
     return record;
+}
+
+std::vector<Definition> siblings(pg::Connection& catalog, const Definition& definition)
+{
+    const pg::Result rows = catalog.query("SELECT definition::text FROM keyshift.projection WHERE name <> $1 ORDER BY id", {definition.name});
+    std::vector<Definition> found;
+    for (int row = 0; row < rows.rows(); ++row) {
+        Definition other = definition_from_json(Json::parse(rows.text(row, 0)));
+        if (other.base == definition.base) {
+            found.push_back(std::move(other));
+        }
+    }
+    return found;
 }
 
 std::vector<std::string> projection_names(pg::Connection& catalog)

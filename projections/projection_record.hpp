@@ -7,6 +7,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -15,6 +16,7 @@
 namespace keyshift::projections {
 
 struct ProjectionRecord {
+    std::int64_t id = 0;
     Definition definition;
     std::string state;  ///< building, live, paused, failed, dropping
     std::string wanted; ///< run, pause, drop
@@ -26,6 +28,8 @@ struct ProjectionRecord {
 
 /// Throws Error(refused) naming the projections there are.
 ProjectionRecord read_projection(pg::Connection& catalog, const std::string& name);
+/// Definitions of the other projections of the same base table.
+std::vector<Definition> siblings(pg::Connection& catalog, const Definition& definition);
 std::vector<std::string> projection_names(pg::Connection& catalog);
 void set_state(pg::Connection& catalog, const std::string& name, const std::string& state);
 void set_error(pg::Connection& catalog, const std::string& name, const ErrorParts& error);

@@ -10,12 +10,47 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 
 namespace keyshift::projections {
 
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
+
+namespace {
+
+/// Bad value, constraint, limit (too wide for an index), raised by a function of the definition; the rest is not the row's
+/// fault.
+bool blames_the_row(const std::string& sqlstate)
+{
+    constexpr std::array<std::string_view, 5> kClasses = {"22", "23", "54", "P0", "38"};
+    return std::any_of(kClasses.begin(), kClasses.end(), [&](std::string_view kind) { return sqlstate.starts_with(kind); });
+}
+
+/// A record's bytes as text that PostgreSQL takes: whatever is no UTF-8, and NUL, as \xHH.
+std::optional<std::string> storable(const std::optional<std::string>& bytes)
+{
+    if (!bytes) {
+        return std::nullopt;
+    }
+    std::string text;
+    for (std::size_t at = 0; at < bytes->size();) {
+        const auto lead = static_cast<unsigned char>((*bytes)[at]);
+        const std::size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+        const std::string_view letter = std::string_view(*bytes).substr(at, length);
+        if (lead != 0 && letter.size() == length && simdjson::validate_utf8(letter.data(), letter.size())) {
+            text += letter;
+            at += length;
+        } else {
+            text += fmt::format("\\x{:02X}", lead);
+            ++at;
+        }
+    }
+    return text;
+}
+
+} // namespace
 
 ProjectionRunner::ProjectionRunner(pg::ConnectionSettings catalog, const ProjectionOptions& options, metrics::ProjectionMetrics& metrics, const std::string& name)
     : catalog_settings_(catalog), options_(options), metrics_(metrics), catalog_(catalog), record_(read_projection(catalog_, name)),
@@ -68,7 +103,8 @@ std::int64_t ProjectionRunner::take_over()
     return highest + 1;
 }
 
-/// The least of all nodes; a node without progress (new, or nothing applied yet) counts as the start only when none has any.
+/// The least of all nodes. A node without progress has joined since the last run: what it holds was copied from nodes that
+/// have some. Only where none has any, nothing was applied yet.
 Offsets ProjectionRunner::positions()
 {
     Offsets positions;
@@ -86,6 +122,21 @@ Offsets ProjectionRunner::positions()
         }
     }
     return positions;
+}
+
+/// From here on every node has progress, so that the least of them covers each (a node that is told of a first batch must
+/// not stand for another that a crash kept from it).
+void ProjectionRunner::anchor_progress(const Offsets& positions, std::int64_t owner_epoch)
+{
+    for (const std::string& node : target_.nodes()) {
+        for (const auto& [partition, offset] : positions) {
+            target_.connection(node).query(
+                "INSERT INTO keyshift.projection_progress (projection, generation, topic, partition, next_offset, owner_epoch) "
+                "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
+                {record_.definition.name, std::to_string(record_.definition.generation), partition.first,
+                 std::to_string(partition.second), std::to_string(offset), std::to_string(owner_epoch)});
+        }
+    }
 }
 
 void ProjectionRunner::start_backfill()
@@ -111,8 +162,10 @@ void ProjectionRunner::run(std::stop_token stop)
         record_.state = "building";
     }
     record_start(stop);
-    writer_ = std::make_unique<BatchWriter>(record_.definition, target_, take_over());
+    const std::int64_t owner_epoch = take_over();
+    writer_ = std::make_unique<BatchWriter>(record_.definition, target_, owner_epoch);
     next_ = positions();
+    anchor_progress(next_, owner_epoch);
     std::vector<kafka::TopicPartition> assigned;
     for (const auto& [partition, offset] : next_) {
         const std::int64_t first = consumer_.watermarks(partition.first, partition.second).first;
@@ -149,7 +202,13 @@ void ProjectionRunner::apply(std::vector<kafka::Message> messages, std::stop_tok
         if (const auto* rejection = std::get_if<Rejection>(&mapped)) {
             reject(message, *rejection);
         } else {
-            for (RowChange& change : std::get<std::vector<RowChange>>(mapped)) {
+            auto& changes = std::get<std::vector<RowChange>>(mapped);
+            const auto routes = [&](const RowChange& change) { return target_.find_bucket(change).has_value(); };
+            if (!std::all_of(changes.begin(), changes.end(), routes)) {
+                reject(message, {"bad_value", "a key value does not read as its type"});
+                changes.clear();
+            }
+            for (RowChange& change : changes) {
                 rows.emplace_back(std::move(change), &message);
             }
         }
@@ -174,8 +233,7 @@ void ProjectionRunner::write_or_reject(std::vector<std::pair<RowChange, const ka
         metrics_.rows(record_.definition.name, "applied").add(static_cast<double>(written.applied));
         metrics_.rows(record_.definition.name, "stale").add(static_cast<double>(written.stale));
     } catch (const pg::SqlError& error) {
-        // Classes 22 and 23: the data; anything else is not the row's fault.
-        if (!error.sqlstate().starts_with("22") && !error.sqlstate().starts_with("23")) {
+        if (!blames_the_row(error.sqlstate())) {
             throw;
         }
         if (rows.size() > 1) {
@@ -191,10 +249,12 @@ void ProjectionRunner::write_or_reject(std::vector<std::pair<RowChange, const ka
 
 void ProjectionRunner::reject(const kafka::Message& message, const Rejection& rejection)
 {
+    const auto key = storable(message.key);
+    const auto value = storable(message.value);
     catalog_.query("INSERT INTO keyshift.rejection (projection, topic, partition, kafka_offset, reason, detail, key, value) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
                    "ON CONFLICT DO NOTHING",
                    {record_.definition.name, message.topic, std::to_string(message.partition), std::to_string(message.offset), rejection.reason, rejection.detail,
-                    pg::Parameter(message.key), pg::Parameter(message.value)});
+                    key, value});
     catalog_.query("UPDATE keyshift.projection SET rejections = (SELECT count(*) FROM keyshift.rejection WHERE projection = $1) WHERE name = $1", {record_.definition.name});
     metrics_.rejections(record_.definition.name, rejection.reason).add();
     metrics_.rows(record_.definition.name, "rejected").add();
@@ -244,7 +304,10 @@ bool ProjectionRunner::look_around()
     const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
     const double lag = at_end() || last_applied_ms_ == 0 ? 0 : static_cast<double>(std::max<std::int64_t>(0, now_ms - last_applied_ms_)) / 1000;
     metrics_.lag_seconds(record_.definition.name).set(lag);
-    const pg::Result wanted = catalog_.query("UPDATE keyshift.projection SET lag_seconds = $2 WHERE name = $1 RETURNING wanted", {record_.definition.name, fmt::format("{:.3f}", lag)});
+    // By id: one that was dropped and made again under the same name is another projection.
+    const pg::Result wanted =
+        catalog_.query("UPDATE keyshift.projection SET lag_seconds = $2 WHERE id = $1 RETURNING wanted",
+                       {std::to_string(record_.id), fmt::format("{:.3f}", lag)});
     if (wanted.rows() == 0 || wanted.text(0, 0) == "drop") {
         return false;
     }

@@ -27,6 +27,7 @@ private:
     void record_start(std::stop_token stop);
     std::int64_t take_over();
     Offsets positions();
+    void anchor_progress(const Offsets& positions, std::int64_t owner_epoch);
     void start_backfill();
     void apply(std::vector<kafka::Message> messages, std::stop_token stop);
     void write_or_reject(std::vector<std::pair<RowChange, const kafka::Message*>> rows, const Offsets& progress, std::stop_token stop);

@@ -28,6 +28,8 @@ struct ProjectionOptions {
     /// Of a topic that is made here because its table had no event yet.
     int partitions = 8;
     int replication_factor = 1;
+    /// How events carry numeric (cdc.decimal): "precise", "string"; "double" does not round-trip.
+    std::string decimal = "precise";
     std::map<std::string, std::string> kafka;
 };
 
@@ -51,6 +53,7 @@ struct CreateRequest {
     bool apply = false;     ///< also run the ALTERs that replica identity needs
     bool dry_run = false;
     bool skip_null = false;
+    std::string decimal = "precise"; ///< as in ProjectionOptions
 };
 /// Parses, classifies, checks, makes tables and view on every node and the catalog row (state building).
 /// Throws Error(refused) with the caret under the place; the needed ALTERs stand in parts().next.

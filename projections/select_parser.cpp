@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <numeric>
 #include <pg_query.h>
 #include <set>
 
@@ -70,6 +71,7 @@ public:
 
     ParsedSelect classify()
     {
+        parsed_.sql = sql_;
         refuse_clauses();
         read_table();
         for (const Json& target : select_.at("targetList")) {
@@ -144,6 +146,10 @@ private:
             refuse(sql_, place(from.size() > 1 ? from.at(1) : from.front()), "joins and functions in FROM are not supported yet", "Read one captured table.");
         }
         const Json& table = from.front().at("RangeVar");
+        parsed_.table_place = location_of(table);
+        if (!table.value("inh", false)) {
+            refuse(sql_, parsed_.table_place, "ONLY leaves the partitions out, and they hold the rows", "Leave ONLY out.");
+        }
         parsed_.schema = table.value("schemaname", "");
         parsed_.table = table.at("relname");
         parsed_.alias = table.contains("alias") ? table.at("alias").at("aliasname").get<std::string>() : parsed_.table;
@@ -195,7 +201,7 @@ private:
         for (const auto& [name, inner] : node.items()) {
             refuse_forbidden(name, inner, node);
             if (name == "ColumnRef") {
-                note_column(column_of(checked_star(inner)));
+                note_column(column_of(checked_star(inner)), location_of(inner));
             } else if (name == "FuncCall") {
                 refuse_calls(inner);
                 walk(inner);
@@ -234,8 +240,9 @@ private:
         }
     }
 
-    void note_column(const std::string& column)
+    void note_column(const std::string& column, std::size_t place)
     {
+        parsed_.column_places.emplace(column, place);
         if (std::find(parsed_.used_columns.begin(), parsed_.used_columns.end(), column) == parsed_.used_columns.end()) {
             parsed_.used_columns.push_back(column);
         }
@@ -284,6 +291,32 @@ std::string with_caret(const std::string& sql, std::size_t location)
     const auto columns = std::count_if(sql.begin() + static_cast<std::ptrdiff_t>(begin), sql.begin() + static_cast<std::ptrdiff_t>(location),
                                        [](char byte) { return (byte & 0xC0) != 0x80; });
     return "    " + line + "\n    " + std::string(static_cast<std::size_t>(columns), ' ') + "^";
+}
+
+std::string did_you_mean(std::string_view typed, const std::vector<std::string>& names)
+{
+    const auto distance = [&](const std::string& name) {
+        std::vector<std::size_t> row(name.size() + 1);
+        std::iota(row.begin(), row.end(), std::size_t{0});
+        for (const char letter : typed) {
+            std::size_t diagonal = row[0]++;
+            for (std::size_t at = 1; at < row.size(); ++at) {
+                const std::size_t replaced = diagonal + (letter == name[at - 1] ? 0 : 1);
+                diagonal = row[at];
+                row[at] = std::min({row[at] + 1, row[at - 1] + 1, replaced});
+            }
+        }
+        return row.back();
+    };
+    std::size_t least = typed.size() / 3 + 2;
+    std::string best;
+    for (const std::string& name : names) {
+        if (const std::size_t apart = distance(name); apart < least) {
+            least = apart;
+            best = name;
+        }
+    }
+    return best.empty() ? "" : "Did you mean " + best + "? ";
 }
 
 ParsedSelect parse_select(const std::string& sql)

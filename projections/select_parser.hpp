@@ -4,8 +4,10 @@
 
 #include "core/names.hpp"
 
-#include <optional>
+#include <cstddef>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace keyshift::projections {
@@ -16,6 +18,7 @@ struct SelectedColumn {
 };
 
 struct ParsedSelect {
+    std::string sql;         ///< as the user wrote it
     std::string schema;      ///< as written; empty: not qualified
     std::string table;
     std::string alias;       ///< how the SELECT calls the table
@@ -24,6 +27,8 @@ struct ParsedSelect {
     std::string condition;   ///< of WHERE; empty: none
     std::vector<SelectedColumn> columns;
     std::vector<std::string> used_columns; ///< every base column named anywhere, once
+    std::size_t table_place = 0;           ///< byte of `sql`
+    std::map<std::string, std::size_t> column_places; ///< where each used column is named first
 };
 
 /// Throws Error(refused).
@@ -31,5 +36,8 @@ ParsedSelect parse_select(const std::string& sql);
 
 /// The line of `sql` that holds byte `location`, and a caret under it.
 std::string with_caret(const std::string& sql, std::size_t location);
+
+/// "Did you mean posts? " for the name most like the one typed; empty when none is.
+std::string did_you_mean(std::string_view typed, const std::vector<std::string>& names);
 
 } // namespace keyshift::projections

@@ -6,7 +6,9 @@
 #include "projections/projection_record.hpp"
 #include "projections/projection_runner.hpp"
 
+#include <atomic>
 #include <map>
+#include <memory>
 #include <thread>
 
 namespace keyshift::projections {
@@ -17,7 +19,13 @@ struct ProjectionService::State {
     pg::ConnectionSettings catalog;
     ProjectionOptions options;
     metrics::ProjectionMetrics& metrics;
-    std::map<std::string, std::jthread> runners;
+    /// A projection's thread. Found by name; one that was dropped and made again has another id.
+    struct Running {
+        std::string id;
+        std::shared_ptr<std::atomic<bool>> ended = std::make_shared<std::atomic<bool>>(false);
+        std::jthread thread;
+    };
+    std::map<std::string, Running> runners;
 
     void keep_running(const std::string& name, std::stop_token stop) noexcept;
     bool run_once(const std::string& name, std::stop_token stop);
@@ -54,24 +62,32 @@ void ProjectionService::State::keep_running(const std::string& name, std::stop_t
             }
         } catch (const std::exception& error) {
             log::error("projections", "projection={} a fault of the program: {}", name, error.what());
-            return;
         }
         backoff.wait(stop);
     }
 }
 
-/// One thread for each projection that shall run; a thread that has ended by itself is found by its state in the catalog.
+/// One thread for each projection that shall run. A thread that has ended by itself (paused, failed) is begun again when the
+/// catalog wants the projection to run.
 void ProjectionService::State::refresh(pg::Connection& connection)
 {
-    const pg::Result rows = connection.query("SELECT name, wanted, state FROM keyshift.projection");
-    std::map<std::string, bool> wanted;
+    const pg::Result rows = connection.query("SELECT name, id::text FROM keyshift.projection WHERE wanted = 'run' AND state <> 'failed'");
+    std::map<std::string, std::string> wanted;
     for (int row = 0; row < rows.rows(); ++row) {
-        wanted[std::string(rows.text(row, 0))] = rows.text(row, 1) == "run" && rows.text(row, 2) != "failed";
+        wanted[std::string(rows.text(row, 0))] = rows.text(row, 1);
     }
-    std::erase_if(runners, [&](const auto& runner) { return !wanted.contains(runner.first) || !wanted.at(runner.first); });
-    for (const auto& [name, run] : wanted) {
-        if (run && !runners.contains(name)) {
-            runners.emplace(name, std::jthread([this, name](std::stop_token stop) { keep_running(name, stop); }));
+    std::erase_if(runners, [&](const auto& runner) {
+        const auto found = wanted.find(runner.first);
+        return found == wanted.end() || found->second != runner.second.id || *runner.second.ended;
+    });
+    for (const auto& [name, id] : wanted) {
+        if (!runners.contains(name)) {
+            Running& running = runners[name];
+            running.id = id;
+            running.thread = std::jthread([this, projection = name, ended = running.ended](std::stop_token stop) {
+                keep_running(projection, stop);
+                *ended = true;
+            });
         }
     }
 }

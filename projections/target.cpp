@@ -10,6 +10,10 @@ namespace keyshift::projections {
 
 Target::Target(pg::ConnectionSettings catalog, const Definition& definition) : catalog_settings_(std::move(catalog)), definition_(definition)
 {
+    for (std::size_t at = 0; at < definition_.key.size(); ++at) {
+        key_types_.push_back(key_type(definition_.key_types[at]).value());
+        key_columns_.push_back(definition_.base_column(definition_.key_base[at]));
+    }
     reload();
 }
 
@@ -37,19 +41,26 @@ void Target::reload()
     }
 }
 
-BucketId Target::bucket_of(const RowChange& change) const
+std::optional<BucketId> Target::find_bucket(const RowChange& change) const
 {
-    std::vector<KeyType> types;
     std::vector<KeyValue> values;
-    for (std::size_t at = 0; at < definition_.key.size(); ++at) {
-        types.push_back(key_type(definition_.key_types[at]).value());
-        values.push_back(change.base[definition_.base_column(definition_.key_base[at])]);
+    for (const std::size_t column : key_columns_) {
+        values.push_back(change.base[column]);
     }
-    const auto hash = partition_hash(types, values);
+    const auto hash = partition_hash(key_types_, values);
     if (!hash) {
-        throw FatalError({"projection " + definition_.name, "a key value does not read as its type", "Report this with the table's definition."});
+        return std::nullopt;
     }
     return bucket_of_hash(*hash, static_cast<std::uint32_t>(placement_.size()));
+}
+
+BucketId Target::bucket_of(const RowChange& change) const
+{
+    const auto bucket = find_bucket(change);
+    if (!bucket) {
+        throw FatalError({"projection " + definition_.name, "a key value does not read as its type", "Report this with the table's definition."});
+    }
+    return *bucket;
 }
 
 std::vector<std::string> Target::nodes() const

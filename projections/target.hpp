@@ -2,11 +2,13 @@
 /// Where a projection's rows go: the nodes, and which of them owns which bucket. One per writer; one thread.
 
 #include "catalog/catalog.hpp"
+#include "core/bucket_map.hpp"
 #include "projections/definition.hpp"
 #include "projections/row_change.hpp"
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,8 @@ public:
 
     /// Reads nodes and placement again.
     void reload();
+    /// nullopt: a key value does not read as its type.
+    std::optional<BucketId> find_bucket(const RowChange& change) const;
     BucketId bucket_of(const RowChange& change) const;
     const std::string& owner(BucketId bucket) const { return placement_.at(number(bucket)).node; }
     /// Every node of the cluster; each holds progress.
@@ -30,6 +34,8 @@ public:
 private:
     pg::ConnectionSettings catalog_settings_;
     const Definition& definition_;
+    std::vector<KeyType> key_types_;
+    std::vector<std::size_t> key_columns_; ///< the key's places among the base columns
     std::unique_ptr<pg::Connection> catalog_;
     std::map<std::string, catalog::Node> nodes_;
     std::vector<catalog::Placement> placement_;

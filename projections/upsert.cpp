@@ -18,13 +18,48 @@ void put_be32(std::string& out, std::uint32_t value)
     }
 }
 
-std::string list(const std::vector<std::string>& names, const std::string& before, const std::string& after)
+std::string list(const std::vector<std::string>& names)
 {
     std::string out;
     for (const std::string& name : names) {
-        out += (out.empty() ? "" : ", ") + before + quote_identifier(name) + after;
+        out += (out.empty() ? "" : ", ") + quote_identifier(name);
     }
     return out;
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name)
+{
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// The base column behind a column of the projection's identity.
+std::string base_of(const Definition& definition, const std::string& shown)
+{
+    for (std::size_t at = 0; at < definition.key.size(); ++at) {
+        if (definition.key[at] == shown) {
+            return definition.key_base[at];
+        }
+    }
+    const auto found = std::find(definition.pk_names.begin(), definition.pk_names.end(), shown);
+    return definition.pk.at(static_cast<std::size_t>(found - definition.pk_names.begin()));
+}
+
+/// The batch as rows of the base table with their versions: $1.. one text array a column, then epoch, LSN, seq, live.
+std::string change_query(const Definition& definition)
+{
+    std::string typed;
+    std::string arrays;
+    std::string names;
+    for (std::size_t at = 0; at < definition.base_columns.size(); ++at) {
+        const BaseColumn& column = definition.base_columns[at];
+        typed += fmt::format("c{}::{} AS {}, ", at, column.type, quote_identifier(column.name));
+        arrays += fmt::format("${}::text[], ", at + 1);
+        names += fmt::format("c{}, ", at);
+    }
+    const std::size_t next = definition.base_columns.size() + 1;
+    return fmt::format("SELECT {}e::bigint AS _ks_epoch, l::bigint AS _ks_lsn, s::bigint AS _ks_seq, v::boolean AS _ks_live "
+                       "FROM unnest({}${}::text[], ${}::text[], ${}::text[], ${}::text[]) AS u({}e, l, s, v)",
+                       typed, arrays, next, next + 1, next + 2, next + 3, names);
 }
 
 /// Primary key columns that the SELECT does not show: the projection's table keeps them under a name of its own.
@@ -66,49 +101,46 @@ std::string binary_text_array(const std::vector<const std::string*>& values)
 
 std::string upsert_statement(const Definition& definition)
 {
-    std::vector<std::string> written;
-    for (const ProjectedColumn& column : definition.columns) {
-        written.push_back(column.name);
-    }
-    std::string extra;
     const std::string alias = quote_identifier(definition.alias);
-    for (const std::size_t at : hidden_keys(definition)) {
-        written.push_back(definition.pk_names[at]);
-        extra += ", " + alias + "." + quote_identifier(definition.pk[at]);
-    }
-    const std::string live = definition.condition.empty() ? alias + "._ks_live" : fmt::format("{}._ks_live AND coalesce(({}), false)", alias, definition.condition);
-    std::string typed;
-    std::string arrays;
-    std::string names;
-    for (std::size_t at = 0; at < definition.base_columns.size(); ++at) {
-        const BaseColumn& column = definition.base_columns[at];
-        typed += fmt::format("{}c{}::{} AS {}", at == 0 ? "" : ", ", at, column.type, quote_identifier(column.name));
-        arrays += fmt::format("{}${}::text[]", at == 0 ? "" : ", ", at + 1);
-        names += fmt::format("{}c{}", at == 0 ? "" : ", ", at);
-    }
-    const std::size_t next = definition.base_columns.size() + 1;
     std::vector<std::string> conflict = definition.key;
     for (const std::string& name : definition.pk_names) {
-        if (std::find(conflict.begin(), conflict.end(), name) == conflict.end()) {
+        if (!contains(conflict, name)) {
             conflict.push_back(name);
         }
     }
+    std::vector<std::string> written;
+    std::string gone; // what a tombstone holds: its identity, and NULLs
+    for (const ProjectedColumn& column : definition.columns) {
+        written.push_back(column.name);
+        gone += contains(conflict, column.name)
+                    ? fmt::format("{}.{}, ", alias, quote_identifier(base_of(definition, column.name)))
+                    : fmt::format("NULL::{}, ", column.type);
+    }
+    std::string hidden;
+    for (const std::size_t at : hidden_keys(definition)) {
+        written.push_back(definition.pk_names[at]);
+        hidden += fmt::format("{}.{}, ", alias, quote_identifier(definition.pk[at]));
+    }
     std::string updates;
     for (const std::string& name : written) {
-        if (std::find(conflict.begin(), conflict.end(), name) == conflict.end()) {
+        if (!contains(conflict, name)) {
             updates += quote_identifier(name) + " = excluded." + quote_identifier(name) + ", ";
         }
     }
-    // OFFSET 0 keeps the casts in the inner query: each value is converted once.
+    const std::string shown =
+        definition.condition.empty()
+            ? alias + "._ks_live"
+            : fmt::format("CASE WHEN {}._ks_live THEN coalesce(({}), false) ELSE false END", alias, definition.condition);
+    const std::string version = fmt::format("{0}._ks_epoch, {0}._ks_lsn, {0}._ks_seq", alias);
+    // The definition's expressions see only rows that its WHERE takes: 10/x ... WHERE x <> 0 must never divide by zero.
     return fmt::format(
-        "INSERT INTO {0} AS t ({1}, _epoch, _lsn, _seq, _live) "
-        "SELECT {2}{3}, {4}._ks_epoch, {4}._ks_lsn, {4}._ks_seq, {5} FROM (SELECT {6}, e::bigint AS _ks_epoch, l::bigint AS _ks_lsn, "
-        "s::bigint AS _ks_seq, v::boolean AS _ks_live FROM unnest({7}, ${8}::text[], ${9}::text[], ${10}::text[], ${11}::text[]) "
-        "AS u({12}, e, l, s, v) OFFSET 0) AS {4} "
-        "ON CONFLICT ({13}) DO UPDATE SET {14}_epoch = excluded._epoch, _lsn = excluded._lsn, _seq = excluded._seq, _live = excluded._live "
+        "WITH ks_change AS MATERIALIZED ({0}) INSERT INTO {1} AS t ({2}, _epoch, _lsn, _seq, _live) "
+        "SELECT {3}, {4}{5}, true FROM ks_change AS {6} WHERE {7} "
+        "UNION ALL SELECT {8}{4}{5}, false FROM ks_change AS {6} WHERE NOT ({7}) "
+        "ON CONFLICT ({9}) DO UPDATE SET {10}_epoch = excluded._epoch, _lsn = excluded._lsn, _seq = excluded._seq, _live = excluded._live "
         "WHERE (t._epoch, t._lsn, t._seq) < (excluded._epoch, excluded._lsn, excluded._seq)",
-        definition.table().quoted(), list(written, "", ""), definition.select_list, extra, alias, live, typed, arrays, next, next + 1, next + 2,
-        next + 3, names, list(conflict, "", ""), updates);
+        change_query(definition), definition.table().quoted(), list(written), definition.select_list, hidden, version, alias, shown,
+        gone, list(conflict), updates);
 }
 
 } // namespace keyshift::projections

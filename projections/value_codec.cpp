@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <set>
 
 namespace keyshift::projections {
@@ -112,15 +113,18 @@ Decoded numeric(const BaseColumn& column, dom::element json)
 {
     std::string_view text;
     std::int64_t scale = 0;
+    if (column.decimal_text) {
+        if (json.get(text) != simdjson::SUCCESS) {
+            return std::nullopt;
+        }
+        return Text(text == "NAN" ? "NaN" : text == "POSITIVE_INFINITY" ? "Infinity" : text == "NEGATIVE_INFINITY" ? "-Infinity" : std::string(text));
+    }
     if (json.is_object()) {
         if (json["scale"].get(scale) != simdjson::SUCCESS || json["value"].get(text) != simdjson::SUCCESS) {
             return std::nullopt;
         }
-    } else if (json.get(text) != simdjson::SUCCESS) {
+    } else if (column.modifier < 0 || json.get(text) != simdjson::SUCCESS) {
         return std::nullopt;
-    } else if (column.modifier < 0) {
-        // decimal = "string": the text itself.
-        return Text(text == "NAN" ? "NaN" : text == "POSITIVE_INFINITY" ? "Infinity" : text == "NEGATIVE_INFINITY" ? "-Infinity" : std::string(text));
     } else {
         scale = ((column.modifier - 4) & 0x7FF) ^ 0x400;
         scale -= 0x400;
@@ -181,17 +185,21 @@ Decoded temporal(const BaseColumn& column, dom::element json)
 }
 
 /// "-0043-03-15T..Z" and "+21016-11-04T..Z" as PostgreSQL writes years before Christ and beyond 9999.
-std::string zoned_text(std::string_view text)
+Decoded zoned(std::string_view text)
 {
     if (text.starts_with('+')) {
-        return std::string(text.substr(1));
+        return Text(std::string(text.substr(1)));
     }
     if (!text.starts_with('-') || text == "-infinity") {
-        return std::string(text);
+        return Text(std::string(text));
     }
-    const std::size_t end = text.find('-', 1);
-    const int year = std::stoi(std::string(text.substr(1, end - 1)));
-    return fmt::format("{:04}{} BC", year + 1, text.substr(end));
+    int year = 0;
+    const char* const end = text.data() + text.size();
+    const auto [rest, failure] = std::from_chars(text.data() + 1, end, year);
+    if (failure != std::errc() || rest == end || *rest != '-' || year < 0) {
+        return std::nullopt;
+    }
+    return Text(fmt::format("{:04}{} BC", year + 1, std::string_view(rest, static_cast<std::size_t>(end - rest))));
 }
 
 Decoded real(dom::element json)
@@ -215,7 +223,7 @@ Decoded scalar(const BaseColumn& column, dom::element json)
         return json.get(text) == simdjson::SUCCESS ? Decoded(Text(std::string(text))) : std::nullopt;
     }
     if (type == "timestamptz") {
-        return json.get(text) == simdjson::SUCCESS ? Decoded(Text(zoned_text(text))) : std::nullopt;
+        return json.get(text) == simdjson::SUCCESS ? zoned(text) : std::nullopt;
     }
     if (type == "bool") {
         bool value = false;

@@ -23,8 +23,33 @@ bool contains(const std::vector<std::string>& names, const std::string& name)
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-BaseColumn read_column(pg::Connection& node, const std::string& projection, const QualifiedName& table, const std::string& name)
+/// A refusal with the caret under a place of the definition.
+[[noreturn]] void refuse_at(const std::string& name, const ParsedSelect& select, std::size_t place, const std::string& why, const std::string& next)
 {
+    refuse(name, why + "\n" + with_caret(select.sql, place), next);
+}
+
+std::size_t place_of(const ParsedSelect& select, const std::string& column)
+{
+    const auto found = select.column_places.find(column);
+    return found == select.column_places.end() ? 0 : found->second;
+}
+
+void check_round_trip(const CreateRequest& request, const ParsedSelect& select, const BaseColumn& column)
+{
+    if (!round_trips(column)) {
+        refuse_at(request.name, select, place_of(select, column.name), "column " + column.name + " of type " + column.type + " cannot be read back from its event",
+                  "Leave it out of the projection.");
+    }
+    if (column.type_name == "numeric" && request.decimal == "double") {
+        refuse_at(request.name, select, place_of(select, column.name), "column " + column.name + " of type " + column.type + " is rounded in its events (cdc.decimal = \"double\")",
+                  "Set cdc.decimal to precise or string, or leave the column out.");
+    }
+}
+
+BaseColumn read_column(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select, const catalog::TableDefinition& base, const std::string& name)
+{
+    const QualifiedName& table = base.name;
     const pg::Result row = node.query(
         "WITH RECURSIVE t AS (SELECT a.atttypid AS id, a.atttypmod AS modifier FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attname = $2 AND a.attnum > 0 "
         "    AND NOT a.attisdropped UNION ALL SELECT d.typbasetype, CASE WHEN d.typtypmod >= 0 THEN d.typtypmod ELSE t.modifier END FROM t JOIN pg_type d ON d.oid = t.id "
@@ -34,12 +59,16 @@ BaseColumn read_column(pg::Connection& node, const std::string& projection, cons
         "FROM t JOIN pg_type b ON b.oid = t.id AND b.typtype <> 'd' LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'",
         {table.quoted(), name});
     if (row.rows() == 0) {
-        refuse(projection, "table " + table.to_string() + " has no column " + name, "`keyshift table show " + table.to_string() + "` lists its columns.");
+        std::vector<std::string> names;
+        for (const catalog::ColumnDefinition& column : base.columns) {
+            names.push_back(column.name);
+        }
+        refuse_at(request.name, select, place_of(select, name), "table " + table.to_string() + " has no column " + name,
+                  did_you_mean(name, names) + "`keyshift table show " + table.to_string() + "` lists its columns.");
     }
     BaseColumn column{name, std::string(row.text(0, 0)), std::string(row.text(0, 1)), static_cast<std::int32_t>(row.integer(0, 2)), row.boolean(0, 3)};
-    if (!round_trips(column)) {
-        refuse(projection, "column " + name + " of type " + column.type + " cannot be read back from its event", "Leave it out of the projection.");
-    }
+    column.decimal_text = column.type_name == "numeric" && request.decimal == "string";
+    check_round_trip(request, select, column);
     return column;
 }
 
@@ -98,6 +127,7 @@ void check_key(const CreateRequest& request, Definition& definition, const Parse
 
 catalog::CapturedTable find_base(pg::Connection& catalog, const ParsedSelect& select)
 {
+    std::vector<std::string> names;
     std::string known;
     for (const catalog::CapturedTable& table : catalog::tables(catalog)) {
         if (!table.captured) {
@@ -107,9 +137,10 @@ catalog::CapturedTable find_base(pg::Connection& catalog, const ParsedSelect& se
             return table;
         }
         known += (known.empty() ? "" : ", ") + table.name.to_string();
+        names.push_back(table.name.name);
     }
-    throw RefusedError({"reading the projection's SQL", "table " + (select.schema.empty() ? "" : select.schema + ".") + select.table + " is not captured",
-                        known.empty() ? "Capture or distribute it first: `keyshift table capture " + select.table + "`." : "Captured are: " + known + "."});
+    throw RefusedError({"reading the projection's SQL", "table " + (select.schema.empty() ? "" : select.schema + ".") + select.table + " is not captured\n" + with_caret(select.sql, select.table_place),
+                        did_you_mean(select.table, names) + (known.empty() ? "Capture or distribute it first: `keyshift table capture " + select.table + "`." : "Captured are: " + known + ".")});
 }
 
 std::vector<catalog::Node> nodes_of(pg::Connection& catalog, const catalog::CapturedTable& table)
@@ -148,7 +179,7 @@ Definition define(pg::Connection& node, const CreateRequest& request, const Pars
         definition.pk_names.push_back(shown == select.columns.end() ? "_pk_" + column : shown->name);
     }
     for (const std::string& column : used) {
-        definition.base_columns.push_back(read_column(node, request.name, table.name, column));
+        definition.base_columns.push_back(read_column(node, request, select, base, column));
     }
     definition.columns = ask_types(node, definition, select);
     check_key(request, definition, select);
@@ -190,10 +221,16 @@ bool not_null(pg::Connection& node, const QualifiedName& table, const std::strin
 
 } // namespace
 
-std::vector<std::string> needed_alters(pg::Connection& node, Definition& definition, const catalog::CapturedTable& table, std::uint32_t buckets)
+std::vector<std::string> needed_alters(pg::Connection& node, Definition& definition, const catalog::CapturedTable& table, std::uint32_t buckets,
+                                       const std::vector<std::string>& other_keys)
 {
     std::vector<std::string> alters;
     std::vector<std::string> columns = definition.pk;
+    for (const std::string& column : other_keys) {
+        if (!contains(columns, column)) {
+            columns.push_back(column);
+        }
+    }
     for (const std::string& column : definition.key_base) {
         if (!not_null(node, table.name, column)) {
             alters.push_back(fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", table.name.quoted(), quote_identifier(column)));
@@ -206,22 +243,23 @@ std::vector<std::string> needed_alters(pg::Connection& node, Definition& definit
     if (std::all_of(leaves.begin(), leaves.end(), [&](const QualifiedName& leaf) { return identity_carries(node, leaf, columns); })) {
         return alters;
     }
-    definition.identity_index = fmt::format("{}_identity", definition.name);
+    const std::string index = fmt::format("{}_identity", definition.name);
+    definition.identity_indexes = {index};
     std::string list;
     for (const std::string& column : columns) {
         list += (list.empty() ? "" : ", ") + quote_identifier(column);
     }
-    alters.push_back(fmt::format("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({})", quote_identifier(definition.identity_index), table.name.quoted(), list));
+    alters.push_back(fmt::format("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({})", quote_identifier(index), table.name.quoted(), list));
     if (!table.group.empty()) {
         // New leaves, and the copies that moves make, take their identity from the root.
-        alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(), quote_identifier(definition.identity_index)));
+        alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(), quote_identifier(index)));
         alters.push_back(fmt::format(
             "DO $$ DECLARE l record; BEGIN FOR l IN SELECT x.indrelid::regclass AS leaf, c.relname AS index FROM pg_catalog.pg_inherits i "
             "JOIN pg_catalog.pg_index x ON x.indexrelid = i.inhrelid JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = {}::regclass "
             "LOOP EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', l.leaf, l.index); END LOOP; END $$",
-            quote_literal(QualifiedName{table.name.schema, definition.identity_index}.quoted())));
+            quote_literal(QualifiedName{table.name.schema, index}.quoted())));
     } else {
-        alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(), quote_identifier(definition.identity_index)));
+        alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(), quote_identifier(index)));
     }
     return alters;
 }

@@ -179,7 +179,11 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
     check_name(catalog, first, request, base);
     Definition definition = define(first, request, select, base);
     const std::uint32_t buckets = base.group.empty() ? 1 : catalog::group(catalog, base.group).buckets;
-    const std::vector<std::string> alters = needed_alters(first, definition, base, buckets);
+    std::vector<std::string> other_keys;
+    for (const Definition& other : siblings(catalog, definition)) {
+        other_keys.insert(other_keys.end(), other.key_base.begin(), other.key_base.end());
+    }
+    const std::vector<std::string> alters = needed_alters(first, definition, base, buckets, other_keys);
     if (!alters.empty() && !request.apply && !request.dry_run) {
         refuse_alters(request, alters);
     }
@@ -188,7 +192,7 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
     }
     for (const catalog::Node& node : sources) {
         pg::Connection connection(node.connection("projection create"));
-        for (const std::string& alter : needed_alters(connection, definition, base, buckets)) {
+        for (const std::string& alter : needed_alters(connection, definition, base, buckets, other_keys)) {
             connection.script(alter);
         }
     }

@@ -6,26 +6,53 @@
 #include "core/names.hpp"
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
 
 namespace keyshift::projections {
 
 namespace {
 
-/// The identity goes back before its index goes: a leaf whose identity index is gone refuses every UPDATE and DELETE.
+/// The indexes this projection made for the replica identity, where it is the last that needs the old key: the identity goes
+/// back before its index goes, since a leaf whose identity index is gone refuses every UPDATE and DELETE.
 void restore_identity(pg::Connection& node, const Definition& definition)
 {
-    if (definition.identity_index.empty() || !catalog::table_exists(node, definition.base)) {
+    if (!catalog::table_exists(node, definition.base)) {
         return;
     }
-    const QualifiedName index{definition.base.schema, definition.identity_index};
-    const pg::Result tables = node.query(
-        "SELECT x.indrelid::regclass::text FROM pg_index x WHERE x.indisreplident AND x.indexrelid IN (SELECT to_regclass($1) UNION ALL "
-        "SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = to_regclass($1))",
-        {index.quoted()});
-    for (int row = 0; row < tables.rows(); ++row) {
-        node.script(fmt::format("ALTER TABLE {} REPLICA IDENTITY DEFAULT", tables.text(row, 0)));
+    for (const std::string& name : definition.identity_indexes) {
+        const QualifiedName index{definition.base.schema, name};
+        const pg::Result tables = node.query(
+            "SELECT x.indrelid::regclass::text FROM pg_index x WHERE x.indisreplident AND x.indexrelid IN (SELECT to_regclass($1) UNION ALL "
+            "SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = to_regclass($1))",
+            {index.quoted()});
+        for (int row = 0; row < tables.rows(); ++row) {
+            node.script(fmt::format("ALTER TABLE {} REPLICA IDENTITY DEFAULT", tables.text(row, 0)));
+        }
+        node.script("DROP INDEX IF EXISTS " + index.quoted());
     }
-    node.script("DROP INDEX IF EXISTS " + index.quoted());
+}
+
+/// Another projection of the table that needs its key in the old row takes over the indexes: the identity stays as it is.
+/// True: there is one.
+bool hand_over_identity(pg::Connection& catalog, const Definition& definition)
+{
+    for (Definition& other : siblings(catalog, definition)) {
+        const bool needs = std::any_of(other.key_base.begin(), other.key_base.end(), [&](const std::string& column) {
+            return std::find(other.pk.begin(), other.pk.end(), column) == other.pk.end();
+        });
+        if (needs) {
+            for (const std::string& index : definition.identity_indexes) {
+                if (std::find(other.identity_indexes.begin(), other.identity_indexes.end(), index) == other.identity_indexes.end()) {
+                    other.identity_indexes.push_back(index);
+                }
+            }
+            catalog.query("UPDATE keyshift.projection SET definition = $2 WHERE name = $1", {other.name, to_json(other).dump()});
+            return true;
+        }
+    }
+    return false;
 }
 
 } // namespace
@@ -41,9 +68,12 @@ void drop(pg::Connection& catalog, const std::string& name)
     // The runner sees this within a second and writes no more; its tables may go under it meanwhile.
     catalog.query("UPDATE keyshift.projection SET wanted = 'drop', state = 'dropping' WHERE name = $1", {name});
     catalog::notify(catalog, "projection");
+    const bool handed_over = definition.identity_indexes.empty() || hand_over_identity(catalog, definition);
     for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection drop")) {
         pg::Transaction transaction(*node.connection);
-        restore_identity(*node.connection, definition);
+        if (!handed_over) {
+            restore_identity(*node.connection, definition);
+        }
         node.connection->script(fmt::format("DROP VIEW IF EXISTS {}; DROP TABLE IF EXISTS {} CASCADE", definition.view().quoted(), definition.table().quoted()));
         catalog::forget_table(*node.connection, definition.table(), name);
         node.connection->query("DELETE FROM keyshift.projection_progress WHERE projection = $1", {name});

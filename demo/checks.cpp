@@ -32,6 +32,13 @@ DatabaseState expected_state(const DatabaseState& before, const std::vector<Writ
     return expected;
 }
 
+/// What an operator needs to look for a wrong row: on stdout, a line each.
+void report_wrong(const std::string& where, const std::string& table, const std::string& id, const RowState* wanted, const RowState* found)
+{
+    const auto shown = [](const RowState* row) { return row == nullptr ? std::string("nothing") : fmt::format("{} '{}' of {}", row->live ? "row" : "deleted", row->value, row->shard_key); };
+    say(fmt::format("  WRONG {} {} on {}: acknowledged {}, found {}", table, id, where, shown(wanted), shown(found)));
+}
+
 Check check_writes(const ByNode& nodes, const DatabaseState& expected, const std::vector<WriterLog>& logs)
 {
     long long wrong = 0;
@@ -43,14 +50,20 @@ Check check_writes(const ByNode& nodes, const DatabaseState& expected, const std
                 ++rows;
                 ++copies[table][id];
                 const auto wanted = expected.at(table).find(id);
-                wrong += wanted == expected.at(table).end() || !(wanted->second == row) ? 1 : 0;
+                if (wanted == expected.at(table).end() || !(wanted->second == row)) {
+                    ++wrong;
+                    report_wrong(name, table, id, wanted == expected.at(table).end() ? nullptr : &wanted->second, &row);
+                }
             }
         }
     }
     for (const auto& [table, states] : expected) {
         for (const auto& [id, row] : states) {
             const auto found = copies[table].find(id);
-            wrong += (found == copies[table].end() ? 0 : found->second) != (row.live ? 1 : 0) ? 1 : 0;
+            if ((found == copies[table].end() ? 0 : found->second) != (row.live ? 1 : 0)) {
+                ++wrong;
+                report_wrong(fmt::format("{} nodes", found == copies[table].end() ? 0 : found->second), table, id, &row, nullptr);
+            }
         }
     }
     long long writes = 0;

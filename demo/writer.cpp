@@ -81,9 +81,16 @@ DatabaseState read_owned(const Settings& settings, int number)
 
 Writers::Writers(const Settings& settings) : settings_(settings), logs_(static_cast<std::size_t>(settings.writers))
 {
+    // All keys are dealt out before the first writer starts: a row that one writer has just inserted would otherwise be
+    // dealt to a second one too, and then nobody knows which of their writes was the last.
+    std::vector<DatabaseState> owned;
     for (int number = 0; number < settings.writers; ++number) {
-        threads_.emplace_back([this, number, owned = read_owned(settings, number)](std::stop_token stop) mutable {
-            run(number, std::move(owned), logs_[static_cast<std::size_t>(number)], stop);
+        owned.push_back(read_owned(settings, number));
+    }
+    for (int number = 0; number < settings.writers; ++number) {
+        const auto index = static_cast<std::size_t>(number);
+        threads_.emplace_back([this, number, index, keys = std::move(owned[index])](std::stop_token stop) mutable {
+            run(number, std::move(keys), logs_[index], stop);
         });
     }
 }

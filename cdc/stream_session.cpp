@@ -174,9 +174,7 @@ void StreamSession::keep_alive()
     if (const std::optional<ErrorParts> lost = control_->lost()) {
         throw TransientError({"streaming from node " + state_.node.name, lost->why, "It is tried again when the server answers."});
     }
-    if (const std::optional<ErrorParts> failure = publisher_->failure()) {
-        throw TransientError(*failure);
-    }
+    publisher_->check();
     confirm();
     send_status(false);
     report();

@@ -14,19 +14,21 @@ namespace keyshift::cdc {
 
 namespace {
 
-/// "-$1,234.56" as a decimal of two digits.
-std::optional<Decimal> money_of(std::string_view text)
+// Digits of money after the point.
+constexpr int kCents = 2;
+
+/// "-$1,234.56" as "-1234.56".
+std::string amount_of(std::string_view money)
 {
-    std::string digits;
-    for (const char letter : text) {
+    std::string amount;
+    for (const char letter : money) {
         if ((letter >= '0' && letter <= '9') || letter == '.') {
-            digits += letter;
+            amount += letter;
         } else if (letter == '-' || letter == '(') {
-            digits.insert(0, "-");
+            amount.insert(0, "-");
         }
     }
-    const auto value = read_decimal(digits);
-    return value ? std::optional(rescaled(*value, 2)) : std::nullopt;
+    return amount;
 }
 
 void append_integer(std::string& out, std::optional<std::int64_t> value)
@@ -105,7 +107,7 @@ std::optional<ValueEncoder> ValueEncoder::for_type(const TypeSchema& declared, D
 
 void ValueEncoder::append_decimal(std::string& out, std::string_view text) const
 {
-    const auto value = form_ == ValueForm::money ? money_of(text) : read_decimal(text);
+    const auto value = read_decimal(text);
     if (!value) {
         out += "null";
     } else if (form_ == ValueForm::variable_decimal) {
@@ -116,7 +118,7 @@ void ValueEncoder::append_decimal(std::string& out, std::string_view text) const
         append_base64_string(out, twos_complement(exact));
         out += '}';
     } else {
-        append_base64_string(out, twos_complement(form_ == ValueForm::money ? *value : rescaled(*value, digits_)));
+        append_base64_string(out, twos_complement(rescaled(*value, form_ == ValueForm::money ? kCents : digits_)));
     }
 }
 
@@ -144,8 +146,10 @@ void ValueEncoder::append(std::string& out, std::string_view text) const
     case ValueForm::double_real: append_java_float(out, text, FloatWidth::double_width); return;
     case ValueForm::decimal_real: append_java_double_of_decimal(out, text); return;
     case ValueForm::decimal:
-    case ValueForm::variable_decimal:
-    case ValueForm::money: append_decimal(out, text); return;
+    case ValueForm::variable_decimal: append_decimal(out, text); return;
+    case ValueForm::money: append_decimal(out, amount_of(text)); return;
+    case ValueForm::money_text: append_string(out, amount_of(text)); return;
+    case ValueForm::money_real: append_java_double_of_decimal(out, amount_of(text)); return;
     case ValueForm::decimal_text: append_string(out, decimal_text(text)); return;
     case ValueForm::text: append_string(out, text); return;
     case ValueForm::bytes: append_base64_of_hex(out, text); return;
@@ -219,7 +223,9 @@ void ValueEncoder::append_zero(std::string& out) const
     case ValueForm::decimal:
     case ValueForm::variable_decimal:
     case ValueForm::decimal_text:
-    case ValueForm::money: append(out, "0"); return;
+    case ValueForm::money:
+    case ValueForm::money_text:
+    case ValueForm::money_real: append(out, "0"); return;
     case ValueForm::zoned_time: out += R"("00:00:00Z")"; return;
     case ValueForm::zoned_timestamp: out += R"("1970-01-01T00:00:00Z")"; return;
     default: out += '0';

@@ -29,12 +29,12 @@ const std::set<std::string_view> kTexts{"text",      "varchar", "bpchar",    "ch
 const std::map<std::string_view, ValueForm> kForms{
     {"bool", ValueForm::boolean},      {"int2", ValueForm::literal},       {"int4", ValueForm::literal},
     {"int8", ValueForm::literal},      {"oid", ValueForm::literal},        {"float4", ValueForm::single_real},
-    {"float8", ValueForm::double_real}, {"money", ValueForm::money},       {"bytea", ValueForm::bytes},
-    {"hstore", ValueForm::hstore},     {"point", ValueForm::point},        {"date", ValueForm::date},
-    {"timetz", ValueForm::zoned_time}, {"timestamptz", ValueForm::zoned_timestamp}, {"interval", ValueForm::interval}};
+    {"float8", ValueForm::double_real}, {"bytea", ValueForm::bytes},       {"hstore", ValueForm::hstore},
+    {"point", ValueForm::point},       {"date", ValueForm::date},          {"timetz", ValueForm::zoned_time},
+    {"timestamptz", ValueForm::zoned_timestamp}, {"interval", ValueForm::interval}};
 
-/// Debezium has these types and not their arrays; consumers of both see the same columns.
-const std::set<std::string_view> kNoArrays{"money", "name", "interval", "xml", "varbit", "point", "bit", "timetz"};
+/// Debezium has these types and not their arrays (nor arrays of domains); consumers of both see the same columns.
+const std::set<std::string_view> kNoArrays{"money", "name", "interval", "xml", "varbit", "point"};
 /// The arrays for which it has a placeholder.
 const std::set<std::string_view> kTextArrays{"text", "varchar", "bpchar", "json", "jsonb"};
 const std::set<std::string_view> kByteCodeArrays{"int4", "int8", "date"};
@@ -49,6 +49,11 @@ ValueForm numeric_form(const TypeSchema& type, DecimalMode decimal)
     case DecimalMode::precise: break;
     }
     return type.modifier < 0 ? ValueForm::variable_decimal : ValueForm::decimal;
+}
+
+ValueForm money_form(DecimalMode decimal)
+{
+    return decimal == DecimalMode::string ? ValueForm::money_text : decimal == DecimalMode::real ? ValueForm::money_real : ValueForm::money;
 }
 
 std::string array_placeholder(std::string_view element)
@@ -85,9 +90,9 @@ TypeSchema bottom_type(const TypeSchema& type)
 std::optional<ValueForm> form_of(const TypeSchema& type, DecimalMode decimal)
 {
     if (type.element) {
-        TypeSchema element = bottom_type(*type.element);
+        TypeSchema element = *type.element;
         element.modifier = type.modifier;
-        const bool supported = !element.element && !kNoArrays.contains(element.name) && form_of(element, decimal);
+        const bool supported = element.kind != 'd' && !kNoArrays.contains(element.name) && form_of(element, decimal);
         return supported ? std::optional(ValueForm::array) : std::nullopt;
     }
     if (type.kind == 'e') {
@@ -103,6 +108,9 @@ std::optional<ValueForm> form_of(const TypeSchema& type, DecimalMode decimal)
     const bool milliseconds = type.modifier >= 0 && type.modifier <= kMillisecondDigits;
     if (type.name == "numeric") {
         return numeric_form(type, decimal);
+    }
+    if (type.name == "money") {
+        return money_form(decimal);
     }
     if (type.name == "time") {
         return milliseconds ? ValueForm::milliseconds_of_day : ValueForm::microseconds_of_day;
@@ -133,7 +141,7 @@ std::string unavailable_json(const TypeSchema& type, ValueForm form)
     case ValueForm::text: append_string(placeholder, kUnavailableValue); break;
     case ValueForm::bytes: append_base64_string(placeholder, kUnavailableValue); break;
     case ValueForm::hstore: append_string(placeholder, fmt::format(R"({{"{0}":"{0}"}})", kUnavailableValue)); break;
-    case ValueForm::array: return array_placeholder(bottom_type(*type.element).name);
+    case ValueForm::array: return array_placeholder(type.element->name);
     default: return "null";
     }
     return placeholder;

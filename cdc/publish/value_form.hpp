@@ -20,6 +20,8 @@ enum class ValueForm : std::uint8_t {
     decimal_text,
     decimal_real,
     money,
+    money_text,
+    money_real,
     text,
     bytes,
     bit,                  ///< bit(1): a boolean

@@ -100,7 +100,9 @@ INSTANTIATE_TEST_SUITE_P(Arrays, ValueOfType,
                                          Case{array_of(type("bytea")), R"({"\\x000102","\\x0304"})", R"(["AAEC","AwQ="])"},
                                          Case{array_of(type("date")), "{2016-11-04,1970-01-01}", "[17109,0]"},
                                          Case{array_of(type("timestamptz")), R"({"2016-11-04 11:51:30+00"})", R"(["2016-11-04T11:51:30.000000Z"])"},
-                                         Case{array_of(domain_over(type("int4"))), "{1}", "[1]"}));
+                                         Case{array_of(type("timetz")), "{13:51:30+02}", R"(["11:51:30Z"])"},
+                                         Case{array_of(type("bit", 3)), "{101,NULL}", R"(["BQ==",null])"},
+                                         Case{array_of(type("hstore")), R"({"\"a\"=>\"1\""})", R"(["{\"a\":\"1\"}"])"}));
 
 INSTANTIATE_TEST_SUITE_P(Domains, ValueOfType,
                          testing::Values(Case{domain_over(type("int4")), "7", "7"},
@@ -114,6 +116,8 @@ TEST(ValueEncoder, ADecimalIsTextOrANumberWhereTheConfigurationSaysSo)
     EXPECT_EQ(json(type("numeric"), "10", DecimalMode::string), "\"10\"");
     EXPECT_EQ(json(type("numeric"), "NaN", DecimalMode::string), "\"NAN\"");
     EXPECT_EQ(json(type("numeric"), "-Infinity", DecimalMode::string), "\"NEGATIVE_INFINITY\"");
+    EXPECT_EQ(json(type("money"), "-$1,234.56", DecimalMode::string), "\"-1234.56\"");
+    EXPECT_EQ(json(type("money"), "-$1,234.56", DecimalMode::real), "-1234.56");
     EXPECT_EQ(json(price, "1.10", DecimalMode::real), "1.1");
     EXPECT_EQ(json(type("numeric"), "NaN", DecimalMode::real), "\"NaN\"");
 }
@@ -124,7 +128,7 @@ TEST(ValueEncoder, ColumnsOfOtherTypesAreLeftOut)
     composite.kind = 'c';
     for (const TypeSchema& other : {type("tsvector"), type("tsquery"), type("pg_lsn"), type("box"), type("circle"), type("int4multirange"), composite,
                                     array_of(type("money")), array_of(type("name")), array_of(type("interval")), array_of(type("xml")),
-                                    array_of(type("point")), array_of(composite)}) {
+                                    array_of(type("point")), array_of(type("varbit")), array_of(domain_over(type("int4"))), array_of(composite)}) {
         EXPECT_EQ(json(other, "x"), "left out") << other.name;
     }
 }

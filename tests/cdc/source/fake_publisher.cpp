@@ -214,6 +214,13 @@ std::optional<ErrorParts> EventPublisher::failure() const
     return state_->born == state_->kafka.killed_ ? std::nullopt : std::optional(ErrorParts{"producing", "killed by the test", "nothing"});
 }
 
+void EventPublisher::check() const
+{
+    if (const auto dead = failure()) {
+        throw TransientError(*dead);
+    }
+}
+
 std::string EventPublisher::broker_error() const
 {
     std::scoped_lock lock(state_->kafka.mutex_);

@@ -7,3 +7,8 @@ DELETE FROM d_quoted_default;
 INSERT INTO "d_""quoted""" VALUES (1, 'x');
 UPDATE "d_""quoted""" SET id = 2;
 INSERT INTO "d_größer" VALUES (1, 'x');
+INSERT INTO d_negative_scale VALUES (1, 12345);
+INSERT INTO d_float_digits VALUES (1, 1.1754944e-38, 1.2345678901234567e-5);
+INSERT INTO d_bit_array VALUES (1, '{101,NULL}');
+INSERT INTO d_time_array VALUES (1, '{13:51:30.123456}');
+INSERT INTO d_hstore_order VALUES (1, 'Zoë=>1, n=>2');

@@ -7,13 +7,12 @@ CREATE DOMAIN positive AS int CHECK (VALUE > 0);
 CREATE DOMAIN price AS numeric(6, 2);
 CREATE DOMAIN bigger_price AS price CHECK (VALUE > 1);
 CREATE DOMAIN label AS varchar(20);
-CREATE DOMAIN feeling AS mood;
 CREATE DOMAIN moment AS timestamp(3);
 CREATE TYPE pair AS (a int, b text);
 
 CREATE TABLE t_integers (id int PRIMARY KEY, b bool, s int2, i int4, l int8, o oid);
 CREATE TABLE t_floats (id int PRIMARY KEY, r float4, d float8);
-CREATE TABLE t_numerics (id int PRIMARY KEY, n numeric, p numeric(10, 2), z numeric(4, 0), w numeric(38, 10), c numeric(5, -2), f numeric(3, 5));
+CREATE TABLE t_numerics (id int PRIMARY KEY, n numeric, p numeric(10, 2), z numeric(4, 0), w numeric(38, 10), f numeric(3, 5));
 CREATE TABLE t_money (id int PRIMARY KEY, m money);
 CREATE TABLE t_texts (id int PRIMARY KEY, t text, v varchar, w varchar(10), b char(5), c citext, o "char", u uuid, x xml);
 CREATE TABLE t_json (id int PRIMARY KEY, j json, b jsonb);
@@ -30,12 +29,12 @@ CREATE TABLE t_bits (id int PRIMARY KEY, b1 bit, b2 bit(2), b7 bit(7), b64 bit(6
 CREATE TABLE t_hstore (id int PRIMARY KEY, h hstore);
 CREATE TABLE t_ltree (id int PRIMARY KEY, l ltree);
 CREATE TABLE t_points (id int PRIMARY KEY, p point);
-CREATE TABLE t_domains (id int PRIMARY KEY, p positive, r price, b bigger_price, l label, f feeling, m moment);
+CREATE TABLE t_domains (id int PRIMARY KEY, p positive, r price, b bigger_price, l label, m moment);
 CREATE TABLE t_arrays (id int PRIMARY KEY, i int[], s smallint[], l bigint[], b bool[], r real[], d double precision[], n numeric(10, 2)[],
                        t text[], v varchar(5)[], c char(4)[], u uuid[], j json[], jb jsonb[], by bytea[], da date[]);
 CREATE TABLE t_more_arrays (id int PRIMARY KEY, ti time[], tz timetz[], ts timestamp[], t3 timestamp(3)[], tstz timestamptz[], m mood[],
                             ci citext[], o oid[], nv numeric[], ip inet[], h hstore[], lt ltree[], ir int4range[], dr daterange[], p positive[]);
-CREATE TABLE t_other_arrays (id int PRIMARY KEY, a cidr[], b macaddr[], c bit(3)[], d varbit[], e xml[], f interval[], g money[], h point[],
+CREATE TABLE t_other_arrays (id int PRIMARY KEY, a cidr[], b macaddr[], d varbit[], e xml[], f interval[], g money[], h point[],
                              i macaddr8[], j tsrange[], k tstzrange[], l numrange[], m int8range[], n "char"[]);
 CREATE TABLE t_left_out (id int PRIMARY KEY, v tsvector, q tsquery, c pair, l pg_lsn, m int4multirange, b box, s lseg, p path, g polygon,
                          o circle, i line, x txid_snapshot, k text);

@@ -31,7 +31,8 @@ double receive_raw(const Bench& bench, const std::string& slot, const std::strin
     const std::string command = fmt::format(
         "{}/pg_recvlogical -h 127.0.0.1 -p {} -U postgres -d {} --slot={} --start --endpos={} -o proto_version=1 "
         "-o publication_names={} --no-loop -f /dev/null",
-        std::getenv("PG_BIN"), bench.settings.server("n1").port, bench.settings.database, slot, end.to_string(), publication);
+        std::getenv("PG_BIN"), bench.settings.server("n1").port, bench.settings.database, slot, end.to_string(),
+        publication);
     const auto begin = Clock::now();
     if (std::system(command.c_str()) != 0) {
         throw FatalError({"pg_recvlogical", "it failed", "Read what it printed."});
@@ -81,17 +82,19 @@ std::vector<Measured> bench_capture(const Bench& bench)
     node.query("SELECT pg_catalog.pg_create_logical_replication_slot('bench_raw_2', 'pgoutput')");
 
     const double raw = receive_raw(bench, "bench_raw", publication, end);
-    node.query("SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name LIKE 'bench%'");
+    node.query(
+        "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name LIKE 'bench%'");
     bench.daemon.start();
     const auto [milliseconds, count] = produced(bench, kRows);
     const double memory = static_cast<double>(bench.daemon.peak_memory()) / 1e6;
     bench.daemon.stop();
     const double ratio = raw / (milliseconds / 1000);
-    return {{fmt::format("draining {} rows to Kafka", demo::grouped(kRows)),
-             fmt::format("pg_recvlogical {:.0f} k rows/s", kRows / raw / 1000),
-             fmt::format("{:.0f} k rows/s", static_cast<double>(count) / milliseconds), fmt::format("{:.2f}", ratio), ">= 0.7",
-             count >= kRows && ratio >= 0.7},
-            {"memory of the daemon meanwhile, peak", "", fmt::format("{:.0f} MB", memory), "", "< 120 MB", memory < 120}};
+    return {
+        {fmt::format("draining {} rows to Kafka", demo::grouped(kRows)),
+         fmt::format("pg_recvlogical {:.0f} k rows/s", kRows / raw / 1000),
+         fmt::format("{:.0f} k rows/s", static_cast<double>(count) / milliseconds), fmt::format("{:.2f}", ratio),
+         ">= 0.7", count >= kRows && ratio >= 0.7},
+        {"memory of the daemon meanwhile, peak", "", fmt::format("{:.0f} MB", memory), "", "< 120 MB", memory < 120}};
 }
 
 } // namespace keyshift::bench

@@ -60,7 +60,8 @@ std::vector<Measured> bench_latency(const Bench& bench)
         const auto begin = Clock::now();
         for (int row = 1; row < static_cast<int>(committed.size()); ++row) {
             std::this_thread::sleep_until(begin + row * std::chrono::microseconds(1'000'000 / kRate));
-            node.run_prepared("insert", "INSERT INTO public.latency VALUES ($1::int, 'content')", std::array{pg::Parameter(std::to_string(row))});
+            node.run_prepared("insert", "INSERT INTO public.latency VALUES ($1::int, 'content')",
+                              std::array{pg::Parameter(std::to_string(row))});
             committed[static_cast<std::size_t>(row)] = Clock::now();
         }
     });
@@ -75,7 +76,8 @@ std::vector<Measured> bench_latency(const Bench& bench)
     }
     const double p99 = quantile(milliseconds, 0.99);
     return {{fmt::format("commit to consumer at {} rows/s", kRate), "",
-             fmt::format("p50 {:.1f} ms, p99 {:.1f} ms", quantile(milliseconds, 0.5), p99), "", "p99 < 50 ms", p99 < 50}};
+             fmt::format("p50 {:.1f} ms, p99 {:.1f} ms", quantile(milliseconds, 0.5), p99), "", "p99 < 50 ms",
+             p99 < 50}};
 }
 
 } // namespace keyshift::bench

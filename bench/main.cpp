@@ -50,8 +50,8 @@ std::string surroundings(const demo::Settings& settings)
     char date[16] = {};
     const std::time_t now = std::time(nullptr);
     std::strftime(date, sizeof date, "%F", std::gmtime(&now));
-    return fmt::format("{}: {} x {}, Linux {}, PostgreSQL {}, Keyshift {}", date, std::thread::hardware_concurrency(), processor(),
-                       system.release, node.query("SHOW server_version").text(0, 0), KEYSHIFT_VERSION);
+    return fmt::format("{}: {} x {}, Linux {}, PostgreSQL {}, Keyshift {}", date, std::thread::hardware_concurrency(),
+                       processor(), system.release, node.query("SHOW server_version").text(0, 0), KEYSHIFT_VERSION);
 }
 
 /// Fresh databases on the servers, and a catalog on n1.
@@ -69,15 +69,18 @@ void prepare(const demo::Settings& settings, const demo::Program& program)
 void write_document(const std::string& file, const std::string& where, const std::vector<Measured>& results)
 {
     std::ofstream document(file);
-    document << "# Benchmarks\n\nWritten by `./dev bench`. The machine is shared and noisy: the ratios against a limit measured in the "
-                "same run count, not the absolute figures.\n\n" << where << "\n\n"
-             << "| what | limit, same run | measured | ratio | goal | |\n|---|---|---|---|---|---|\n";
+    document
+        << "# Benchmarks\n\nWritten by `./dev bench`. The machine is shared and noisy: the ratios against a limit measured in the "
+           "same run count, not the absolute figures.\n\n"
+        << where << "\n\n"
+        << "| what | limit, same run | measured | ratio | goal | |\n|---|---|---|---|---|---|\n";
     for (const Measured& result : results) {
-        document << fmt::format("| {} | {} | {} | {} | {} | {} |\n", result.what, result.limit, result.measured, result.ratio, result.goal,
-                                result.reached ? "reached" : "not reached");
+        document << fmt::format("| {} | {} | {} | {} | {} | {} |\n", result.what, result.limit, result.measured,
+                                result.ratio, result.goal, result.reached ? "reached" : "not reached");
     }
-    document << "\nHow: draining is timed from the first to the last record's timestamp in Kafka, pg_recvlogical as a whole process; "
-                "a move from its first to its switched state; the raw COPY pipe runs through one process on the same leaf, followed by the same index builds.\n";
+    document
+        << "\nHow: draining is timed from the first to the last record's timestamp in Kafka, pg_recvlogical as a whole process; "
+           "a move from its first to its switched state; the raw COPY pipe runs through one process on the same leaf, followed by the same index builds.\n";
 }
 
 int run(const demo::Settings& settings, const std::string& document)
@@ -97,7 +100,8 @@ int run(const demo::Settings& settings, const std::string& document)
     demo::say("\n" + where + "\n");
     std::vector<std::vector<std::string>> rows{{"what", "limit, same run", "measured", "ratio", "goal", ""}};
     for (const Measured& result : results) {
-        rows.push_back({result.what, result.limit, result.measured, result.ratio, result.goal, result.reached ? "reached" : "NOT REACHED"});
+        rows.push_back({result.what, result.limit, result.measured, result.ratio, result.goal,
+                        result.reached ? "reached" : "NOT REACHED"});
     }
     demo::table(rows);
     write_document(document, where, results);
@@ -117,7 +121,8 @@ int main(int count, char** arguments)
         const demo::Settings settings = demo::settings_from_environment(count > 1 ? arguments[1] : "/tmp");
         return bench::run(settings, count > 2 ? arguments[2] : "benchmarks.md");
     } catch (const Error& error) {
-        fmt::print(stderr, "error: {}\n  why:  {}\n  next: {}\n", error.parts().what, error.parts().why, error.parts().next);
+        fmt::print(stderr, "error: {}\n  why:  {}\n  next: {}\n", error.parts().what, error.parts().why,
+                   error.parts().next);
         return exit_status(error.kind());
     } catch (const std::exception& error) {
         fmt::print(stderr, "error: the benchmark itself is broken: {}\n", error.what());

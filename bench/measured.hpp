@@ -12,9 +12,9 @@ namespace keyshift::bench {
 
 struct Measured {
     std::string what;
-    std::string limit;    ///< the physical limit, measured in the same run
+    std::string limit; ///< the physical limit, measured in the same run
     std::string measured;
-    std::string ratio;    ///< measured against the limit; "" where the goal is absolute
+    std::string ratio; ///< measured against the limit; "" where the goal is absolute
     std::string goal;
     bool reached = false;
 };

@@ -31,7 +31,8 @@ double copy_raw(const Bench& bench, const std::string& leaf)
     to.script("CREATE TABLE public.raw (id uuid, owner int NOT NULL, content text)");
     const auto begin = Clock::now();
     to.copy_in_begin("COPY public.raw FROM STDIN (FORMAT binary)");
-    from.copy_out("COPY " + leaf + " TO STDOUT (FORMAT binary)", [&](std::string_view bytes) { to.copy_in_put(bytes); });
+    from.copy_out("COPY " + leaf + " TO STDOUT (FORMAT binary)",
+                  [&](std::string_view bytes) { to.copy_in_put(bytes); });
     to.copy_in_end();
     to.script("ALTER TABLE public.raw ADD PRIMARY KEY (id); CREATE INDEX ON public.raw (owner)");
     const double seconds = seconds_since(begin);
@@ -61,7 +62,8 @@ std::vector<double> blocks_under_load(const Bench& bench)
     std::jthread writer([&](std::stop_token stop) {
         for (int row = 1; !stop.stop_requested(); row = row % 200'000 + 1) {
             try {
-                node.query("UPDATE public.busy SET content = repeat('y', 100) WHERE id = $1::int", {std::to_string(row)});
+                node.query("UPDATE public.busy SET content = repeat('y', 100) WHERE id = $1::int",
+                           {std::to_string(row)});
             } catch (const pg::SqlError&) {
                 // KS001: the row's bucket has moved; this writer goes on with the others.
             }
@@ -93,21 +95,23 @@ std::vector<Measured> bench_move(const Bench& bench)
     const double raw = copy_raw(bench, "public.moved_b1");
     bench.program.run({"reshard", "start", "--buckets", "1", "--to", "n2"});
     const nlohmann::json status = wait_job(bench, bench.program.json({"reshard", "status"})["job"].get<std::int64_t>());
-    const double moved = catalog
-                             .query("SELECT extract(epoch FROM max(switched_at) - min(started_at))::float8 FROM keyshift.move "
-                                    "WHERE group_name = 'moved'")
-                             .real(0, 0);
+    const double moved =
+        catalog
+            .query("SELECT extract(epoch FROM max(switched_at) - min(started_at))::float8 FROM keyshift.move "
+                   "WHERE group_name = 'moved'")
+            .real(0, 0);
     const long long rows = status["moves"][0]["rows"].get<long long>();
     const std::vector<double> blocks = blocks_under_load(bench);
     bench.daemon.stop();
     const double ratio = raw / moved;
     const double p99 = quantile(blocks, 0.99);
-    return {{fmt::format("moving a bucket group of {} rows", demo::grouped(rows)),
-             fmt::format("binary COPY pipe + index build {:.2f} s", raw), fmt::format("{:.2f} s", moved), fmt::format("{:.2f}", ratio),
-             ">= 0.4", ratio >= 0.4},
-            {fmt::format("write block over {} moves under load", blocks.size()), "",
-             fmt::format("p50 {:.1f} ms, p99 {:.1f} ms, max {:.1f} ms", quantile(blocks, 0.5), p99, quantile(blocks, 1)), "",
-             "p99 < 100 ms", p99 < 100}};
+    return {
+        {fmt::format("moving a bucket group of {} rows", demo::grouped(rows)),
+         fmt::format("binary COPY pipe + index build {:.2f} s", raw), fmt::format("{:.2f} s", moved),
+         fmt::format("{:.2f}", ratio), ">= 0.4", ratio >= 0.4},
+        {fmt::format("write block over {} moves under load", blocks.size()), "",
+         fmt::format("p50 {:.1f} ms, p99 {:.1f} ms, max {:.1f} ms", quantile(blocks, 0.5), p99, quantile(blocks, 1)),
+         "", "p99 < 100 ms", p99 < 100}};
 }
 
 } // namespace keyshift::bench

@@ -31,14 +31,17 @@ void wait_captured(const Bench& bench)
 std::vector<Measured> bench_projection(const Bench& bench)
 {
     pg::Connection node(bench.settings.connection("n1", "bench"));
-    node.script("CREATE TABLE public.applied (post_id uuid, id uuid, user_id uuid NOT NULL, content text, PRIMARY KEY (post_id, id, user_id))");
+    node.script(
+        "CREATE TABLE public.applied (post_id uuid, id uuid, user_id uuid NOT NULL, content text, PRIMARY KEY (post_id, id, user_id))");
     bench.program.run({"table", "capture", "applied"});
     bench.daemon.start();
     bench.program.run({"projection", "create", "applied_by_user", "--key", "user_id", "--wait", "--sql",
                        "SELECT user_id, id, post_id, content FROM applied"});
     bench.program.run({"projection", "pause", "applied_by_user"});
-    node.script(fmt::format("DO $$ BEGIN FOR i IN 1..{} LOOP INSERT INTO public.applied SELECT gen_random_uuid(), gen_random_uuid(), "
-                            "gen_random_uuid(), repeat('x', 20) FROM generate_series(1, 100); COMMIT; END LOOP; END $$", kRows / 100));
+    node.script(fmt::format(
+        "DO $$ BEGIN FOR i IN 1..{} LOOP INSERT INTO public.applied SELECT gen_random_uuid(), gen_random_uuid(), "
+        "gen_random_uuid(), repeat('x', 20) FROM generate_series(1, 100); COMMIT; END LOOP; END $$",
+        kRows / 100));
     sleep_for(2s, {});
     wait_captured(bench);
     const double before = bench.daemon.metric("keyshift_projection_rows_total");
@@ -58,8 +61,8 @@ std::vector<Measured> bench_projection(const Bench& bench)
     const double rate = (applied - at_first) / seconds_since(first);
     bench.program.run({"projection", "verify", "applied_by_user"});
     bench.daemon.stop();
-    return {{fmt::format("projection apply, {} rows, one node", demo::grouped(kRows)), "", fmt::format("{:.0f} k rows/s", rate / 1000), "",
-             ">= 60 k rows/s", rate >= 60'000}};
+    return {{fmt::format("projection apply, {} rows, one node", demo::grouped(kRows)), "",
+             fmt::format("{:.0f} k rows/s", rate / 1000), "", ">= 60 k rows/s", rate >= 60'000}};
 }
 
 } // namespace keyshift::bench

@@ -104,15 +104,14 @@ void check_version(pg::Connection& catalog)
     int version = 0;
     std::from_chars(text.data(), text.data() + text.size(), version);
     if (version > kCatalogVersion) {
-        throw RefusedError(
-            {"the catalog",
-             fmt::format("it was written by a newer Keyshift (catalog version {}, this binary knows {})",
-                         text, kCatalogVersion),
-             "Use the newer binary."});
+        throw RefusedError({"the catalog",
+                            fmt::format("it was written by a newer Keyshift (catalog version {}, this binary knows {})",
+                                        text, kCatalogVersion),
+                            "Use the newer binary."});
     }
     if (version <= 0) {
-        throw RefusedError({"the catalog", "it holds no version: `keyshift init` did not finish",
-                            "Run `keyshift init` again."});
+        throw RefusedError(
+            {"the catalog", "it holds no version: `keyshift init` did not finish", "Run `keyshift init` again."});
     }
 }
 
@@ -138,8 +137,7 @@ Node node(pg::Connection& catalog, std::string_view name)
     const pg::Result rows =
         catalog.query(fmt::format("{} WHERE state <> 'removed' AND name = $1", kSelectNode), {name});
     if (rows.rows() == 0) {
-        refuse_unknown(catalog, "node", name,
-                       "SELECT name FROM keyshift.node WHERE state <> 'removed' ORDER BY name");
+        refuse_unknown(catalog, "node", name, "SELECT name FROM keyshift.node WHERE state <> 'removed' ORDER BY name");
     }
     return read_node(rows, 0);
 }
@@ -170,14 +168,13 @@ std::vector<CapturedTable> tables(pg::Connection& catalog)
 
 std::vector<CapturedTable> tables_of_group(pg::Connection& catalog, std::string_view group)
 {
-    return read_tables(
-        catalog.query(fmt::format("{} WHERE group_name = $1 ORDER BY id", kSelectTable), {group}));
+    return read_tables(catalog.query(fmt::format("{} WHERE group_name = $1 ORDER BY id", kSelectTable), {group}));
 }
 
 std::vector<Placement> placement(pg::Connection& catalog, std::string_view group)
 {
-    const pg::Result rows = catalog.query(
-        "SELECT bucket, node, epoch FROM keyshift.bucket WHERE group_name = $1 ORDER BY bucket", {group});
+    const pg::Result rows =
+        catalog.query("SELECT bucket, node, epoch FROM keyshift.bucket WHERE group_name = $1 ORDER BY bucket", {group});
     std::vector<Placement> all(static_cast<std::size_t>(rows.rows()));
     for (int row = 0; row < rows.rows(); ++row) {
         all.at(static_cast<std::size_t>(rows.integer(row, 0))) = {std::string(rows.text(row, 1)),
@@ -188,10 +185,10 @@ std::vector<Placement> placement(pg::Connection& catalog, std::string_view group
 
 std::vector<BucketHistory> history_of_node(pg::Connection& catalog, std::string_view node)
 {
-    const pg::Result rows = catalog.query(
-        "SELECT group_name, bucket, epoch, node, open_lsn, fence_lsn FROM keyshift.bucket_history "
-        "WHERE node = $1 ORDER BY group_name, bucket, epoch",
-        {node});
+    const pg::Result rows =
+        catalog.query("SELECT group_name, bucket, epoch, node, open_lsn, fence_lsn FROM keyshift.bucket_history "
+                      "WHERE node = $1 ORDER BY group_name, bucket, epoch",
+                      {node});
     std::vector<BucketHistory> all;
     for (int row = 0; row < rows.rows(); ++row) {
         BucketHistory entry;

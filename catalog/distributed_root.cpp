@@ -26,8 +26,7 @@ void join_group(pg::Connection& connection, const Node& node, const DistributedR
     const QualifiedName& name = root.definition.name;
     for (std::uint32_t bucket = 0; bucket < root.group.buckets; ++bucket) {
         if (root.placement.at(bucket).node != node.name) {
-            create_reject_trigger(connection, leaf_name(name, BucketId{bucket}), root.group.name,
-                                  BucketId{bucket}, "");
+            create_reject_trigger(connection, leaf_name(name, BucketId{bucket}), root.group.name, BucketId{bucket}, "");
         }
     }
     write_group_state(connection, node, root.group, root.placement, root.addresses);
@@ -75,12 +74,11 @@ void restore_sequences(pg::Connection& connection, const QualifiedName& table,
 {
     for (const OwnedSequence& sequence : sequences) {
         if (sequence.identity) {
-            connection.query(
-                "SELECT pg_catalog.setval($1::regclass, $2::bigint, $3::boolean)",
-                {sequence.name.quoted(), sequence.last_value, sequence.is_called ? "true" : "false"});
+            connection.query("SELECT pg_catalog.setval($1::regclass, $2::bigint, $3::boolean)",
+                             {sequence.name.quoted(), sequence.last_value, sequence.is_called ? "true" : "false"});
         } else {
-            connection.script(fmt::format("ALTER SEQUENCE {} OWNED BY {}.{}", sequence.name.quoted(),
-                                          table.quoted(), quote_identifier(sequence.column)));
+            connection.script(fmt::format("ALTER SEQUENCE {} OWNED BY {}.{}", sequence.name.quoted(), table.quoted(),
+                                          quote_identifier(sequence.column)));
         }
     }
 }
@@ -124,8 +122,7 @@ QualifiedName set_aside(pg::Connection& connection, const QualifiedName& table,
     }
     const QualifiedName aside{"keyshift", "before_distribution"};
     connection.script(fmt::format("ALTER TABLE {} RENAME TO {}; ALTER TABLE {} SET SCHEMA {}", table.quoted(),
-                                  quote_identifier(aside.name),
-                                  QualifiedName{table.schema, aside.name}.quoted(),
+                                  quote_identifier(aside.name), QualifiedName{table.schema, aside.name}.quoted(),
                                   quote_identifier(aside.schema)));
     return aside;
 }
@@ -157,8 +154,7 @@ void append(std::vector<std::string>& warnings, std::vector<std::string> more)
 } // namespace
 
 void write_group_state(pg::Connection& connection, const Node& node, const Group& group,
-                       const std::vector<Placement>& placement,
-                       const std::map<std::string, pg::Address>& addresses)
+                       const std::vector<Placement>& placement, const std::map<std::string, pg::Address>& addresses)
 {
     for (std::uint32_t bucket = 0; bucket < group.buckets; ++bucket) {
         const Placement& place = placement.at(bucket);
@@ -189,7 +185,8 @@ void clear_the_way(pg::Connection& connection, const Node& node, const Distribut
     }
     if (registered) {
         const std::string group(
-            connection.query("SELECT group_name FROM keyshift.local_table WHERE root = $1::regclass", {name.quoted()}).text(0, 0));
+            connection.query("SELECT group_name FROM keyshift.local_table WHERE root = $1::regclass", {name.quoted()})
+                .text(0, 0));
         forget_table(connection, name, group);
     }
     connection.script(fmt::format("DROP TABLE {}{}", name.quoted(), registered ? " CASCADE" : ""));
@@ -197,8 +194,7 @@ void clear_the_way(pg::Connection& connection, const Node& node, const Distribut
 
 } // namespace
 
-std::vector<std::string> make_empty_root(pg::Connection& connection, const Node& node,
-                                         const DistributedRoot& root)
+std::vector<std::string> make_empty_root(pg::Connection& connection, const Node& node, const DistributedRoot& root)
 {
     const TableDefinition& table = root.definition;
     if (table_exists(connection, table.name)) {
@@ -233,8 +229,8 @@ std::vector<std::string> convert_table(pg::Connection& connection, const Node& n
     append(warnings, {set_owner(connection, table)});
     create_leaves(connection, root);
     const std::string columns = quoted_list(table.writable_columns());
-    connection.script(fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ONLY {}",
-                                  name.quoted(), columns, columns, aside.quoted()));
+    connection.script(fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ONLY {}", name.quoted(),
+                                  columns, columns, aside.quoted()));
     drop_old(connection, name, aside);
     append(warnings, complete_table(connection, table));
     create_leaves(connection, root);

@@ -21,8 +21,7 @@ struct DistributedRoot {
 };
 
 /// Root and placeholders where the table is not yet; an empty plain table of that name gives way. Returns warnings.
-std::vector<std::string> make_empty_root(pg::Connection& connection, const Node& node,
-                                         const DistributedRoot& root);
+std::vector<std::string> make_empty_root(pg::Connection& connection, const Node& node, const DistributedRoot& root);
 
 /// Turns the plain table into the root, with its rows, sequences, incoming foreign keys and publications. The table is
 /// locked ACCESS EXCLUSIVE until the transaction ends. Returns warnings.
@@ -30,7 +29,6 @@ std::vector<std::string> convert_table(pg::Connection& connection, const Node& n
 
 /// local_bucket and local_placement of a whole group, for a node that does not know it yet.
 void write_group_state(pg::Connection& connection, const Node& node, const Group& group,
-                       const std::vector<Placement>& placement,
-                       const std::map<std::string, pg::Address>& addresses);
+                       const std::vector<Placement>& placement, const std::map<std::string, pg::Address>& addresses);
 
 } // namespace keyshift::catalog

@@ -19,8 +19,7 @@ bool contains_all(const std::vector<std::string>& columns, const std::vector<std
 }
 
 /// The key's columns first, then those of `columns` that are not in it.
-std::vector<std::string> with_key_first(const std::vector<std::string>& key,
-                                        const std::vector<std::string>& columns)
+std::vector<std::string> with_key_first(const std::vector<std::string>& key, const std::vector<std::string>& columns)
 {
     std::vector<std::string> all = key;
     for (const std::string& name : columns) {
@@ -61,8 +60,8 @@ Finding crossing(const QualifiedName& table, const ConstraintDefinition& key, co
         fmt::format(
             "foreign key {} ({}) points at {} ({}), but {} is sharded by ({}) and {} by ({}): the two rows may be on different nodes, "
             "where no foreign key can look. Without it the application keeps the reference whole, or a projection checks it",
-            key.name, join(key.columns), key.referenced.to_string(), join(key.referenced_columns),
-            table.to_string(), join(from.key), key.referenced.to_string(), join(to.key)),
+            key.name, join(key.columns), key.referenced.to_string(), join(key.referenced_columns), table.to_string(),
+            join(from.key), key.referenced.to_string(), join(to.key)),
         drop_constraint(table, key.name)};
 }
 
@@ -78,9 +77,8 @@ void check_outgoing(const TableFacts& facts, const Plan& plan, std::vector<Findi
         if (other == plan.end()) {
             findings.push_back(
                 {"foreign_key_direction", name.to_string(), "error",
-                 fmt::format(
-                     "foreign key {} points at {}, which is not distributed and so is on one node only",
-                     key.name, key.referenced.to_string()),
+                 fmt::format("foreign key {} points at {}, which is not distributed and so is on one node only",
+                             key.name, key.referenced.to_string()),
                  drop_constraint(name, key.name)});
         } else if (!keeps_to_one_bucket(key, self, other->second)) {
             findings.push_back(crossing(name, key, self, other->second));
@@ -102,18 +100,17 @@ void check_incoming(const TableFacts& facts, const Plan& plan, bool may_wait, st
         }
         const bool could_share = contains_all(incoming.constraint.referenced_columns, self.key);
         findings.push_back(
-            {"foreign_key_direction", incoming.table.to_string(),
-             could_share && may_wait ? "warning" : "error",
+            {"foreign_key_direction", incoming.table.to_string(), could_share && may_wait ? "warning" : "error",
              could_share
                  ? fmt::format(
                        "foreign key {} points at {} from a table that is not distributed: it holds only while every bucket of {} "
                        "is on that table's node. Distribute {} --with {} before any bucket moves, or drop it",
-                       incoming.constraint.name, name.to_string(), name.to_string(),
-                       incoming.table.to_string(), name.to_string())
+                       incoming.constraint.name, name.to_string(), name.to_string(), incoming.table.to_string(),
+                       name.to_string())
                  : fmt::format(
                        "foreign key {} points at columns ({}) of {}, which alone are no longer unique once {} is sharded by ({})",
-                       incoming.constraint.name, join(incoming.constraint.referenced_columns),
-                       name.to_string(), name.to_string(), join(self.key)),
+                       incoming.constraint.name, join(incoming.constraint.referenced_columns), name.to_string(),
+                       name.to_string(), join(self.key)),
              drop_constraint(incoming.table, incoming.constraint.name)});
     }
 }
@@ -139,13 +136,12 @@ void check_columns(const TableFacts& facts, const PlannedTable& self, std::vecto
                              quote_identifier(name))});
         } else if (!column.hashable) {
             findings.push_back({"unsupported_key_type", object, "error",
-                                "its type has no hash operator class, so PostgreSQL cannot partition by it",
-                                ""});
+                                "its type has no hash operator class, so PostgreSQL cannot partition by it", ""});
         }
         if (!table.column(name)->not_null) {
             findings.push_back({"key_column_nullable", object, "error", "a shard key may not be NULL",
-                                fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL;",
-                                            table.name.quoted(), quote_identifier(name))});
+                                fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL;", table.name.quoted(),
+                                            quote_identifier(name))});
         }
     }
 }
@@ -168,10 +164,9 @@ void check_keys(const TableFacts& facts, const PlannedTable& self, std::vector<F
     const TableDefinition& table = facts.definition;
     const std::string object = table.name.to_string();
     if (table.primary_key() == nullptr) {
-        findings.push_back(
-            {"no_primary_key", object, "error",
-             "rows without a primary key cannot be told apart in Kafka, in a move or in a projection",
-             primary_key_for(table, self.key)});
+        findings.push_back({"no_primary_key", object, "error",
+                            "rows without a primary key cannot be told apart in Kafka, in a move or in a projection",
+                            primary_key_for(table, self.key)});
     }
     for (const ConstraintDefinition& constraint : table.constraints) {
         if ((constraint.kind != 'p' && constraint.kind != 'u' && constraint.kind != 'x') ||
@@ -193,10 +188,9 @@ void check_keys(const TableFacts& facts, const PlannedTable& self, std::vector<F
         const bool primary = constraint.kind == 'p';
         findings.push_back(
             {primary ? "primary_key_lacks_shard_key" : "unique_lacks_shard_key", object, "error",
-             fmt::format(
-                 "{} {} ({}) does not include the shard key ({}), so no node can enforce it alone. {}",
-                 primary ? "primary key" : "unique constraint", constraint.name, join(constraint.columns),
-                 join(self.key), lost),
+             fmt::format("{} {} ({}) does not include the shard key ({}), so no node can enforce it alone. {}",
+                         primary ? "primary key" : "unique constraint", constraint.name, join(constraint.columns),
+                         join(self.key), lost),
              fmt::format("ALTER TABLE {} DROP CONSTRAINT {}, ADD CONSTRAINT {} {} ({});", table.name.quoted(),
                          quote_identifier(constraint.name), quote_identifier(constraint.name),
                          primary ? "PRIMARY KEY" : "UNIQUE",
@@ -208,14 +202,12 @@ void check_keys(const TableFacts& facts, const PlannedTable& self, std::vector<F
         }
         const QualifiedName name{table.name.schema, index.name};
         const bool plain = std::find(index.columns.begin(), index.columns.end(), "") == index.columns.end() &&
-                           index.definition.ends_with(")") &&
-                           index.definition.find(" WHERE ") == std::string::npos &&
+                           index.definition.ends_with(")") && index.definition.find(" WHERE ") == std::string::npos &&
                            index.definition.find(" INCLUDE ") == std::string::npos;
         findings.push_back(
             {"unique_lacks_shard_key", object, "error",
-             fmt::format(
-                 "unique index {} does not include the shard key ({}), so no node can enforce it alone",
-                 index.name, join(self.key)),
+             fmt::format("unique index {} does not include the shard key ({}), so no node can enforce it alone",
+                         index.name, join(self.key)),
              plain ? fmt::format("DROP INDEX {}; CREATE UNIQUE INDEX {} ON {} ({});", name.quoted(),
                                  quote_identifier(index.name), table.name.quoted(),
                                  quoted_list(with_key_first(self.key, index.columns)))
@@ -230,8 +222,7 @@ void check_kind(const TableFacts& facts, std::vector<Finding>& findings)
     if (table.partitioned || facts.partition_or_child) {
         findings.push_back(
             {"inheritance", object, "error",
-             "it is partitioned or takes part in inheritance already; only a plain table can be distributed",
-             ""});
+             "it is partitioned or takes part in inheritance already; only a plain table can be distributed", ""});
     }
     if (table.unlogged) {
         findings.push_back({"unlogged", object, "error", "changes of an unlogged table are not in the WAL",
@@ -244,10 +235,10 @@ void check_kind(const TableFacts& facts, std::vector<Finding>& findings)
     }
     for (const ConstraintDefinition& constraint : table.constraints) {
         if (constraint.kind == 'c' && !constraint.inheritable) {
-            findings.push_back({"check_not_inherited", object, "error",
-                                fmt::format("CHECK {} is NO INHERIT, which a partitioned table cannot have",
-                                            constraint.name),
-                                drop_constraint(table.name, constraint.name)});
+            findings.push_back(
+                {"check_not_inherited", object, "error",
+                 fmt::format("CHECK {} is NO INHERIT, which a partitioned table cannot have", constraint.name),
+                 drop_constraint(table.name, constraint.name)});
         }
     }
 }
@@ -272,8 +263,7 @@ std::vector<Finding> check_table(const TableFacts& facts, const Plan& plan, bool
     return check_tables({facts}, plan, incoming_may_wait);
 }
 
-std::vector<Finding> check_tables(const std::vector<TableFacts>& tables, const Plan& plan,
-                                  bool incoming_may_wait)
+std::vector<Finding> check_tables(const std::vector<TableFacts>& tables, const Plan& plan, bool incoming_may_wait)
 {
     std::vector<Finding> findings;
     for (const TableFacts& facts : tables) {
@@ -291,8 +281,7 @@ std::vector<Finding> check_tables(const std::vector<TableFacts>& tables, const P
     std::vector<Finding> once;
     for (Finding& finding : findings) {
         const bool repeated = std::any_of(once.begin(), once.end(), [&](const Finding& f) {
-            return f.check == finding.check && f.fix == finding.fix && f.object == finding.object &&
-                   !f.fix.empty();
+            return f.check == finding.check && f.fix == finding.fix && f.object == finding.object && !f.fix.empty();
         });
         if (!repeated) {
             once.push_back(std::move(finding));
@@ -315,14 +304,12 @@ std::map<std::string, KeyColumnFacts> read_key_facts(pg::Connection& connection,
         {table.quoted(), write_array(key)});
     std::map<std::string, KeyColumnFacts> facts;
     for (int row = 0; row < rows.rows(); ++row) {
-        facts[std::string(rows.text(row, 0))] = {rows.boolean(row, 1), rows.boolean(row, 2),
-                                                 rows.boolean(row, 3)};
+        facts[std::string(rows.text(row, 0))] = {rows.boolean(row, 1), rows.boolean(row, 2), rows.boolean(row, 3)};
     }
     return facts;
 }
 
-TableFacts read_facts(pg::Connection& connection, const QualifiedName& table,
-                      const std::vector<std::string>& key)
+TableFacts read_facts(pg::Connection& connection, const QualifiedName& table, const std::vector<std::string>& key)
 {
     TableFacts facts;
     facts.definition = read_table(connection, table);

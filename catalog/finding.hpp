@@ -43,15 +43,13 @@ struct TableFacts {
     std::map<std::string, KeyColumnFacts> key_facts;
     bool partition_or_child = false; ///< has parents or children by inheritance
 };
-TableFacts read_facts(pg::Connection& connection, const QualifiedName& table,
-                      const std::vector<std::string>& key);
+TableFacts read_facts(pg::Connection& connection, const QualifiedName& table, const std::vector<std::string>& key);
 
 /// Findings about one table of the plan, in the order in which their fixes can be applied: foreign keys, then NOT NULL,
 /// the primary key, other keys. `incoming_may_wait`: a foreign key from a table outside the plan that could be
 /// co-located later is a warning (distribute), else an error (doctor --plan, which was told the whole plan).
 std::vector<Finding> check_table(const TableFacts& facts, const Plan& plan, bool incoming_may_wait);
 /// check_table over several tables: all foreign keys before all keys, so that the fixes work from first to last.
-std::vector<Finding> check_tables(const std::vector<TableFacts>& tables, const Plan& plan,
-                                  bool incoming_may_wait);
+std::vector<Finding> check_tables(const std::vector<TableFacts>& tables, const Plan& plan, bool incoming_may_wait);
 
 } // namespace keyshift::catalog

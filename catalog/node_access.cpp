@@ -20,9 +20,8 @@ std::string database_identity(pg::Connection& connection)
 {
     return std::string(
         connection
-            .query(
-                "SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text || '/' || oid "
-                "FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()")
+            .query("SELECT (SELECT system_identifier FROM pg_catalog.pg_control_system())::text || '/' || oid "
+                   "FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()")
             .text(0, 0));
 }
 
@@ -82,8 +81,7 @@ void add_to_publication(pg::Connection& node, const std::string& publication, co
                  "WHERE p.pubname = $1 AND r.prrelid = $2::regclass)",
                  {publication, table.quoted()})
              .boolean(0, 0)) {
-        node.script(
-            fmt::format("ALTER PUBLICATION {} ADD TABLE {}", quote_identifier(publication), table.quoted()));
+        node.script(fmt::format("ALTER PUBLICATION {} ADD TABLE {}", quote_identifier(publication), table.quoted()));
     }
 }
 

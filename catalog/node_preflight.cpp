@@ -57,8 +57,7 @@ void check_node_request(pg::Connection& catalog, const AddNode& request)
     if (rows.rows() > 0 && rows.text(0, 0) != "adding" && rows.text(0, 0) != "removed") {
         throw RefusedError(
             {what, "there is a node of that name already",
-             fmt::format("`keyshift node show {}` shows it; another database needs another name.",
-                         request.name)});
+             fmt::format("`keyshift node show {}` shows it; another database needs another name.", request.name)});
     }
     try {
         pg::address_of(request.dsn);
@@ -70,10 +69,10 @@ void check_node_request(pg::Connection& catalog, const AddNode& request)
 void check_server_settings(pg::Connection& node, bool needs_new_slot)
 {
     if (node.server_version() < kOldestVersion) {
-        throw RefusedError({what_of(node),
-                            fmt::format("the server is version {}; Keyshift needs 15 or newer",
-                                        node.server_version() / 10000),
-                            "Upgrade the server."});
+        throw RefusedError(
+            {what_of(node),
+             fmt::format("the server is version {}; Keyshift needs 15 or newer", node.server_version() / 10000),
+             "Upgrade the server."});
     }
     const pg::Result rows = node.query(
         "SELECT pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('max_replication_slots')::int, (SELECT count(*) FROM pg_catalog.pg_replication_slots), "
@@ -86,9 +85,8 @@ void check_server_settings(pg::Connection& node, bool needs_new_slot)
     if (needs_new_slot && rows.integer(0, 2) >= rows.integer(0, 1)) {
         throw RefusedError(
             {what_of(node), fmt::format("all {} replication slots are in use", rows.integer(0, 1)),
-             fmt::format(
-                 "Run ALTER SYSTEM SET max_replication_slots = {}; and restart, or drop a slot nobody reads.",
-                 rows.integer(0, 1) + 4)});
+             fmt::format("Run ALTER SYSTEM SET max_replication_slots = {}; and restart, or drop a slot nobody reads.",
+                         rows.integer(0, 1) + 4)});
     }
     if (needs_new_slot && rows.integer(0, 4) >= rows.integer(0, 3)) {
         throw RefusedError({what_of(node), fmt::format("all {} WAL senders are in use", rows.integer(0, 3)),
@@ -110,11 +108,11 @@ void check_rights(pg::Connection& node)
                             fmt::format("As an administrator: ALTER ROLE {} REPLICATION;", role)});
     }
     if (!rows.boolean(0, 3)) {
-        throw RefusedError({what_of(node),
-                            fmt::format("role {} may not create a schema or publication in database {}", role,
-                                        rows.text(0, 1)),
-                            fmt::format("As the database's owner: GRANT CREATE ON DATABASE {} TO {};",
-                                        quote_identifier(rows.text(0, 1)), role)});
+        throw RefusedError(
+            {what_of(node),
+             fmt::format("role {} may not create a schema or publication in database {}", role, rows.text(0, 1)),
+             fmt::format("As the database's owner: GRANT CREATE ON DATABASE {} TO {};",
+                         quote_identifier(rows.text(0, 1)), role)});
     }
 }
 
@@ -122,8 +120,7 @@ NodeIdentity check_new_node(pg::Connection& catalog, pg::Connection& node, const
                             const std::string& slot)
 {
     if (slot.size() > 63) {
-        throw RefusedError({what_of(node),
-                            fmt::format("the slot's name {} would be longer than 63 characters", slot),
+        throw RefusedError({what_of(node), fmt::format("the slot's name {} would be longer than 63 characters", slot),
                             "Choose a shorter [catalog] cluster or node name."});
     }
     const bool has_slot =
@@ -138,8 +135,7 @@ NodeIdentity check_new_node(pg::Connection& catalog, pg::Connection& node, const
     const std::string database(node.query("SELECT pg_catalog.current_database()").text(0, 0));
     for (int row = 0; row < others.rows(); ++row) {
         if (pg::address_of(std::string(others.text(row, 1))).dbname == database) {
-            throw RefusedError({what_of(node),
-                                fmt::format("this database is already node {}", others.text(row, 0)),
+            throw RefusedError({what_of(node), fmt::format("this database is already node {}", others.text(row, 0)),
                                 "One database is one node; give the dsn of another."});
         }
     }
@@ -147,10 +143,9 @@ NodeIdentity check_new_node(pg::Connection& catalog, pg::Connection& node, const
         const pg::Result rows = node.query("SELECT cluster, node FROM keyshift.local_identity");
         const std::string cluster = meta(catalog, "cluster");
         if (rows.rows() > 0 && (rows.text(0, 0) != cluster || rows.text(0, 1) != name)) {
-            throw RefusedError(
-                {what_of(node),
-                 fmt::format("this database is node {} of cluster {}", rows.text(0, 1), rows.text(0, 0)),
-                 "If that cluster is gone: DROP SCHEMA keyshift CASCADE; there, then repeat."});
+            throw RefusedError({what_of(node),
+                                fmt::format("this database is node {} of cluster {}", rows.text(0, 1), rows.text(0, 0)),
+                                "If that cluster is gone: DROP SCHEMA keyshift CASCADE; there, then repeat."});
         }
     }
     const pg::Result rows = node.query("SELECT (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())");

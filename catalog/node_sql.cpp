@@ -25,13 +25,12 @@ void register_table(pg::Connection& node, const QualifiedName& root, const Group
     node.query(
         "DELETE FROM keyshift.local_table t WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.root)");
     const std::string buckets = std::to_string(group.buckets);
-    node.query(
-        "INSERT INTO keyshift.local_table (root, group_name, buckets, key_columns, key_types, captured) "
-        "VALUES ($1::regclass, $2, $3::int, $4::text[], $5::text[], $6::boolean) "
-        "ON CONFLICT (root) DO UPDATE SET group_name = excluded.group_name, buckets = excluded.buckets, "
-        "key_columns = excluded.key_columns, key_types = excluded.key_types, captured = excluded.captured",
-        {root.quoted(), group.name, buckets, write_array(key_columns), write_array(group.key_types),
-         captured ? "true" : "false"});
+    node.query("INSERT INTO keyshift.local_table (root, group_name, buckets, key_columns, key_types, captured) "
+               "VALUES ($1::regclass, $2, $3::int, $4::text[], $5::text[], $6::boolean) "
+               "ON CONFLICT (root) DO UPDATE SET group_name = excluded.group_name, buckets = excluded.buckets, "
+               "key_columns = excluded.key_columns, key_types = excluded.key_types, captured = excluded.captured",
+               {root.quoted(), group.name, buckets, write_array(key_columns), write_array(group.key_types),
+                captured ? "true" : "false"});
     // must_own's branches call the group's ownership function by name: it is there before them.
     refresh_ownership(node, group.name);
     node.query("SELECT keyshift.internal_compile_routing()");
@@ -50,8 +49,7 @@ void forget_table(pg::Connection& node, const QualifiedName& root, const std::st
                "OR NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.root)",
                {root.quoted()});
     node.query("SELECT keyshift.internal_compile_routing()");
-    if (node.query("SELECT EXISTS (SELECT FROM keyshift.local_table WHERE group_name = $1)", {group})
-            .boolean(0, 0)) {
+    if (node.query("SELECT EXISTS (SELECT FROM keyshift.local_table WHERE group_name = $1)", {group}).boolean(0, 0)) {
         return;
     }
     node.query("DELETE FROM keyshift.local_bucket WHERE group_name = $1", {group});
@@ -65,8 +63,8 @@ void refresh_ownership(pg::Connection& node, const std::string& group)
     node.query("SELECT keyshift.internal_compile_ownership($1)", {group});
 }
 
-void create_reject_trigger(pg::Connection& node, const QualifiedName& leaf, const std::string& group,
-                           BucketId bucket, const std::string& mover_token)
+void create_reject_trigger(pg::Connection& node, const QualifiedName& leaf, const std::string& group, BucketId bucket,
+                           const std::string& mover_token)
 {
     const std::string arguments =
         fmt::format("({}, {}, {})", quote_literal(group), quote_literal(std::to_string(number(bucket))),
@@ -99,8 +97,7 @@ bool has_reject_trigger(pg::Connection& node, const QualifiedName& leaf)
 namespace {
 
 /// The root's replica identity, as an ALTER for one leaf; empty when it is the default that a new leaf has anyway.
-std::string replica_identity_of_leaf(pg::Connection& node, const QualifiedName& root,
-                                     const QualifiedName& leaf)
+std::string replica_identity_of_leaf(pg::Connection& node, const QualifiedName& root, const QualifiedName& leaf)
 {
     const pg::Result rows = node.query(
         "SELECT c.relreplident, (SELECT i.inhrelid FROM pg_catalog.pg_index x "
@@ -114,8 +111,7 @@ std::string replica_identity_of_leaf(pg::Connection& node, const QualifiedName& 
         {root.quoted(), leaf.quoted()});
     const std::string_view identity = rows.text(0, 0);
     if (identity == "f" || identity == "n") {
-        return fmt::format("ALTER TABLE {} REPLICA IDENTITY {}", leaf.quoted(),
-                           identity == "f" ? "FULL" : "NOTHING");
+        return fmt::format("ALTER TABLE {} REPLICA IDENTITY {}", leaf.quoted(), identity == "f" ? "FULL" : "NOTHING");
     }
     if (identity == "i" && rows.boolean(0, 1)) {
         return fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", leaf.quoted(),
@@ -129,24 +125,21 @@ std::string replica_identity_of_leaf(pg::Connection& node, const QualifiedName& 
 void create_placeholder(pg::Connection& node, const QualifiedName& root, const Group& group, BucketId bucket)
 {
     const QualifiedName leaf = leaf_name(root, bucket);
-    node.script(fmt::format(
-        "CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES WITH (MODULUS {}, REMAINDER {})",
-        leaf.quoted(), root.quoted(), group.buckets, number(bucket)));
-    const pg::Result owner =
-        node.query("SELECT r.rolname, r.rolname = current_user FROM pg_catalog.pg_class c "
-                   "JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE c.oid = $1::regclass",
-                   {root.quoted()});
+    node.script(fmt::format("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES WITH (MODULUS {}, REMAINDER {})",
+                            leaf.quoted(), root.quoted(), group.buckets, number(bucket)));
+    const pg::Result owner = node.query("SELECT r.rolname, r.rolname = current_user FROM pg_catalog.pg_class c "
+                                        "JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE c.oid = $1::regclass",
+                                        {root.quoted()});
     if (!owner.boolean(0, 1)) {
-        node.script(
-            fmt::format("ALTER TABLE {} OWNER TO {}", leaf.quoted(), quote_identifier(owner.text(0, 0))));
+        node.script(fmt::format("ALTER TABLE {} OWNER TO {}", leaf.quoted(), quote_identifier(owner.text(0, 0))));
     }
     if (const std::string identity = replica_identity_of_leaf(node, root, leaf); !identity.empty()) {
         node.script(identity);
     }
 }
 
-void write_local_placement(pg::Connection& node, const std::string& group, BucketId bucket,
-                           const Placement& placement, const pg::Address& address)
+void write_local_placement(pg::Connection& node, const std::string& group, BucketId bucket, const Placement& placement,
+                           const pg::Address& address)
 {
     const std::string bucket_text = std::to_string(number(bucket));
     const std::string epoch = std::to_string(number(placement.epoch));
@@ -155,8 +148,7 @@ void write_local_placement(pg::Connection& node, const std::string& group, Bucke
         "VALUES ($1, $2::int, $3, $4::bigint, $5, $6::int, $7) ON CONFLICT (group_name, bucket) DO UPDATE SET node = excluded.node, "
         "epoch = excluded.epoch, host = excluded.host, port = excluded.port, dbname = excluded.dbname "
         "WHERE local_placement.epoch <= excluded.epoch",
-        {group, bucket_text, placement.node, epoch, address.host, std::to_string(address.port),
-         address.dbname});
+        {group, bucket_text, placement.node, epoch, address.host, std::to_string(address.port), address.dbname});
     node.query(
         "SELECT pg_catalog.pg_notify($1, pg_catalog.json_build_object('group', $2::text, 'bucket', $3::int, 'node', $4::text, "
         "'epoch', $5::bigint)::text)",

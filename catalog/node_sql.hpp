@@ -27,15 +27,15 @@ void refresh_ownership(pg::Connection& node, const std::string& group);
 
 /// Reject triggers on one leaf, ENABLE ALWAYS: rows (INSERT, UPDATE, DELETE) and TRUNCATE raise KS001 with the owner's
 /// address, except in a session with `SET keyshift.mover = '<token>'` equal to the trigger's token.
-void create_reject_trigger(pg::Connection& node, const QualifiedName& leaf, const std::string& group,
-                           BucketId bucket, const std::string& mover_token);
+void create_reject_trigger(pg::Connection& node, const QualifiedName& leaf, const std::string& group, BucketId bucket,
+                           const std::string& mover_token);
 void drop_reject_trigger(pg::Connection& node, const QualifiedName& leaf);
 bool has_reject_trigger(pg::Connection& node, const QualifiedName& leaf);
 
 /// DDL of an empty leaf of `root` for a bucket (PARTITION OF ... FOR VALUES WITH), with the root's replica identity.
 void create_placeholder(pg::Connection& node, const QualifiedName& root, const Group& group, BucketId bucket);
 /// Upserts one row of local_placement and NOTIFYs kPlacementChannel.
-void write_local_placement(pg::Connection& node, const std::string& group, BucketId bucket,
-                           const Placement& placement, const pg::Address& address);
+void write_local_placement(pg::Connection& node, const std::string& group, BucketId bucket, const Placement& placement,
+                           const pg::Address& address);
 
 } // namespace keyshift::catalog

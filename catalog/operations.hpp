@@ -15,8 +15,7 @@
 namespace keyshift::catalog {
 
 /// Idempotent. Makes schema, roles (keyshift_operator, keyshift_reader; where the role may) and the meta rows.
-nlohmann::json init(pg::Connection& catalog, const std::string& cluster, const std::string& topic_prefix,
-                    bool dry_run);
+nlohmann::json init(pg::Connection& catalog, const std::string& cluster, const std::string& topic_prefix, bool dry_run);
 /// Removes everything: slots, publications, triggers, functions, schemas, on all nodes or one. Tables stay, with the data they hold.
 nlohmann::json deinit(pg::Connection& catalog, const std::optional<std::string>& node, bool dry_run);
 

@@ -75,8 +75,7 @@ void create_bare_table(pg::Connection& connection, const TableDefinition& table,
     connection.script(sql);
 }
 
-void add_constraint(pg::Connection& connection, const QualifiedName& table,
-                    const ConstraintDefinition& constraint)
+void add_constraint(pg::Connection& connection, const QualifiedName& table, const ConstraintDefinition& constraint)
 {
     std::string definition = constraint.definition;
     constexpr std::string_view kNotValid = " NOT VALID";
@@ -114,8 +113,8 @@ std::vector<std::string> complete_table(pg::Connection& connection, const TableD
     set_replica_identity(connection, table);
     for (const std::string& grant : table.grants) {
         if (!run_unless(connection, grant, {kUndefinedObject})) {
-            warnings.push_back(fmt::format("not carried to {}, where the role does not exist: {}",
-                                           connection.name(), grant));
+            warnings.push_back(
+                fmt::format("not carried to {}, where the role does not exist: {}", connection.name(), grant));
         }
     }
     return warnings;

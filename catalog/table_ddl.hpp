@@ -22,11 +22,9 @@ std::string set_owner(pg::Connection& connection, const TableDefinition& table);
 std::vector<std::string> complete_table(pg::Connection& connection, const TableDefinition& table);
 
 /// ALTER TABLE ... ADD CONSTRAINT, valid: a partitioned table has no NOT VALID foreign keys.
-void add_constraint(pg::Connection& connection, const QualifiedName& table,
-                    const ConstraintDefinition& constraint);
+void add_constraint(pg::Connection& connection, const QualifiedName& table, const ConstraintDefinition& constraint);
 
 /// Runs a statement; false (and nothing changed) when it fails with one of these SQLSTATEs.
-bool run_unless(pg::Connection& connection, const std::string& sql,
-                const std::vector<std::string>& tolerated);
+bool run_unless(pg::Connection& connection, const std::string& sql, const std::vector<std::string>& tolerated);
 
 } // namespace keyshift::catalog

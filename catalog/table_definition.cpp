@@ -105,8 +105,8 @@ void read_indexes(pg::Connection& connection, const std::string& oid, TableDefin
         "ORDER BY c.relname",
         {oid});
     for (int row = 0; row < rows.rows(); ++row) {
-        table.indexes.push_back({std::string(rows.text(row, 0)), std::string(rows.text(row, 1)),
-                                 rows.boolean(row, 2), read_array(rows.text(row, 3))});
+        table.indexes.push_back({std::string(rows.text(row, 0)), std::string(rows.text(row, 1)), rows.boolean(row, 2),
+                                 read_array(rows.text(row, 3))});
     }
 }
 
@@ -238,11 +238,11 @@ TableDefinition read_table(pg::Connection& connection, const QualifiedName& name
 
 std::vector<std::string> read_grants(pg::Connection& connection, const QualifiedName& relation)
 {
-    return statements(connection, kGrants, std::string(connection.query("SELECT $1::regclass::oid", {relation.quoted()}).text(0, 0)));
+    return statements(connection, kGrants,
+                      std::string(connection.query("SELECT $1::regclass::oid", {relation.quoted()}).text(0, 0)));
 }
 
-std::vector<IncomingForeignKey> read_incoming_foreign_keys(pg::Connection& connection,
-                                                           const QualifiedName& table)
+std::vector<IncomingForeignKey> read_incoming_foreign_keys(pg::Connection& connection, const QualifiedName& table)
 {
     const pg::Result rows = connection.query(
         fmt::format(
@@ -251,8 +251,7 @@ std::vector<IncomingForeignKey> read_incoming_foreign_keys(pg::Connection& conne
         {table.quoted()});
     std::vector<IncomingForeignKey> keys;
     for (int row = 0; row < rows.rows(); ++row) {
-        keys.push_back(
-            {{std::string(rows.text(row, 8)), std::string(rows.text(row, 9))}, read_constraint(rows, row)});
+        keys.push_back({{std::string(rows.text(row, 8)), std::string(rows.text(row, 9))}, read_constraint(rows, row)});
     }
     return keys;
 }

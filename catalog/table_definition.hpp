@@ -48,12 +48,11 @@ struct TableDefinition {
     std::vector<ColumnDefinition> columns;
     std::vector<ConstraintDefinition> constraints;
     std::vector<IndexDefinition> indexes;
-    std::vector<std::string> triggers; ///< pg_get_triggerdef, user triggers only
-    std::vector<std::string> comments; ///< COMMENT ON statements
-    std::vector<std::string> grants;   ///< GRANT statements
-    std::vector<std::string>
-        alterations; ///< storage, statistics, trigger states, row security and its policies
-    std::string replica_identity_index; ///< of replica identity 'i'
+    std::vector<std::string> triggers;    ///< pg_get_triggerdef, user triggers only
+    std::vector<std::string> comments;    ///< COMMENT ON statements
+    std::vector<std::string> grants;      ///< GRANT statements
+    std::vector<std::string> alterations; ///< storage, statistics, trigger states, row security and its policies
+    std::string replica_identity_index;   ///< of replica identity 'i'
 
     const ColumnDefinition* column(std::string_view column_name) const;
     const ConstraintDefinition* primary_key() const;
@@ -72,7 +71,6 @@ struct IncomingForeignKey {
     QualifiedName table;
     ConstraintDefinition constraint;
 };
-std::vector<IncomingForeignKey> read_incoming_foreign_keys(pg::Connection& connection,
-                                                           const QualifiedName& table);
+std::vector<IncomingForeignKey> read_incoming_foreign_keys(pg::Connection& connection, const QualifiedName& table);
 
 } // namespace keyshift::catalog

@@ -8,8 +8,8 @@
 
 namespace keyshift::cdc {
 
-ChangeRouter::ChangeRouter(StreamState& state, CatalogLink& catalog, pg::Connection& schema_connection, std::function<void()> wait_step,
-                           std::stop_token stop)
+ChangeRouter::ChangeRouter(StreamState& state, CatalogLink& catalog, pg::Connection& schema_connection,
+                           std::function<void()> wait_step, std::stop_token stop)
     : state_(state), catalog_(catalog), wait_step_(std::move(wait_step)), stop_(std::move(stop)),
       view_(catalog.fresh_view(stop_, CatalogLink::WhenAway::last_known)), reading_(catalog.readings()),
       schemas_(schema_connection, state.versions),
@@ -171,7 +171,8 @@ void ChangeRouter::publish(const CapturedRelation& captured, const Change& chang
     }
     const EventContext event = context(captured, *epoch, change);
     if (change.kind == ChangeKind::truncate) {
-        publisher_->control(TruncateRecord{state_.node.name, captured.table->root.to_string(), captured.bucket, event.position});
+        publisher_->control(
+            TruncateRecord{state_.node.name, captured.table->root.to_string(), captured.bucket, event.position});
     }
     publisher_->publish(event, *captured.table, change);
 }
@@ -204,7 +205,8 @@ void ChangeRouter::publish_rows(const SnapshotChunk& chunk, const CapturedRelati
     for (int row = 0; row < count; ++row) {
         for (int column = 0; column < chunk.rows->columns(); ++column) {
             const bool null = chunk.rows->is_null(row, column);
-            tuple[static_cast<std::size_t>(column)] = {null ? Datum::Kind::null : Datum::Kind::text, chunk.rows->text(row, column)};
+            tuple[static_cast<std::size_t>(column)] = {null ? Datum::Kind::null : Datum::Kind::text,
+                                                       chunk.rows->text(row, column)};
         }
         change.seq = static_cast<std::uint64_t>(row);
         if (state_.window.superseded(chunk, tuple)) {
@@ -266,14 +268,15 @@ void ChangeRouter::apply(const CheckedMessage& checked)
     const PlacementMessage& message = checked.message;
     const bool open = message.kind == PlacementMessage::Kind::open;
     if (!checked.accepted) {
-        log::warning("cdc", "node={} a message '{}' of move {} is ignored: the catalog knows no such move", state_.node.name,
-                     open ? "open" : "fence", message.move);
+        log::warning("cdc", "node={} a message '{}' of move {} is ignored: the catalog knows no such move",
+                     state_.node.name, open ? "open" : "fence", message.move);
         ownership_.reject(message);
         return;
     }
     ownership_.accept(message);
     if (open) {
-        publisher_->control(SwitchRecord{message.group, message.bucket, message.epoch, checked.donor, state_.node.name});
+        publisher_->control(
+            SwitchRecord{message.group, message.bucket, message.epoch, checked.donor, state_.node.name});
     }
 }
 

@@ -20,8 +20,8 @@ namespace keyshift::cdc {
 class ChangeRouter {
 public:
     /// `wait_step` is called while the router waits for the catalog's word; it may throw to give up.
-    ChangeRouter(StreamState& state, CatalogLink& catalog, pg::Connection& schema_connection, std::function<void()> wait_step,
-                 std::stop_token stop);
+    ChangeRouter(StreamState& state, CatalogLink& catalog, pg::Connection& schema_connection,
+                 std::function<void()> wait_step, std::stop_token stop);
 
     /// Every transaction with commit LSN >= `position` will come.
     void begin(EventPublisher& publisher, Lsn position);

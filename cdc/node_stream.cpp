@@ -43,7 +43,8 @@ struct NodeStream::State {
     CatalogLink* link = nullptr; ///< while run() runs
 };
 
-NodeStream::NodeStream(catalog::Node node, pg::ConnectionSettings catalog, CdcOptions options, metrics::CdcMetrics& metrics)
+NodeStream::NodeStream(catalog::Node node, pg::ConnectionSettings catalog, CdcOptions options,
+                       metrics::CdcMetrics& metrics)
     : state_(std::make_unique<State>(std::move(node), std::move(catalog), std::move(options), metrics))
 {
 }
@@ -57,7 +58,8 @@ void NodeStream::run(std::stop_token stop)
     stream.set_state("starting");
     CatalogLink link(
         state_->catalog_settings, stream.node.name,
-        [&stream](pg::Connection& catalog) { write_status_row(catalog, stream.status()); }, [&stream] { stream.wake.signal(); });
+        [&stream](pg::Connection& catalog) { write_status_row(catalog, stream.status()); },
+        [&stream] { stream.wake.signal(); });
     const std::stop_callback on_stop(stop, [&stream] { stream.wake.signal(); });
     {
         std::scoped_lock lock(state_->mutex);
@@ -66,7 +68,8 @@ void NodeStream::run(std::stop_token stop)
     try {
         state_->stream_until(stop, link);
         stream.set_state("stopped");
-        stream.subscriptions.stop({"the change stream of " + stream.node.name, "it was stopped", "It goes on when the daemon runs."});
+        stream.subscriptions.stop(
+            {"the change stream of " + stream.node.name, "it was stopped", "It goes on when the daemon runs."});
     } catch (const Error& error) {
         state_->fail(error);
         std::scoped_lock lock(state_->mutex);
@@ -79,13 +82,16 @@ void NodeStream::run(std::stop_token stop)
 
 void NodeStream::State::stream_until(std::stop_token stop, CatalogLink& catalog)
 {
-    const auto acknowledged = [this](Lsn lsn, std::chrono::milliseconds wait) { return stream.wait_acknowledged(lsn, wait); };
+    const auto acknowledged = [this](Lsn lsn, std::chrono::milliseconds wait) {
+        return stream.wait_acknowledged(lsn, wait);
+    };
     const auto wanted = [&catalog] {
         const auto view = catalog.view();
         return view && view->snapshot_wanted;
     };
     const std::jthread snapshots([&, this](std::stop_token snapshot_stop) {
-        Snapshotter(stream.node, catalog_settings, stream.window, stream.versions, acknowledged, wanted).run(snapshot_stop);
+        Snapshotter(stream.node, catalog_settings, stream.window, stream.versions, acknowledged, wanted)
+            .run(snapshot_stop);
     });
     Backoff backoff(std::chrono::milliseconds(100), std::chrono::seconds(5));
     while (!stop.stop_requested()) {
@@ -121,7 +127,8 @@ StreamStatus NodeStream::status() const
     return state_->stream.status();
 }
 
-std::unique_ptr<Subscription> NodeStream::subscribe(std::int64_t move, const std::string& group, BucketId bucket, std::optional<Lsn> from)
+std::unique_ptr<Subscription> NodeStream::subscribe(std::int64_t move, const std::string& group, BucketId bucket,
+                                                    std::optional<Lsn> from)
 {
     return state_->stream.subscriptions.subscribe({move, group, bucket}, from);
 }
@@ -134,7 +141,8 @@ bool NodeStream::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait)
 bool NodeStream::healthy() const
 {
     const auto publisher = state_->stream.publisher();
-    return publisher && !publisher->failure() && publisher->broker_error().empty() && state_->stream.status().state == "streaming";
+    return publisher && !publisher->failure() && publisher->broker_error().empty() &&
+           state_->stream.status().state == "streaming";
 }
 
 void NodeStream::placement_changed()

@@ -39,8 +39,8 @@ void write_status_row(pg::Connection& catalog, const StreamStatus& status)
     const std::string retained = std::to_string(status.retained_bytes);
     const std::string left_out = left_out_json(status);
     const std::optional<std::string> error = error_json(status);
-    const std::array<pg::Parameter, 10> values{status.node, status.state, confirmed, current, lag_bytes, lag_seconds, retained,
-                                               status.wal_status, left_out, error};
+    const std::array<pg::Parameter, 10> values{status.node, status.state, confirmed,         current,  lag_bytes,
+                                               lag_seconds, retained,     status.wal_status, left_out, error};
     catalog.run_prepared(
         "cdc status",
         "INSERT INTO keyshift.stream_status AS s (node, state, confirmed_lsn, current_lsn, lag_bytes, lag_seconds, retained_bytes, "

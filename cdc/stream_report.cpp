@@ -19,7 +19,8 @@ void report_stream(StreamState& state, const EventPublisher& publisher, const St
         status.lag_seconds = figures.lag_seconds;
         status.error.reset();
         if (!broker.empty()) {
-            status.error = ErrorParts{"writing events of node " + state.node.name, broker, "Nothing is lost: it goes on when a broker answers."};
+            status.error = ErrorParts{"writing events of node " + state.node.name, broker,
+                                      "Nothing is lost: it goes on when a broker answers."};
         }
         if (slot) {
             status.retained_bytes = slot->retained_bytes;

@@ -25,17 +25,21 @@ constexpr std::chrono::seconds kFinishLimit{5};
 
 std::int64_t milliseconds_now()
 {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
 }
 
 } // namespace
 
 StreamSession::StreamSession(StreamState& state, CatalogLink& catalog, std::stop_token stop)
     : state_(state), stop_(std::move(stop)), schema_connection_(state.node.connection("cdc schema")),
-      router_(state, catalog, schema_connection_, [this] { wait_step(); }, stop_)
+      router_(
+          state, catalog, schema_connection_, [this] { wait_step(); }, stop_)
 {
     connect();
-    state_.on_wait = [this] { wait_step(); };
+    state_.on_wait = [this] {
+        wait_step();
+    };
 }
 
 StreamSession::~StreamSession()
@@ -54,12 +58,14 @@ void StreamSession::connect()
     const auto identity = replication_->identify();
     check_identity(state_.node, identity);
     publisher_ = &state_.ensure_publisher(identity.timeline);
-    control_ = std::make_unique<ControlSession>(state_.node, state_.options.heartbeat_interval, [this] { state_.wake.signal(); });
+    control_ = std::make_unique<ControlSession>(state_.node, state_.options.heartbeat_interval,
+                                                [this] { state_.wake.signal(); });
     start_replication();
     router_.begin(*publisher_, slot.confirmed);
     state_.metrics.connected.set(1);
     state_.set_state("streaming");
-    log::info("cdc", "node={} streaming from {} slot={}", state_.node.name, slot.confirmed.to_string(), state_.node.slot);
+    log::info("cdc", "node={} streaming from {} slot={}", state_.node.name, slot.confirmed.to_string(),
+              state_.node.slot);
 }
 
 void StreamSession::start_replication()
@@ -74,8 +80,10 @@ void StreamSession::start_replication()
         state_.slot_busy_since = state_.slot_busy_since.value_or(now);
         if (now - *state_.slot_busy_since > kSlotBusyLimit) {
             const auto slot = read_slot(schema_connection_, state_.node.slot);
-            throw FatalError({error.parts().what, fmt::format("{}; process {} on the server reads it", error.parts().why, slot ? slot->active_pid : 0),
-                              "Only one daemon may run: stop the other reader, or end it with pg_terminate_backend()."});
+            throw FatalError(
+                {error.parts().what,
+                 fmt::format("{}; process {} on the server reads it", error.parts().why, slot ? slot->active_pid : 0),
+                 "Only one daemon may run: stop the other reader, or end it with pg_terminate_backend()."});
         }
         throw;
     }
@@ -172,7 +180,8 @@ void StreamSession::wait_step()
 void StreamSession::keep_alive()
 {
     if (const std::optional<ErrorParts> lost = control_->lost()) {
-        throw TransientError({"streaming from node " + state_.node.name, lost->why, "It is tried again when the server answers."});
+        throw TransientError(
+            {"streaming from node " + state_.node.name, lost->why, "It is tried again when the server answers."});
     }
     publisher_->check();
     confirm();
@@ -207,7 +216,8 @@ void StreamSession::finish()
     const auto end = Clock::now() + kFinishLimit;
     const Lsn wanted = state_.handed_over;
     while (stop_.stop_requested() && Clock::now() < end && !control_->lost() && !publisher_->failure() &&
-           (!publisher_->wait_acknowledged(wanted, std::chrono::milliseconds(50)) || state_.recorded().value_or(Lsn{}) < wanted)) {
+           (!publisher_->wait_acknowledged(wanted, std::chrono::milliseconds(50)) ||
+            state_.recorded().value_or(Lsn{}) < wanted)) {
         confirm();
         send_status(false);
     }

@@ -9,8 +9,8 @@
 #include "cdc/source/subscriptions.hpp"
 #include "cdc/wake.hpp"
 
-#include <functional>
 #include "metrics/families.hpp"
+#include <functional>
 
 #include <memory>
 #include <mutex>

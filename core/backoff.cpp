@@ -20,7 +20,8 @@ bool Backoff::wait(std::stop_token stop)
 {
     thread_local std::minstd_rand random{std::random_device{}()};
     const auto extra = next_.count() / 4;
-    const auto time = next_ + std::chrono::milliseconds(extra > 0 ? std::uniform_int_distribution<long>(0, extra)(random) : 0);
+    const auto time =
+        next_ + std::chrono::milliseconds(extra > 0 ? std::uniform_int_distribution<long>(0, extra)(random) : 0);
     next_ = std::min(next_ * 2, most_);
     return sleep_for(time, stop);
 }

@@ -8,7 +8,9 @@ namespace keyshift {
 
 class Backoff {
 public:
-    Backoff(std::chrono::milliseconds first, std::chrono::milliseconds most) : first_(first), most_(most), next_(first) {}
+    Backoff(std::chrono::milliseconds first, std::chrono::milliseconds most) : first_(first), most_(most), next_(first)
+    {
+    }
 
     /// False: stop was requested while waiting.
     bool wait(std::stop_token stop);

@@ -22,7 +22,9 @@ public:
     bool push(T item, std::size_t weight, std::stop_token stop)
     {
         std::unique_lock lock(mutex_);
-        const auto has_room = [&] { return closed_ || items_.empty() || bytes_ + weight <= limit_; };
+        const auto has_room = [&] {
+            return closed_ || items_.empty() || bytes_ + weight <= limit_;
+        };
         if (!changed_.wait(lock, stop, has_room) || closed_) {
             return false;
         }

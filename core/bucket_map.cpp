@@ -18,22 +18,41 @@ struct Lookup3 {
 
     void mix()
     {
-        a -= c; a ^= std::rotl(c, 4); c += b;
-        b -= a; b ^= std::rotl(a, 6); a += c;
-        c -= b; c ^= std::rotl(b, 8); b += a;
-        a -= c; a ^= std::rotl(c, 16); c += b;
-        b -= a; b ^= std::rotl(a, 19); a += c;
-        c -= b; c ^= std::rotl(b, 4); b += a;
+        a -= c;
+        a ^= std::rotl(c, 4);
+        c += b;
+        b -= a;
+        b ^= std::rotl(a, 6);
+        a += c;
+        c -= b;
+        c ^= std::rotl(b, 8);
+        b += a;
+        a -= c;
+        a ^= std::rotl(c, 16);
+        c += b;
+        b -= a;
+        b ^= std::rotl(a, 19);
+        a += c;
+        c -= b;
+        c ^= std::rotl(b, 4);
+        b += a;
     }
     void finish()
     {
-        c ^= b; c -= std::rotl(b, 14);
-        a ^= c; a -= std::rotl(c, 11);
-        b ^= a; b -= std::rotl(a, 25);
-        c ^= b; c -= std::rotl(b, 16);
-        a ^= c; a -= std::rotl(c, 4);
-        b ^= a; b -= std::rotl(a, 14);
-        c ^= b; c -= std::rotl(b, 24);
+        c ^= b;
+        c -= std::rotl(b, 14);
+        a ^= c;
+        a -= std::rotl(c, 11);
+        b ^= a;
+        b -= std::rotl(a, 25);
+        c ^= b;
+        c -= std::rotl(b, 16);
+        a ^= c;
+        a -= std::rotl(c, 4);
+        b ^= a;
+        b -= std::rotl(a, 14);
+        c ^= b;
+        c -= std::rotl(b, 24);
     }
     std::uint64_t result() const { return (std::uint64_t{b} << 32U) | c; }
 };
@@ -105,7 +124,8 @@ std::optional<Number> read_number(std::string_view text)
         text.remove_prefix(1);
     }
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc{} && end == text.data() + text.size() && !text.empty() ? std::optional(value) : std::nullopt;
+    return error == std::errc{} && end == text.data() + text.size() && !text.empty() ? std::optional(value)
+                                                                                     : std::nullopt;
 }
 
 std::optional<std::uint64_t> hash_uuid(std::string_view text)
@@ -158,7 +178,8 @@ std::optional<std::int64_t> take_date(std::string_view& text, bool before_christ
     }
     const std::int64_t astronomical = before_christ ? 1 - *year : *year;
     const std::int64_t first_day = days_from_2000(astronomical, *month, 1);
-    const std::int64_t next_month = *month == 12 ? days_from_2000(astronomical + 1, 1, 1) : days_from_2000(astronomical, *month + 1, 1);
+    const std::int64_t next_month =
+        *month == 12 ? days_from_2000(astronomical + 1, 1, 1) : days_from_2000(astronomical, *month + 1, 1);
     return first_day + *day <= next_month ? std::optional(first_day + *day - 1) : std::nullopt;
 }
 
@@ -278,14 +299,15 @@ std::optional<std::uint64_t> hash_value(KeyType type, std::string_view text)
 
 std::optional<KeyType> key_type(std::string_view formatted_type)
 {
-    static constexpr std::array<std::pair<std::string_view, KeyType>, 8> kTypes{{{"smallint", KeyType::int2},
-                                                                                 {"integer", KeyType::int4},
-                                                                                 {"bigint", KeyType::int8},
-                                                                                 {"uuid", KeyType::uuid},
-                                                                                 {"text", KeyType::text},
-                                                                                 {"character varying", KeyType::text},
-                                                                                 {"date", KeyType::date},
-                                                                                 {"timestamp with time zone", KeyType::timestamptz}}};
+    static constexpr std::array<std::pair<std::string_view, KeyType>, 8> kTypes{
+        {{"smallint", KeyType::int2},
+         {"integer", KeyType::int4},
+         {"bigint", KeyType::int8},
+         {"uuid", KeyType::uuid},
+         {"text", KeyType::text},
+         {"character varying", KeyType::text},
+         {"date", KeyType::date},
+         {"timestamp with time zone", KeyType::timestamptz}}};
     // "character varying(40)" hashes as the rest; a timestamptz(3) is rounded first, which only the server does.
     const bool varying = formatted_type.starts_with("character varying(") && formatted_type.ends_with(')');
     const std::string_view name = varying ? "character varying" : formatted_type;

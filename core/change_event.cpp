@@ -16,13 +16,14 @@ std::optional<Number> decimal(std::string_view text)
 {
     Number value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc{} && end == text.data() + text.size() && !text.empty() ? std::optional(value) : std::nullopt;
+    return error == std::errc{} && end == text.data() + text.size() && !text.empty() ? std::optional(value)
+                                                                                     : std::nullopt;
 }
 
 bool plain_in_topic(char letter)
 {
-    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') || (letter >= '0' && letter <= '9') || letter == '.' ||
-           letter == '_' || letter == '-';
+    return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') || (letter >= '0' && letter <= '9') ||
+           letter == '.' || letter == '_' || letter == '-';
 }
 
 std::string percent_encoded(std::string_view name)
@@ -96,32 +97,48 @@ Json json_of(const ProgressRecord& record)
             ends[topic][std::to_string(partition)] = offset;
         }
     }
-    return {{"type", "progress"}, {"node", record.node}, {"timeline", record.timeline}, {"lsn", record.lsn.to_string()}, {"end_offsets", ends}};
+    return {{"type", "progress"},
+            {"node", record.node},
+            {"timeline", record.timeline},
+            {"lsn", record.lsn.to_string()},
+            {"end_offsets", ends}};
 }
 
 Json json_of(const SwitchRecord& record)
 {
-    return {{"type", "switch"}, {"group", record.group}, {"bucket", number(record.bucket)}, {"epoch", number(record.epoch)},
-            {"from", record.from}, {"to", record.to}};
+    return {{"type", "switch"},
+            {"group", record.group},
+            {"bucket", number(record.bucket)},
+            {"epoch", number(record.epoch)},
+            {"from", record.from},
+            {"to", record.to}};
 }
 
 Json json_of(const TruncateRecord& record)
 {
-    return {{"type", "truncate"}, {"node", record.node}, {"table", record.table}, {"bucket", number(record.bucket)},
+    return {{"type", "truncate"},
+            {"node", record.node},
+            {"table", record.table},
+            {"bucket", number(record.bucket)},
             {"position", record.position.to_string()}};
 }
 
 Json json_of(const SnapshotRecord& record)
 {
-    return {{"type", "snapshot"}, {"node", record.node}, {"table", record.table}, {"phase", record.phase}, {"lsn", record.lsn.to_string()}};
+    return {{"type", "snapshot"},
+            {"node", record.node},
+            {"table", record.table},
+            {"phase", record.phase},
+            {"lsn", record.lsn.to_string()}};
 }
 
 /// A whole number in the range of Number; nlohmann itself would cut a negative or broken one into shape.
 template <typename Number>
 Number whole(const Json& json)
 {
-    const bool fits = json.is_number_unsigned() ? json.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<Number>::max())
-                                                : json.is_number_integer() && std::is_signed_v<Number>;
+    const bool fits = json.is_number_unsigned()
+                          ? json.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<Number>::max())
+                          : json.is_number_integer() && std::is_signed_v<Number>;
     if (!fits) {
         throw std::bad_optional_access();
     }
@@ -133,7 +150,10 @@ ControlRecord record_of(const Json& json)
 {
     const auto type = json.at("type").get<std::string>();
     if (type == "progress") {
-        ProgressRecord record{json.at("node"), whole<std::uint32_t>(json.at("timeline")), Lsn::parse(json.at("lsn").get<std::string>()).value(), {}};
+        ProgressRecord record{json.at("node"),
+                              whole<std::uint32_t>(json.at("timeline")),
+                              Lsn::parse(json.at("lsn").get<std::string>()).value(),
+                              {}};
         for (const auto& [topic, partitions] : json.at("end_offsets").items()) {
             for (const auto& [partition, offset] : partitions.items()) {
                 record.end_offsets[topic][decimal<std::int32_t>(partition).value()] = whole<std::int64_t>(offset);
@@ -142,15 +162,16 @@ ControlRecord record_of(const Json& json)
         return record;
     }
     if (type == "switch") {
-        return SwitchRecord{json.at("group"), BucketId{whole<std::uint32_t>(json.at("bucket"))}, Epoch{whole<std::uint64_t>(json.at("epoch"))},
-                            json.at("from"), json.at("to")};
+        return SwitchRecord{json.at("group"), BucketId{whole<std::uint32_t>(json.at("bucket"))},
+                            Epoch{whole<std::uint64_t>(json.at("epoch"))}, json.at("from"), json.at("to")};
     }
     if (type == "truncate") {
         return TruncateRecord{json.at("node"), json.at("table"), BucketId{whole<std::uint32_t>(json.at("bucket"))},
                               SourcePosition::parse(json.at("position").get<std::string>()).value()};
     }
     if (type == "snapshot") {
-        return SnapshotRecord{json.at("node"), json.at("table"), json.at("phase"), Lsn::parse(json.at("lsn").get<std::string>()).value()};
+        return SnapshotRecord{json.at("node"), json.at("table"), json.at("phase"),
+                              Lsn::parse(json.at("lsn").get<std::string>()).value()};
     }
     throw std::bad_optional_access();
 }

@@ -37,7 +37,8 @@ std::string escaped(std::string_view text, bool json)
 std::string timestamp()
 {
     const auto now = std::chrono::system_clock::now();
-    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+    const auto milliseconds =
+        std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
     return fmt::format("{:%FT%T}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)), milliseconds);
 }
 
@@ -57,8 +58,8 @@ void write(Level level, std::string_view component, std::string_view message)
     const std::string_view name = kNames.at(static_cast<std::size_t>(level));
     const bool json = format.load(std::memory_order_relaxed) == Format::json;
     const std::string line =
-        json ? fmt::format("{{\"time\":\"{}\",\"level\":\"{}\",\"component\":\"{}\",\"message\":\"{}\"}}\n", timestamp(), name,
-                           escaped(component, true), escaped(message, true))
+        json ? fmt::format("{{\"time\":\"{}\",\"level\":\"{}\",\"component\":\"{}\",\"message\":\"{}\"}}\n",
+                           timestamp(), name, escaped(component, true), escaped(message, true))
              : fmt::format("{} {:<7} {}: {}\n", timestamp(), name, component, escaped(message, false));
     std::fwrite(line.data(), 1, line.size(), stderr);
 }

@@ -15,11 +15,11 @@ namespace keyshift {
 /// A PostgreSQL type, resolved as far as an encoder needs it.
 struct TypeSchema {
     std::uint32_t oid = 0;
-    std::string name;                           ///< pg_type.typname: "int4", "_text", "mood"
-    char kind = 'b';                            ///< pg_type.typtype: b base, e enum, d domain, c composite, r range, m multirange
-    std::int32_t modifier = -1;                 ///< atttypmod, or the domain's own where the column has none
-    std::shared_ptr<const TypeSchema> element;  ///< of an array
-    std::shared_ptr<const TypeSchema> base;     ///< of a domain, resolved to the bottom
+    std::string name;           ///< pg_type.typname: "int4", "_text", "mood"
+    char kind = 'b';            ///< pg_type.typtype: b base, e enum, d domain, c composite, r range, m multirange
+    std::int32_t modifier = -1; ///< atttypmod, or the domain's own where the column has none
+    std::shared_ptr<const TypeSchema> element; ///< of an array
+    std::shared_ptr<const TypeSchema> base;    ///< of a domain, resolved to the bottom
     std::vector<std::string> enum_labels;
 };
 
@@ -29,15 +29,15 @@ struct ColumnSchema {
     bool not_null = false;
     std::optional<std::string> default_literal; ///< text of a constant default; functions: nullopt
     bool has_default = false;
-    bool identity = false;                      ///< in the replica identity
+    bool identity = false; ///< in the replica identity
 };
 
 struct TableSchema {
-    QualifiedName root;                         ///< the logical table: names topic and source.table
-    std::vector<ColumnSchema> columns;          ///< in relation message order
-    std::vector<std::size_t> key;               ///< the primary key's columns in key order; empty: no key
-    char identity = 'd';                        ///< d default, n nothing, f full, i index
-    std::uint64_t version = 0;                  ///< differs for every new object: what a cache is keyed by
+    QualifiedName root;                ///< the logical table: names topic and source.table
+    std::vector<ColumnSchema> columns; ///< in relation message order
+    std::vector<std::size_t> key;      ///< the primary key's columns in key order; empty: no key
+    char identity = 'd';               ///< d default, n nothing, f full, i index
+    std::uint64_t version = 0;         ///< differs for every new object: what a cache is keyed by
 };
 
 } // namespace keyshift

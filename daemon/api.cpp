@@ -126,8 +126,7 @@ HttpAnswer Api::data(const HttpRequest& request) const
         return json_answer(projections::list(catalog));
     }
     if (path.starts_with("/v1/projections/")) {
-        return json_answer(
-            projections::show(catalog, path.substr(std::string_view("/v1/projections/").size())));
+        return json_answer(projections::show(catalog, path.substr(std::string_view("/v1/projections/").size())));
     }
     if (path == "/v1/route") {
         const auto table = request.query.find("table");
@@ -140,8 +139,7 @@ HttpAnswer Api::data(const HttpRequest& request) const
         }
         return json_answer(catalog::route(catalog, table->second, key));
     }
-    return {404, "text/plain",
-            "there are /v1/status, /v1/nodes, /v1/jobs[/N], /v1/projections[/NAME] and /v1/route\n"};
+    return {404, "text/plain", "there are /v1/status, /v1/nodes, /v1/jobs[/N], /v1/projections[/NAME] and /v1/route\n"};
 }
 
 HttpAnswer Api::answer(const HttpRequest& request) const

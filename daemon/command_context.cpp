@@ -20,9 +20,7 @@ volatile std::sig_atomic_t interrupt_seen = 0;
 
 OutputFormat CommandContext::format() const
 {
-    return output == "json"     ? OutputFormat::json
-           : output == "ndjson" ? OutputFormat::ndjson
-                                : OutputFormat::table;
+    return output == "json" ? OutputFormat::json : output == "ndjson" ? OutputFormat::ndjson : OutputFormat::table;
 }
 
 pg::Connection CommandContext::raw_catalog() const
@@ -57,8 +55,7 @@ std::optional<std::chrono::milliseconds> CommandContext::limit() const
 {
     const auto time = parse_duration(timeout);
     if (!time) {
-        throw Error(ErrorKind::usage,
-                    {"--timeout " + timeout, "it is no duration", "Write it as 30s, 5min or 1h."});
+        throw Error(ErrorKind::usage, {"--timeout " + timeout, "it is no duration", "Write it as 30s, 5min or 1h."});
     }
     return time->count() == 0 ? std::nullopt : time;
 }

@@ -62,8 +62,7 @@ int usage(const CLI::App& app, const CLI::ParseError& error)
 int run_command_line(int count, char** arguments)
 {
     CommandContext context;
-    CLI::App app{"Keyshift: change capture, online resharding and projections for sharded PostgreSQL.",
-                 "keyshift"};
+    CLI::App app{"Keyshift: change capture, online resharding and projections for sharded PostgreSQL.", "keyshift"};
     app.require_subcommand(1);
     app.footer(
         "Exit: 0 ok, 1 failed, 2 usage, 3 configuration, 4 cannot reach, 5 refused by a check, 6 data differs, 10 unhealthy, "

@@ -52,8 +52,7 @@ private:
         loaded_.problems.push_back({std::move(where), std::move(why), std::move(next)});
     }
 
-    void take(const std::string& name, const std::string& text, const std::string& where,
-              const std::string& origin)
+    void take(const std::string& name, const std::string& text, const std::string& where, const std::string& origin)
     {
         const ConfigKey* key = find_key(name);
         if (key == nullptr) {
@@ -75,8 +74,7 @@ private:
         const auto size = std::filesystem::file_size(loaded_.file, error);
         if (error) {
             if (wanted || variable != nullptr) {
-                problem(loaded_.file, error.message(),
-                        "Name a readable file with --config or $KEYSHIFT_CONFIG.");
+                problem(loaded_.file, error.message(), "Name a readable file with --config or $KEYSHIFT_CONFIG.");
             }
             return;
         }
@@ -95,8 +93,7 @@ private:
                 read_section(std::string(section.str()), node);
             }
         } catch (const toml::parse_error& error) {
-            problem(place(error.source()), std::string(error.description()),
-                    "Correct the TOML at this place.");
+            problem(place(error.source()), std::string(error.description()), "Correct the TOML at this place.");
         }
     }
 
@@ -160,14 +157,13 @@ private:
     {
         const ConfigKey* key = find_key(name);
         const auto text = as_text(value);
-        const bool right =
-            key == nullptr || (key->kind == KeyKind::integer   ? value.is_integer()
-                               : key->kind == KeyKind::boolean ? value.is_boolean()
-                               : key->kind == KeyKind::size    ? value.is_string() || value.is_integer()
-                                                               : value.is_string());
+        const bool right = key == nullptr || (key->kind == KeyKind::integer   ? value.is_integer()
+                                              : key->kind == KeyKind::boolean ? value.is_boolean()
+                                              : key->kind == KeyKind::size    ? value.is_string() || value.is_integer()
+                                                                              : value.is_string());
         if (!text || !right) {
-            static constexpr std::array kNames{"a text", "a whole number", "true or false",
-                                               "a duration such as \"1s\"", "a size such as \"64MiB\""};
+            static constexpr std::array kNames{"a text", "a whole number", "true or false", "a duration such as \"1s\"",
+                                               "a size such as \"64MiB\""};
             problem(where,
                     name + " is not " +
                         (key == nullptr ? "a single value" : kNames.at(static_cast<std::size_t>(key->kind))),
@@ -183,8 +179,7 @@ private:
             const std::string variable = *entry;
             const std::string name = variable.substr(0, variable.find('='));
             const std::size_t between = name.find("__");
-            if (!name.starts_with("KEYSHIFT_") || between == std::string::npos ||
-                variable.size() == name.size()) {
+            if (!name.starts_with("KEYSHIFT_") || between == std::string::npos || variable.size() == name.size()) {
                 continue;
             }
             const std::string value = variable.substr(name.size() + 1);
@@ -213,8 +208,7 @@ private:
     {
         Config& config = loaded_.config;
         if (config.catalog_dsn.empty()) {
-            problem("catalog.dsn", "it is not set",
-                    "Set dsn in [catalog], e.g. \"host=127.0.0.1 dbname=app\".");
+            problem("catalog.dsn", "it is not set", "Set dsn in [catalog], e.g. \"host=127.0.0.1 dbname=app\".");
         } else {
             as_problem("catalog.dsn", [&] { pg::address_of(config.catalog_dsn); });
         }
@@ -222,14 +216,12 @@ private:
             problem("cdc.topic_prefix", "it is not set",
                     "Set topic_prefix in [cdc]; topics are <prefix>.<schema>.<table>.");
         } else if (config.cdc.topic_prefix.find_first_not_of(
-                       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
-                   std::string::npos) {
+                       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") != std::string::npos) {
             problem("cdc.topic_prefix",
                     "\"" + config.cdc.topic_prefix + "\" has characters that a topic name cannot have",
                     "Use letters, digits, '.', '_' and '-'.");
         }
-        if (config.cluster_name().find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") !=
-            std::string::npos) {
+        if (config.cluster_name().find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos) {
             problem("catalog.cluster", "\"" + config.cluster_name() + "\" cannot be part of a slot's name",
                     "Set cluster in [catalog] to lower case letters, digits and '_'.");
         }
@@ -243,7 +235,9 @@ private:
         config.projection.topic_prefix = config.cdc.topic_prefix;
         config.projection.partitions = config.cdc.partitions;
         config.projection.replication_factor = config.cdc.replication_factor;
-        config.projection.decimal = config.cdc.decimal == cdc::DecimalMode::precise ? "precise" : config.cdc.decimal == cdc::DecimalMode::string ? "string" : "double";
+        config.projection.decimal = config.cdc.decimal == cdc::DecimalMode::precise  ? "precise"
+                                    : config.cdc.decimal == cdc::DecimalMode::string ? "string"
+                                                                                     : "double";
     }
 
     /// librdkafka names one bad key at a time: it is left out and the rest checked again, so that all are named.
@@ -251,8 +245,7 @@ private:
     {
         auto settings = loaded_.config.kafka;
         if (!settings.contains("bootstrap.servers")) {
-            problem("kafka.\"bootstrap.servers\"", "it is not set",
-                    "Set it in [kafka], e.g. \"127.0.0.1:9092\".");
+            problem("kafka.\"bootstrap.servers\"", "it is not set", "Set it in [kafka], e.g. \"127.0.0.1:9092\".");
             settings.emplace("bootstrap.servers", "localhost");
         }
         while (true) {
@@ -298,8 +291,7 @@ std::string Config::cluster_name() const
     return cluster.empty() ? cdc.topic_prefix : cluster;
 }
 
-LoadedConfig load_config(const std::optional<std::string>& file,
-                         const std::map<std::string, std::string>& flags)
+LoadedConfig load_config(const std::optional<std::string>& file, const std::map<std::string, std::string>& flags)
 {
     return Loader().load(file, flags);
 }

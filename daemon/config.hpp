@@ -47,8 +47,7 @@ struct LoadedConfig {
 };
 
 /// `flags`: "section.key" -> text. Never throws for a bad value: problems has them all. Touches no server.
-LoadedConfig load_config(const std::optional<std::string>& file,
-                         const std::map<std::string, std::string>& flags = {});
+LoadedConfig load_config(const std::optional<std::string>& file, const std::map<std::string, std::string>& flags = {});
 /// Throws Error(configuration) with all problems when there are any.
 Config checked(LoadedConfig loaded);
 

@@ -60,8 +60,7 @@ std::string shown_size(std::uint64_t bytes)
 
 /// A key whose value is the member that `member` gives.
 template <typename Member>
-ConfigKey text_key(std::string name, std::string description, Member member,
-                   std::set<std::string> allowed = {})
+ConfigKey text_key(std::string name, std::string description, Member member, std::set<std::string> allowed = {})
 {
     ConfigKey key{std::move(name), KeyKind::text, std::move(description), true, {}, {}};
     key.read = [member, allowed](Config& config, const std::string& text) -> std::optional<std::string> {
@@ -187,8 +186,7 @@ ConfigKey dsn_key()
         "catalog.dsn", "libpq conninfo or URI of the catalog database, without password.",
         [](Config & c) -> auto& { return c.catalog_dsn; });
     key.show = [](const Config& config) -> std::string {
-        static const std::regex kWord("(password\\s*=\\s*)('(?:[^'\\\\]|\\\\.)*'|[^\\s&]+)",
-                                      std::regex::icase);
+        static const std::regex kWord("(password\\s*=\\s*)('(?:[^'\\\\]|\\\\.)*'|[^\\s&]+)", std::regex::icase);
         static const std::regex kUri("(://[^:/@]*:)[^@]*@");
         return std::regex_replace(std::regex_replace(config.catalog_dsn, kWord, "$1***"), kUri, "$1***@");
     };
@@ -228,8 +226,7 @@ std::vector<ConfigKey> all_keys()
             "cdc.schemas", "JSON with {\"schema\":...,\"payload\":...}.",
             [](Config & c) -> auto& { return c.cdc.schemas; }),
         size_key(
-            "cdc.max_transaction_memory",
-            "Beyond it a transaction, and a move's backlog, waits in a spool file.",
+            "cdc.max_transaction_memory", "Beyond it a transaction, and a move's backlog, waits in a spool file.",
             [](Config & c) -> auto& { return c.cdc.max_transaction_memory; }),
         text_key(
             "cdc.spool_directory", "Where spool files go; they are unlinked as soon as they are open.",
@@ -264,8 +261,8 @@ std::vector<ConfigKey> all_keys()
         text_key(
             "http.listen", "Address and port of metrics, probes, status and route; read-only.",
             [](Config & c) -> auto& { return c.http_listen; }),
-        text_key("log.level", "debug, info, warning or error.",
-                 [](Config & c) -> auto& { return c.log_level; }, {"debug", "info", "warning", "error"}),
+        text_key("log.level", "debug, info, warning or error.", [](Config & c) -> auto& { return c.log_level; },
+                 {"debug", "info", "warning", "error"}),
         text_key("log.format", "text or json; empty: text on a terminal, else json.",
                  [](Config & c) -> auto& { return c.log_format; }, {"", "text", "json"})};
     for (ConfigKey& key : keys) {
@@ -302,8 +299,7 @@ const std::vector<ConfigKey>& config_keys()
 const ConfigKey* find_key(const std::string& name)
 {
     const auto& keys = config_keys();
-    const auto found =
-        std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name; });
+    const auto found = std::find_if(keys.begin(), keys.end(), [&](const ConfigKey& key) { return key.name == name; });
     return found == keys.end() ? nullptr : &*found;
 }
 

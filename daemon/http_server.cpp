@@ -38,8 +38,8 @@ std::string decoded(std::string_view text)
     for (std::size_t at = 0; at < text.size(); ++at) {
         unsigned char byte = 0;
         const bool escape = text[at] == '%' && at + 2 < text.size();
-        if (escape && std::from_chars(text.data() + at + 1, text.data() + at + 3, byte, 16).ptr ==
-                          text.data() + at + 3) {
+        if (escape &&
+            std::from_chars(text.data() + at + 1, text.data() + at + 3, byte, 16).ptr == text.data() + at + 3) {
             out += static_cast<char>(byte);
             at += 2;
         } else {
@@ -68,8 +68,7 @@ HttpRequest parse_target(std::string_view target)
     HttpRequest request;
     const std::size_t question = target.find('?');
     request.path = decoded(target.substr(0, question));
-    std::string_view query =
-        question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
+    std::string_view query = question == std::string_view::npos ? std::string_view() : target.substr(question + 1);
     while (!query.empty()) {
         const std::size_t end = query.find('&');
         const std::string_view pair = query.substr(0, end);
@@ -104,13 +103,11 @@ struct HttpServer::State {
 bool HttpServer::State::host_allowed(std::string_view host) const
 {
     // Against DNS rebinding: who listens on loopback only is called by a loopback name.
-    const std::string_view name =
-        host.substr(0, host.starts_with('[') ? host.find(']') + 1 : host.rfind(':'));
+    const std::string_view name = host.substr(0, host.starts_with('[') ? host.find(']') + 1 : host.rfind(':'));
     return !loopback || name == "127.0.0.1" || name == "localhost" || name == "[::1]";
 }
 
-http::response<http::string_body>
-HttpServer::State::answer(const http::request<http::empty_body>& request) const
+http::response<http::string_body> HttpServer::State::answer(const http::request<http::empty_body>& request) const
 {
     HttpAnswer answer;
     if (request.method() != http::verb::get && request.method() != http::verb::head) {
@@ -156,8 +153,7 @@ void HttpServer::State::serve(tcp::socket socket)
     parser.header_limit(kMostHeaderBytes);
     stream.expires_after(kPatience);
     beast::error_code failure;
-    http::async_read_header(stream, buffer, parser,
-                            [&](beast::error_code error, std::size_t) { failure = error; });
+    http::async_read_header(stream, buffer, parser, [&](beast::error_code error, std::size_t) { failure = error; });
     own.run();
     if (failure && failure.category() != http::make_error_code(http::error::bad_method).category()) {
         return; // the peer went away or was too slow

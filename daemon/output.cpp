@@ -29,8 +29,7 @@ std::string cell(const Json& value)
     if (value.is_structured()) {
         std::string list;
         for (const auto& [name, element] : value.items()) {
-            list +=
-                (list.empty() ? "" : ", ") + (value.is_object() ? name + " " : std::string()) + cell(element);
+            list += (list.empty() ? "" : ", ") + (value.is_object() ? name + " " : std::string()) + cell(element);
         }
         return list;
     }
@@ -81,8 +80,7 @@ void print_rows(const Json& rows, const std::vector<std::string>& columns)
     };
     line([](const std::string& name) { return name; });
     for (const Json& row : rows) {
-        line(
-            [&](const std::string& name) { return row.contains(name) ? cell(row[name]) : std::string("-"); });
+        line([&](const std::string& name) { return row.contains(name) ? cell(row[name]) : std::string("-"); });
     }
 }
 
@@ -161,8 +159,7 @@ void Progress::show(double part, std::string_view text)
 {
     constexpr int kWidth = 30;
     constexpr double kQuietSeconds = 2;
-    const double now =
-        std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    const double now = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
     if (terminal()) {
         const int filled = static_cast<int>(std::clamp(part, 0.0, 1.0) * kWidth);
         fmt::print(stderr, "\r\033[K[{}{}] {:3.0f} %  {}", std::string(static_cast<std::size_t>(filled), '#'),

@@ -60,9 +60,9 @@ void check_identity(pg::Connection& catalog, const Config& config)
          {std::pair("topic_prefix", config.cdc.topic_prefix), std::pair("cluster", config.cluster_name())}) {
         const std::string stored = catalog::meta(catalog, key);
         if (stored != value) {
-            throw Error(ErrorKind::configuration, {fmt::format("{} \"{}\"", key, value),
-                                                   fmt::format("the catalog was made with \"{}\"", stored),
-                                                   "Set it back: topics and slots carry this name."});
+            throw Error(ErrorKind::configuration,
+                        {fmt::format("{} \"{}\"", key, value), fmt::format("the catalog was made with \"{}\"", stored),
+                         "Set it back: topics and slots carry this name."});
         }
     }
 }
@@ -79,8 +79,7 @@ public:
 
     int run()
     {
-        HttpServer http(config_.http_listen,
-                        [this](const HttpRequest& request) { return api_.answer(request); });
+        HttpServer http(config_.http_listen, [this](const HttpRequest& request) { return api_.answer(request); });
         supervisor_.start(claim_catalog());
         log::info("daemon", "catalog {} is claimed; topics {}.*", shown(pg::address_of(config_.catalog_dsn)),
                   config_.cdc.topic_prefix);
@@ -165,10 +164,8 @@ private:
         const auto begin = std::chrono::steady_clock::now();
         while (!stopped) {
             const int number = sigtimedwait(&signals_, nullptr, &kTick);
-            if (number == SIGTERM || number == SIGINT ||
-                std::chrono::steady_clock::now() - begin > kDeadline) {
-                log::warning("daemon",
-                             "ends before everything is confirmed; the rest is sent again at the next start");
+            if (number == SIGTERM || number == SIGINT || std::chrono::steady_clock::now() - begin > kDeadline) {
+                log::warning("daemon", "ends before everything is confirmed; the rest is sent again at the next start");
                 std::_Exit(number < 0 ? 1 : 128 + number);
             }
         }

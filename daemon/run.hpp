@@ -8,7 +8,6 @@
 namespace keyshift::daemon {
 
 /// The exit status. Throws before anything is touched when a check fails.
-int run_daemon(const std::optional<std::string>& config_file,
-               const std::map<std::string, std::string>& flags);
+int run_daemon(const std::optional<std::string>& config_file, const std::map<std::string, std::string>& flags);
 
 } // namespace keyshift::daemon

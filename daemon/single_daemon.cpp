@@ -41,8 +41,7 @@ bool daemon_runs(pg::Connection& catalog)
 
 SingleDaemon::SingleDaemon(const Config& config, Claim claim) : connection_(config.catalog("daemon"))
 {
-    if (!connection_.query("SELECT pg_try_advisory_lock(hashtext('keyshift daemon')::bigint)")
-             .boolean(0, 0)) {
+    if (!connection_.query("SELECT pg_try_advisory_lock(hashtext('keyshift daemon')::bigint)").boolean(0, 0)) {
         refuse(claim);
     }
     take(config);
@@ -60,8 +59,7 @@ void SingleDaemon::refuse(Claim claim)
     if (own || (here && process_is_gone(other.text(0, 1)))) {
         throw TransientError(
             {"starting the daemon",
-             fmt::format("the server still holds the lock of the daemon with pid {}, which is gone",
-                         other.text(0, 1)),
+             fmt::format("the server still holds the lock of the daemon with pid {}, which is gone", other.text(0, 1)),
              "It is tried again; tcp_keepalives_idle of the catalog's server bounds the time."});
     }
     throw RefusedError({"starting the daemon",

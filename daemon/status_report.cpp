@@ -13,8 +13,7 @@ namespace {
 using Json = nlohmann::json;
 
 /// The first column of the first row, which the query made JSON.
-Json json_of(pg::Connection& catalog, const std::string& query,
-             std::initializer_list<pg::Parameter> parameters = {})
+Json json_of(pg::Connection& catalog, const std::string& query, std::initializer_list<pg::Parameter> parameters = {})
 {
     const pg::Result result = catalog.query(query, parameters);
     return result.is_null(0, 0) ? Json::array() : Json::parse(result.text(0, 0));

@@ -28,8 +28,7 @@ bool same_database(const catalog::Node& a, const catalog::Node& b)
 } // namespace
 
 Supervisor::Supervisor(const Config& config, metrics::Metrics& metrics)
-    : config_(config), metrics_(metrics), reshard_metrics_(metrics.registry()),
-      projection_metrics_(metrics.registry())
+    : config_(config), metrics_(metrics), reshard_metrics_(metrics.registry()), projection_metrics_(metrics.registry())
 {
 }
 
@@ -64,8 +63,7 @@ std::unique_ptr<Worker> Supervisor::make_resharder(resharder::ReshardOptions opt
 std::unique_ptr<Worker> Supervisor::make_projections(projections::ProjectionOptions options)
 {
     return std::make_unique<Worker>("projections", [this, options](std::stop_token stop) {
-        projections::ProjectionService(config_.catalog("projections"), options, projection_metrics_)
-            .run(stop);
+        projections::ProjectionService(config_.catalog("projections"), options, projection_metrics_).run(stop);
     });
 }
 
@@ -92,9 +90,8 @@ void Supervisor::prove_buckets(const catalog::Node& node) const
         cdc::StreamStatus status;
         status.node = node.name;
         status.slot = node.slot;
-        status.state = error.kind() == ErrorKind::transient || error.kind() == ErrorKind::unreachable
-                           ? "waiting"
-                           : "stopped";
+        status.state =
+            error.kind() == ErrorKind::transient || error.kind() == ErrorKind::unreachable ? "waiting" : "stopped";
         status.error = error.parts();
         pg::Connection catalog(config_.catalog("supervisor"));
         cdc::write_status_row(catalog, status);
@@ -166,11 +163,10 @@ Supervisor::StreamWorker Supervisor::make_stream(const catalog::Node& node)
     StreamWorker made;
     made.node = node;
     made.metrics = std::make_unique<metrics::CdcMetrics>(metrics_.registry(), node.name);
-    made.stream = std::make_unique<cdc::NodeStream>(node, config_.catalog("stream of " + node.name),
-                                                    config_.cdc, *made.metrics);
-    made.worker =
-        std::make_unique<Worker>("stream " + node.name, [this, node, stream = made.stream.get(),
-                                                         proven = false](std::stop_token stop) mutable {
+    made.stream =
+        std::make_unique<cdc::NodeStream>(node, config_.catalog("stream of " + node.name), config_.cdc, *made.metrics);
+    made.worker = std::make_unique<Worker>(
+        "stream " + node.name, [this, node, stream = made.stream.get(), proven = false](std::stop_token stop) mutable {
             if (!proven) {
                 // Routing rests on it: no stream runs before the node has confirmed our hash.
                 prove_buckets(node);
@@ -257,15 +253,15 @@ bool Supervisor::ready() const
 {
     const auto all = streams();
     const std::scoped_lock lock(mutex_);
-    return started_ && std::none_of(all.begin(), all.end(),
-                                    [](const cdc::StreamStatus& one) { return one.state == "starting"; });
+    return started_ &&
+           std::none_of(all.begin(), all.end(), [](const cdc::StreamStatus& one) { return one.state == "starting"; });
 }
 
 std::string Supervisor::summary() const
 {
     const auto all = streams();
-    const auto streaming = std::count_if(
-        all.begin(), all.end(), [](const cdc::StreamStatus& one) { return one.state == "streaming"; });
+    const auto streaming =
+        std::count_if(all.begin(), all.end(), [](const cdc::StreamStatus& one) { return one.state == "streaming"; });
     return fmt::format("{} of {} nodes streaming", streaming, all.size());
 }
 

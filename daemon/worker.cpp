@@ -80,8 +80,7 @@ void Worker::loop(std::stop_token stop)
                 failed("retrying", error.parts());
                 wait();
             } else {
-                log::error(name_, "stopped, looks again in {} s or on SIGHUP: {}", kFatalPause.count(),
-                           error.what());
+                log::error(name_, "stopped, looks again in {} s or on SIGHUP: {}", kFatalPause.count(), error.what());
                 failed("stopped", error.parts());
                 pause(kFatalPause, stop);
             }

@@ -25,10 +25,10 @@ using DatabaseState = std::map<std::string, TableState>;
 struct WriterLog {
     DatabaseState acknowledged;
     long long writes = 0;
-    long long redirects = 0;            ///< answers KS001, followed to the named node
-    long long retries = 0;              ///< other retriable errors
-    std::vector<double> milliseconds;   ///< of each acknowledged write, retries included
-    std::string error;                  ///< why the writer gave up; empty: it did not
+    long long redirects = 0;          ///< answers KS001, followed to the named node
+    long long retries = 0;            ///< other retriable errors
+    std::vector<double> milliseconds; ///< of each acknowledged write, retries included
+    std::string error;                ///< why the writer gave up; empty: it did not
 };
 
 } // namespace keyshift::demo

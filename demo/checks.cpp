@@ -33,9 +33,13 @@ DatabaseState expected_state(const DatabaseState& before, const std::vector<Writ
 }
 
 /// What an operator needs to look for a wrong row: on stdout, a line each.
-void report_wrong(const std::string& where, const std::string& table, const std::string& id, const RowState* wanted, const RowState* found)
+void report_wrong(const std::string& where, const std::string& table, const std::string& id, const RowState* wanted,
+                  const RowState* found)
 {
-    const auto shown = [](const RowState* row) { return row == nullptr ? std::string("nothing") : fmt::format("{} '{}' of {}", row->live ? "row" : "deleted", row->value, row->shard_key); };
+    const auto shown = [](const RowState* row) {
+        return row == nullptr ? std::string("nothing")
+                              : fmt::format("{} '{}' of {}", row->live ? "row" : "deleted", row->value, row->shard_key);
+    };
     say(fmt::format("  WRONG {} {} on {}: acknowledged {}, found {}", table, id, where, shown(wanted), shown(found)));
 }
 
@@ -62,7 +66,8 @@ Check check_writes(const ByNode& nodes, const DatabaseState& expected, const std
             const auto found = copies[table].find(id);
             if ((found == copies[table].end() ? 0 : found->second) != (row.live ? 1 : 0)) {
                 ++wrong;
-                report_wrong(fmt::format("{} nodes", found == copies[table].end() ? 0 : found->second), table, id, &row, nullptr);
+                report_wrong(fmt::format("{} nodes", found == copies[table].end() ? 0 : found->second), table, id, &row,
+                             nullptr);
             }
         }
     }
@@ -73,7 +78,8 @@ Check check_writes(const ByNode& nodes, const DatabaseState& expected, const std
         error += log.error;
     }
     return {"every acknowledged write there once, last value",
-            fmt::format("{} writes, {} rows, {} wrong{}", grouped(writes), grouped(rows), wrong, error.empty() ? "" : "; " + error),
+            fmt::format("{} writes, {} rows, {} wrong{}", grouped(writes), grouped(rows), wrong,
+                        error.empty() ? "" : "; " + error),
             wrong == 0 && error.empty()};
 }
 
@@ -129,9 +135,11 @@ std::pair<Check, Check> check_topics(const Settings& settings, const ByNode& nod
         different += static_cast<long long>(in_topic);
     }
     return {{"folding each topic gives exactly the tables",
-             fmt::format("{} records, {} rows, {} different", grouped(folded.records), grouped(rows), different), different == 0},
+             fmt::format("{} records, {} rows, {} different", grouped(folded.records), grouped(rows), different),
+             different == 0},
             {"per key keyshift.position never goes back",
-             fmt::format("{} backward, {} exact repeats", folded.backward, grouped(folded.repeats)), folded.backward == 0}};
+             fmt::format("{} backward, {} exact repeats", folded.backward, grouped(folded.repeats)),
+             folded.backward == 0}};
 }
 
 TableState read_projection(const Settings& settings, const std::string& relation)
@@ -139,7 +147,8 @@ TableState read_projection(const Settings& settings, const std::string& relation
     TableState rows;
     for (const Server& server : settings.servers) {
         pg::Connection node(settings.connection(server.name, "demo checks"));
-        const pg::Result result = node.query("SELECT interaction_id, user_id, post_id || interaction_type || content FROM " + relation);
+        const pg::Result result =
+            node.query("SELECT interaction_id, user_id, post_id || interaction_type || content FROM " + relation);
         for (int row = 0; row < result.rows(); ++row) {
             RowState& state = rows[std::string(result.text(row, 0))];
             state.live = state.value.empty();
@@ -163,9 +172,11 @@ Check check_projection(const Settings& settings, const Program& program)
         different += definition.contains(id) ? 0 : 1;
     }
     const nlohmann::json verified = program.json({"projection", "verify", "user_interactions"});
-    const long long found = verified["missing"].get<long long>() + verified["extra"].get<long long>() + verified["different"].get<long long>();
+    const long long found = verified["missing"].get<long long>() + verified["extra"].get<long long>() +
+                            verified["different"].get<long long>();
     return {"the projection equals its SQL over all nodes",
-            fmt::format("{} rows, {} different; `projection verify` finds {}", grouped(static_cast<long long>(projection.size())), different, found),
+            fmt::format("{} rows, {} different; `projection verify` finds {}",
+                        grouped(static_cast<long long>(projection.size())), different, found),
             different == 0 && found == 0};
 }
 
@@ -200,8 +211,10 @@ SELECT (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relname
        (SELECT count(*) FROM pg_replication_slots) - 1,
        (SELECT count(*) FROM keyshift.move_progress),
        (SELECT count(*) FROM keyshift.local_bucket WHERE state = 'fenced'))";
-    static constexpr std::array kNames{"staging tables", "reject triggers on owned leaves", "partition checks",
-                                       "locks or open transactions", "extra slots", "progress rows", "fenced buckets"};
+    static constexpr std::array kNames{"staging tables",   "reject triggers on owned leaves",
+                                       "partition checks", "locks or open transactions",
+                                       "extra slots",      "progress rows",
+                                       "fenced buckets"};
     std::string found;
     for (const Server& server : settings.servers) {
         pg::Connection node(settings.connection(server.name, "demo checks"));
@@ -210,7 +223,8 @@ SELECT (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relname
             // The daemon's own lock in the catalog database (n1) is its life sign while it runs.
             const std::int64_t allowed = column == 3 && server.name == "n1" ? 1 : 0;
             if (counts.integer(0, column) > allowed) {
-                found += fmt::format("{}: {} {}; ", server.name, counts.integer(0, column), kNames[static_cast<std::size_t>(column)]);
+                found += fmt::format("{}: {} {}; ", server.name, counts.integer(0, column),
+                                     kNames[static_cast<std::size_t>(column)]);
             }
         }
     }
@@ -227,9 +241,8 @@ DatabaseState read_node(const Settings& settings, const std::string& name)
         const pg::Result rows = node.query("SELECT * FROM public." + quote_identifier(table));
         TableState& states = state[table];
         for (int row = 0; row < rows.rows(); ++row) {
-            ComparedRow compared = compared_row(table, [&](const char* column) {
-                return std::string(rows.text(row, rows.column(column)));
-            });
+            ComparedRow compared = compared_row(
+                table, [&](const char* column) { return std::string(rows.text(row, rows.column(column))); });
             states[compared.id] = std::move(compared.state);
         }
     }

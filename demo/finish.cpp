@@ -51,7 +51,8 @@ void Scenario::wait_for_capture()
     for (int tries = 0; tries < 300; ++tries) {
         std::size_t reached = 0;
         for (const nlohmann::json& node : program_.json({"cdc", "status"})) {
-            const auto confirmed = node["confirmed_lsn"].is_string() ? Lsn::parse(node["confirmed_lsn"].get<std::string>()) : std::nullopt;
+            const auto confirmed =
+                node["confirmed_lsn"].is_string() ? Lsn::parse(node["confirmed_lsn"].get<std::string>()) : std::nullopt;
             reached += confirmed && *confirmed >= ends[node["node"].get<std::string>()] ? 1 : 0;
         }
         if (reached == ends.size()) {
@@ -59,7 +60,8 @@ void Scenario::wait_for_capture()
         }
         sleep_for(100ms, {});
     }
-    throw FatalError({"waiting for capture", "not every node's stream reached the end of its WAL in 30 s", "Read daemon.log."});
+    throw FatalError(
+        {"waiting for capture", "not every node's stream reached the end of its WAL in 30 s", "Read daemon.log."});
 }
 
 bool Scenario::check_everything()
@@ -88,14 +90,16 @@ void Scenario::show_figures(const std::vector<WriterLog>& logs)
         retries += log.retries;
     }
     const std::vector<double> blocks = write_blocks(program_);
-    table({{"figure", "measured in this run"},
-           {"write block per move", fmt::format("{} over {} moves", quantiles(blocks), blocks.size())},
-           {"a write, as the application sees it", quantiles(milliseconds)},
-           {"redirects (KS001) followed, other retries", fmt::format("{}, {}", grouped(redirects), grouped(retries))},
-           {"snapshot into Kafka", fmt::format("{} rows/s", grouped(static_cast<long long>(snapshot_rows_per_second_)))},
-           {"events since the daemon's last start", grouped(static_cast<long long>(daemon_.metric("keyshift_cdc_events_total")))},
-           {"lag now", fmt::format("{:.0f} bytes over all nodes", daemon_.metric("keyshift_cdc_lag_bytes"))},
-           {"memory of the daemon, peak", fmt::format("{} MB", daemon_.peak_memory() / 1'000'000)}});
+    table(
+        {{"figure", "measured in this run"},
+         {"write block per move", fmt::format("{} over {} moves", quantiles(blocks), blocks.size())},
+         {"a write, as the application sees it", quantiles(milliseconds)},
+         {"redirects (KS001) followed, other retries", fmt::format("{}, {}", grouped(redirects), grouped(retries))},
+         {"snapshot into Kafka", fmt::format("{} rows/s", grouped(static_cast<long long>(snapshot_rows_per_second_)))},
+         {"events since the daemon's last start",
+          grouped(static_cast<long long>(daemon_.metric("keyshift_cdc_events_total")))},
+         {"lag now", fmt::format("{:.0f} bytes over all nodes", daemon_.metric("keyshift_cdc_lag_bytes"))},
+         {"memory of the daemon, peak", fmt::format("{} MB", daemon_.peak_memory() / 1'000'000)}});
 }
 
 } // namespace keyshift::demo

@@ -14,10 +14,12 @@ int main(int count, char** arguments)
         const demo::Settings settings = demo::settings_from_environment(count > 1 ? arguments[1] : "/tmp");
         demo::Scenario scenario(settings);
         const bool passed = scenario.run();
-        demo::say(passed ? "\nEverything above was measured in this run, and every check passed." : "\nA check failed.");
+        demo::say(passed ? "\nEverything above was measured in this run, and every check passed."
+                         : "\nA check failed.");
         return passed ? 0 : 1;
     } catch (const Error& error) {
-        fmt::print(stderr, "error: {}\n  why:  {}\n  next: {}\n", error.parts().what, error.parts().why, error.parts().next);
+        fmt::print(stderr, "error: {}\n  why:  {}\n  next: {}\n", error.parts().what, error.parts().why,
+                   error.parts().next);
         return exit_status(error.kind());
     } catch (const std::exception& error) {
         fmt::print(stderr, "error: the demo itself is broken: {}\n", error.what());

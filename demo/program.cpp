@@ -59,7 +59,8 @@ std::string shown(const std::vector<std::string>& arguments)
 void check(const std::vector<std::string>& arguments, const Output& output, int expected)
 {
     if (output.status != expected) {
-        throw FatalError({"keyshift " + shown(arguments), fmt::format("exit status {}, not {}", output.status, expected),
+        throw FatalError({"keyshift " + shown(arguments),
+                          fmt::format("exit status {}, not {}", output.status, expected),
                           "Read what it printed above and in daemon.log."});
     }
 }

@@ -44,7 +44,8 @@ std::vector<std::string> some_users(Nodes& nodes, std::size_t count)
 
 /// One way of reading: asks `ask` for each user and adds a row to the table.
 template <typename Ask>
-void measure(const std::string& how, const std::vector<std::string>& users, Ask ask, std::vector<std::vector<std::string>>& table)
+void measure(const std::string& how, const std::vector<std::string>& users, Ask ask,
+             std::vector<std::vector<std::string>>& table)
 {
     std::vector<double> milliseconds;
     std::size_t touched = 0;
@@ -73,7 +74,8 @@ void show_reads(const Settings& settings, const std::vector<std::string>& names)
     };
     std::map<std::string, std::string> home;
     for (const std::string& user : users) {
-        home[user] = nodes.begin()->second.query("SELECT keyshift.node_of('public.user_interactions', $1)", {user}).text(0, 0);
+        home[user] =
+            nodes.begin()->second.query("SELECT keyshift.node_of('public.user_interactions', $1)", {user}).text(0, 0);
     }
     std::vector<std::vector<std::string>> rows{{"all interactions of one user", "nodes touched", "median", "p99"}};
     for (auto& [name, node] : nodes) {
@@ -84,12 +86,13 @@ void show_reads(const Settings& settings, const std::vector<std::string>& names)
         node.script("RESET enable_indexscan; RESET enable_bitmapscan; RESET enable_indexonlyscan; DISCARD PLANS");
     }
     measure("secondary index on every node", users, everywhere, rows);
-    measure("projection on one node", users,
-            [&](const std::string& user) {
-                nodes.at(home[user]).run_prepared("projection", kProjectionQuery, std::array{pg::Parameter(user)});
-                return 1;
-            },
-            rows);
+    measure(
+        "projection on one node", users,
+        [&](const std::string& user) {
+            nodes.at(home[user]).run_prepared("projection", kProjectionQuery, std::array{pg::Parameter(user)});
+            return 1;
+        },
+        rows);
     table(rows);
 }
 

@@ -32,8 +32,8 @@ const std::string& Router::node_of(const std::string& table, const std::string& 
     if (known != nodes_.end()) {
         return known->second;
     }
-    const pg::Result answer = connection("n1").run_prepared("node_of_" + table, "SELECT keyshift.node_of('public." + table + "', $1)",
-                                                            std::array{pg::Parameter(key)});
+    const pg::Result answer = connection("n1").run_prepared(
+        "node_of_" + table, "SELECT keyshift.node_of('public." + table + "', $1)", std::array{pg::Parameter(key)});
     return nodes_[place] = answer.text(0, 0);
 }
 

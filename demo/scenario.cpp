@@ -26,7 +26,10 @@ int configured(const Settings& settings)
 
 } // namespace
 
-Scenario::Scenario(const Settings& settings) : settings_(settings), program_(settings), daemon_(settings, configured(settings)) {}
+Scenario::Scenario(const Settings& settings)
+    : settings_(settings), program_(settings), daemon_(settings, configured(settings))
+{
+}
 
 bool Scenario::run()
 {
@@ -58,7 +61,8 @@ void Scenario::find_the_faults()
 
 void Scenario::capture_everything()
 {
-    step(2, "Catalog, first node, three distributed tables, the daemon: existing rows reach Kafka, then changes stream");
+    step(2,
+         "Catalog, first node, three distributed tables, the daemon: existing rows reach Kafka, then changes stream");
     program_.run({"init"});
     program_.run({"node", "add", "n1", "--dsn", settings_.dsn("n1")});
     program_.run({"table", "distribute", "users", "--key", "user_id", "--offline"});
@@ -75,7 +79,8 @@ void Scenario::wait_for_snapshots()
     const auto begin = Clock::now();
     pg::Connection catalog(settings_.connection("n1", "demo"));
     while (true) {
-        const pg::Result left = catalog.query("SELECT count(*) FILTER (WHERE state <> 'done'), coalesce(sum(rows), 0)::bigint FROM keyshift.snapshot");
+        const pg::Result left = catalog.query(
+            "SELECT count(*) FILTER (WHERE state <> 'done'), coalesce(sum(rows), 0)::bigint FROM keyshift.snapshot");
         say(fmt::format("  snapshot: {} rows in Kafka", grouped(left.integer(0, 1))));
         if (left.integer(0, 0) == 0) {
             const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
@@ -95,8 +100,8 @@ void Scenario::start_writing()
     before_ = read_node(settings_, "n1");
     writers_ = std::make_unique<Writers>(settings_);
     sleep_for(2s, {});
-    say(fmt::format("  {} connections, {:.0f} writes/s wanted; {} acknowledged in the first two seconds", settings_.writers,
-                    settings_.writes_per_second, grouped(writers_->writes())));
+    say(fmt::format("  {} connections, {:.0f} writes/s wanted; {} acknowledged in the first two seconds",
+                    settings_.writers, settings_.writes_per_second, grouped(writers_->writes())));
 }
 
 void Scenario::build_projection()
@@ -138,7 +143,8 @@ void Scenario::watch_job(std::int64_t job, std::optional<int> kill_after)
         const int moved = status["moved"].get<int>();
         if (kill_after && moved >= *kill_after) {
             daemon_.kill();
-            say(fmt::format("  SIGKILL to the daemon after {} of {} moves; starting it again", moved, status["total"].get<int>()));
+            say(fmt::format("  SIGKILL to the daemon after {} of {} moves; starting it again", moved,
+                            status["total"].get<int>()));
             daemon_.start();
             kill_after.reset();
         }
@@ -156,14 +162,16 @@ void Scenario::watch_job(std::int64_t job, std::optional<int> kill_after)
         }
         sleep_for(100ms, {});
     }
-    throw FatalError({fmt::format("reshard job {}", job), "it did not finish", "Read daemon.log and `keyshift reshard explain`."});
+    throw FatalError(
+        {fmt::format("reshard job {}", job), "it did not finish", "Read daemon.log and `keyshift reshard explain`."});
 }
 
 void Scenario::wait_for_settling()
 {
     pg::Connection catalog(settings_.connection("n1", "demo"));
     for (int tries = 0; tries < 120; ++tries) {
-        const std::int64_t left = catalog.query("SELECT count(*) FROM keyshift.move WHERE state NOT IN ('done', 'aborted')").integer(0, 0);
+        const std::int64_t left =
+            catalog.query("SELECT count(*) FROM keyshift.move WHERE state NOT IN ('done', 'aborted')").integer(0, 0);
         if (left == 0) {
             say("  every donor's frozen copy is cleared (grace 2 s in this demo; 10 min by default)");
             return;
@@ -173,7 +181,8 @@ void Scenario::wait_for_settling()
         }
         sleep_for(500ms, {});
     }
-    throw FatalError({"waiting for the moves to settle", "not done after a minute", "Read daemon.log and `keyshift reshard explain`."});
+    throw FatalError({"waiting for the moves to settle", "not done after a minute",
+                      "Read daemon.log and `keyshift reshard explain`."});
 }
 
 } // namespace keyshift::demo

@@ -21,11 +21,11 @@ struct Settings {
     std::vector<Server> servers;   ///< three empty PostgreSQL servers, trust authentication on 127.0.0.1
     std::string bootstrap_servers; ///< the Kafka broker
     std::string database = "app";
-    std::string prefix = "app";    ///< topic prefix
+    std::string prefix = "app"; ///< topic prefix
     int users = 20'000;
     int posts = 100'000;
     int interactions = 300'000;
-    int writers = 4;               ///< connections that write, each to its own keys
+    int writers = 4; ///< connections that write, each to its own keys
     double writes_per_second = 400;
 
     const Server& server(const std::string& name) const;

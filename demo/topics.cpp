@@ -31,7 +31,8 @@ private:
     {
         const auto position = SourcePosition::parse(message.header(kHeaderPosition).value_or(""));
         if (!position) {
-            throw FatalError({"reading topic " + message.topic, "a record without " + std::string(kHeaderPosition), "This must never happen."});
+            throw FatalError({"reading topic " + message.topic, "a record without " + std::string(kHeaderPosition),
+                              "This must never happen."});
         }
         const std::string identity = *message.key + position->to_string() + (message.value ? "v" : "t");
         const bool repeat = !seen_.insert(std::hash<std::string>{}(identity)).second;

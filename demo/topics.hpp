@@ -7,10 +7,10 @@
 namespace keyshift::demo {
 
 struct Folded {
-    DatabaseState state;         ///< live rows only
+    DatabaseState state; ///< live rows only
     long long records = 0;
-    long long repeats = 0;       ///< exact repeats of an earlier record (after the daemon was killed)
-    long long backward = 0;      ///< position below an earlier one of its key, and no repeat: must be 0
+    long long repeats = 0;  ///< exact repeats of an earlier record (after the daemon was killed)
+    long long backward = 0; ///< position below an earlier one of its key, and no repeat: must be 0
 };
 
 Folded fold_topics(const Settings& settings);

@@ -17,12 +17,14 @@ struct Shape {
     const char* remove; ///< $1 shard key, $2 id
 };
 
-const Shape kUsers{"user_id", "user_id", "INSERT INTO public.users (user_id, name) VALUES ($1, $2)",
-                   "UPDATE public.users SET name = $3 WHERE user_id = $1 AND user_id = $2 AND keyshift.must_own('public.users', $1::uuid)",
-                   "DELETE FROM public.users WHERE user_id = $1 AND user_id = $2 AND keyshift.must_own('public.users', $1::uuid)"};
-const Shape kPosts{"post_id", "user_id", "INSERT INTO public.posts (user_id, post_id, content) VALUES ($1, $2, $3)",
-                   "UPDATE public.posts SET content = $3 WHERE user_id = $1 AND post_id = $2 AND keyshift.must_own('public.posts', $1::uuid)",
-                   "DELETE FROM public.posts WHERE user_id = $1 AND post_id = $2 AND keyshift.must_own('public.posts', $1::uuid)"};
+const Shape kUsers{
+    "user_id", "user_id", "INSERT INTO public.users (user_id, name) VALUES ($1, $2)",
+    "UPDATE public.users SET name = $3 WHERE user_id = $1 AND user_id = $2 AND keyshift.must_own('public.users', $1::uuid)",
+    "DELETE FROM public.users WHERE user_id = $1 AND user_id = $2 AND keyshift.must_own('public.users', $1::uuid)"};
+const Shape kPosts{
+    "post_id", "user_id", "INSERT INTO public.posts (user_id, post_id, content) VALUES ($1, $2, $3)",
+    "UPDATE public.posts SET content = $3 WHERE user_id = $1 AND post_id = $2 AND keyshift.must_own('public.posts', $1::uuid)",
+    "DELETE FROM public.posts WHERE user_id = $1 AND post_id = $2 AND keyshift.must_own('public.posts', $1::uuid)"};
 // An interaction's value is "<user_id> <content>": some updates change the user, which moves the row of the projection.
 const Shape kInteractions{
     "interaction_id", "post_id",
@@ -99,8 +101,8 @@ Write Workload::insert(const std::string& table)
     const std::string shard_key = table == "users" ? id : *pick(tables_.at(parent));
     const std::string value = fresh_value(table);
     std::vector<std::string> parameters = table == "users" ? std::vector{id} : std::vector{shard_key, id};
-    return {table, "insert_" + table, shape(table).insert, join(parameters, value_parameters(table, value)), id,
-            {true, shard_key, value}};
+    return {table, "insert_" + table,       shape(table).insert, join(parameters, value_parameters(table, value)),
+            id,    {true, shard_key, value}};
 }
 
 std::optional<Write> Workload::update(const std::string& table)
@@ -115,8 +117,12 @@ std::optional<Write> Workload::update(const std::string& table)
     if (table == "interactions" && random_() % 4 != 0) {
         value = row.value.substr(0, row.value.find(' ')) + value.substr(value.find(' '));
     }
-    return Write{table, "update_" + table, shape(table).update,
-                 join({row.shard_key, *id}, value_parameters(table, value)), *id, {true, row.shard_key, value}};
+    return Write{table,
+                 "update_" + table,
+                 shape(table).update,
+                 join({row.shard_key, *id}, value_parameters(table, value)),
+                 *id,
+                 {true, row.shard_key, value}};
 }
 
 std::optional<Write> Workload::remove(const std::string& table)
@@ -127,7 +133,8 @@ std::optional<Write> Workload::remove(const std::string& table)
         return std::nullopt;
     }
     const RowState& row = keys.rows.at(*id);
-    return Write{table, "delete_" + table, shape(table).remove, {row.shard_key, *id}, *id, {false, row.shard_key, row.value}};
+    return Write{
+        table, "delete_" + table, shape(table).remove, {row.shard_key, *id}, *id, {false, row.shard_key, row.value}};
 }
 
 Write Workload::next()

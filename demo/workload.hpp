@@ -14,10 +14,10 @@ namespace keyshift::demo {
 /// One statement with text parameters; $1 is the shard key.
 struct Write {
     std::string table;
-    std::string name;  ///< of the prepared statement
+    std::string name; ///< of the prepared statement
     std::string sql;
     std::vector<std::string> parameters;
-    std::string id;    ///< the row's own id
+    std::string id; ///< the row's own id
     RowState after;
 };
 

@@ -38,7 +38,8 @@ void write_until_acknowledged(const Write& write, Router& router, WriterLog& log
         try {
             const pg::Result result = router.connection(node).run_prepared(write.name, write.sql, parameters);
             if (result.affected() != 1) {
-                throw FatalError({write.name + " " + write.id + " on " + node, fmt::format("touched {} rows", result.affected()),
+                throw FatalError({write.name + " " + write.id + " on " + node,
+                                  fmt::format("touched {} rows", result.affected()),
                                   "A row that was acknowledged before is gone: this must never happen."});
             }
             return;
@@ -66,12 +67,17 @@ DatabaseState read_owned(const Settings& settings, int number)
     const auto read = [&](const char* table, const char* sql) {
         const pg::Result rows = node.query(fmt::format(fmt::runtime(sql), settings.writers, number));
         for (int row = 0; row < rows.rows(); ++row) {
-            owned[table][std::string(rows.text(row, 0))] = {true, std::string(rows.text(row, 1)), std::string(rows.text(row, 2))};
+            owned[table][std::string(rows.text(row, 0))] = {true, std::string(rows.text(row, 1)),
+                                                            std::string(rows.text(row, 2))};
         }
     };
     // Each key has one writer, so what it was told last is the row's last value.
-    read("users", "SELECT user_id, user_id, name FROM public.users WHERE pg_catalog.mod(pg_catalog.abs(pg_catalog.hashtext(user_id::text)), {}) = {}");
-    read("posts", "SELECT post_id, user_id, content FROM public.posts WHERE pg_catalog.mod(pg_catalog.abs(pg_catalog.hashtext(post_id::text)), {}) = {}");
+    read(
+        "users",
+        "SELECT user_id, user_id, name FROM public.users WHERE pg_catalog.mod(pg_catalog.abs(pg_catalog.hashtext(user_id::text)), {}) = {}");
+    read(
+        "posts",
+        "SELECT post_id, user_id, content FROM public.posts WHERE pg_catalog.mod(pg_catalog.abs(pg_catalog.hashtext(post_id::text)), {}) = {}");
     read("interactions", "SELECT interaction_id, post_id, user_id || ' ' || content FROM public.interactions "
                          "WHERE pg_catalog.mod(pg_catalog.abs(pg_catalog.hashtext(interaction_id::text)), {}) = {}");
     return owned;

@@ -20,14 +20,12 @@ constexpr std::array<std::string_view, 4> kWalStatuses{"reserved", "extended", "
 const prometheus::Histogram::BucketBoundaries kWriteBlockSeconds{0.001, 0.0025, 0.005, 0.01, 0.02, 0.05,
                                                                  0.1,   0.25,   0.5,   1,    2.5};
 
-prometheus::Counter& counter(prometheus::Registry& registry, const char* name, const char* help,
-                             const Labels& labels)
+prometheus::Counter& counter(prometheus::Registry& registry, const char* name, const char* help, const Labels& labels)
 {
     return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add(labels);
 }
 
-prometheus::Gauge& gauge(prometheus::Registry& registry, const char* name, const char* help,
-                         const Labels& labels)
+prometheus::Gauge& gauge(prometheus::Registry& registry, const char* name, const char* help, const Labels& labels)
 {
     return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(labels);
 }
@@ -35,12 +33,11 @@ prometheus::Gauge& gauge(prometheus::Registry& registry, const char* name, const
 } // namespace
 
 CdcMetrics::CdcMetrics(prometheus::Registry& registry, const std::string& node)
-    : lag_bytes(gauge(registry, "keyshift_cdc_lag_bytes",
-                      "WAL of the node that Kafka has not acknowledged, in bytes.", {{"node", node}})),
+    : lag_bytes(gauge(registry, "keyshift_cdc_lag_bytes", "WAL of the node that Kafka has not acknowledged, in bytes.",
+                      {{"node", node}})),
       lag_seconds(gauge(registry, "keyshift_cdc_lag_seconds",
                         "Age of the oldest commit that Kafka has not acknowledged.", {{"node", node}})),
-      connected(gauge(registry, "keyshift_cdc_connected", "1 while the node's change stream runs.",
-                      {{"node", node}})),
+      connected(gauge(registry, "keyshift_cdc_connected", "1 while the node's change stream runs.", {{"node", node}})),
       retained_bytes(gauge(registry, "keyshift_slot_retained_bytes",
                            "WAL that the node keeps because of Keyshift's slot.", {{"node", node}})),
       kafka_queue_bytes(gauge(registry, "keyshift_kafka_queue_bytes",
@@ -55,8 +52,7 @@ CdcMetrics::CdcMetrics(prometheus::Registry& registry, const std::string& node)
 
 Counter CdcMetrics::events(const std::string& table, std::string_view op) const
 {
-    return Counter(counter(*registry_, "keyshift_cdc_events_total",
-                           "Change events that Kafka has acknowledged.",
+    return Counter(counter(*registry_, "keyshift_cdc_events_total", "Change events that Kafka has acknowledged.",
                            {{"node", node_}, {"table", table}, {"op", std::string(op)}}));
 }
 
@@ -69,8 +65,7 @@ Counter CdcMetrics::reconnects(std::string_view reason) const
 
 Counter CdcMetrics::kafka_errors(std::string_view error_class) const
 {
-    return Counter(counter(*registry_, "keyshift_kafka_errors_total",
-                           "Errors of the Kafka producers, by class.",
+    return Counter(counter(*registry_, "keyshift_kafka_errors_total", "Errors of the Kafka producers, by class.",
                            {{"class", std::string(error_class)}}));
 }
 
@@ -85,15 +80,14 @@ void CdcMetrics::wal_status(std::string_view status) const
 }
 
 ReshardMetrics::ReshardMetrics(prometheus::Registry& registry)
-    : write_block_seconds(
-          prometheus::BuildHistogram()
-              .Name("keyshift_reshard_write_block_seconds")
-              .Help("How long writes to a bucket were refused or waited while it changed its node.")
-              .Register(registry)
-              .Add({}, kWriteBlockSeconds)),
-      verify_differences(
-          counter(registry, "keyshift_reshard_verify_differences_total",
-                  "Moves that were taken back because donor and recipient did not hold the same rows.", {})),
+    : write_block_seconds(prometheus::BuildHistogram()
+                              .Name("keyshift_reshard_write_block_seconds")
+                              .Help("How long writes to a bucket were refused or waited while it changed its node.")
+                              .Register(registry)
+                              .Add({}, kWriteBlockSeconds)),
+      verify_differences(counter(registry, "keyshift_reshard_verify_differences_total",
+                                 "Moves that were taken back because donor and recipient did not hold the same rows.",
+                                 {})),
       registry_(&registry)
 {
 }
@@ -106,8 +100,7 @@ Gauge ReshardMetrics::moves(std::string_view state) const
 
 Counter ReshardMetrics::rows_copied(const std::string& donor, const std::string& recipient) const
 {
-    return Counter(counter(*registry_, "keyshift_reshard_rows_copied_total",
-                           "Rows copied from donor to recipient.",
+    return Counter(counter(*registry_, "keyshift_reshard_rows_copied_total", "Rows copied from donor to recipient.",
                            {{"donor", donor}, {"recipient", recipient}}));
 }
 
@@ -115,17 +108,15 @@ ProjectionMetrics::ProjectionMetrics(prometheus::Registry& registry) : registry_
 
 Counter ProjectionMetrics::rows(const std::string& projection, std::string_view outcome) const
 {
-    return Counter(
-        counter(*registry_, "keyshift_projection_rows_total",
-                "Rows written to a projection: applied, stale (a newer version was there) or rejected.",
-                {{"projection", projection}, {"outcome", std::string(outcome)}}));
+    return Counter(counter(*registry_, "keyshift_projection_rows_total",
+                           "Rows written to a projection: applied, stale (a newer version was there) or rejected.",
+                           {{"projection", projection}, {"outcome", std::string(outcome)}}));
 }
 
 Gauge ProjectionMetrics::lag_seconds(const std::string& projection) const
 {
     return Gauge(gauge(*registry_, "keyshift_projection_lag_seconds",
-                       "Age of the oldest change that the projection does not show.",
-                       {{"projection", projection}}));
+                       "Age of the oldest change that the projection does not show.", {{"projection", projection}}));
 }
 
 Counter ProjectionMetrics::rejections(const std::string& projection, std::string_view reason) const

@@ -70,10 +70,8 @@ ProcessMetrics::ProcessMetrics(prometheus::Registry& registry)
         .Add({{"version", KEYSHIFT_VERSION}, {"compiler", "g++ " __VERSION__}})
         .Set(1);
     config_last_reload_successful.set(1);
-    const auto now =
-        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-    gauge(registry, "process_start_time_seconds",
-          "When the process started, in seconds since the Unix epoch.")
+    const auto now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+    gauge(registry, "process_start_time_seconds", "When the process started, in seconds since the Unix epoch.")
         .Set(now);
 }
 

@@ -33,10 +33,7 @@ void Histogram::observe(double value) const
     series_->Observe(value);
 }
 
-Metrics::Metrics()
-    : registry_(std::make_shared<prometheus::Registry>(prometheus::Registry::InsertBehavior::Merge))
-{
-}
+Metrics::Metrics() : registry_(std::make_shared<prometheus::Registry>(prometheus::Registry::InsertBehavior::Merge)) {}
 Metrics::~Metrics() = default;
 
 std::string Metrics::render() const

@@ -11,11 +11,14 @@ using namespace std::chrono_literals;
 
 Backfill::Source Backfill::source()
 {
-    const pg::Result row = target_.catalog().query("SELECT coalesce(t.group_name, ''), coalesce(g.buckets, 1), coalesce(t.node, '') FROM keyshift.captured_table t "
-                                                   "LEFT JOIN keyshift.table_group g ON g.name = t.group_name WHERE t.schema_name = $1 AND t.table_name = $2",
-                                                   {definition_.base.schema, definition_.base.name});
+    const pg::Result row = target_.catalog().query(
+        "SELECT coalesce(t.group_name, ''), coalesce(g.buckets, 1), coalesce(t.node, '') FROM keyshift.captured_table t "
+        "LEFT JOIN keyshift.table_group g ON g.name = t.group_name WHERE t.schema_name = $1 AND t.table_name = $2",
+        {definition_.base.schema, definition_.base.name});
     if (row.rows() == 0) {
-        throw FatalError({"building projection " + definition_.name, "table " + definition_.base.to_string() + " is not captured any more", "Drop the projection."});
+        throw FatalError({"building projection " + definition_.name,
+                          "table " + definition_.base.to_string() + " is not captured any more",
+                          "Drop the projection."});
     }
     return {std::string(row.text(0, 0)), static_cast<std::uint32_t>(row.integer(0, 1)), std::string(row.text(0, 2))};
 }
@@ -31,16 +34,22 @@ bool Backfill::copy_bucket(const Source& from, const std::string& node, std::uin
     // One snapshot for the ownership and for the rows.
     pg::Transaction transaction(connection, pg::Transaction::Isolation::repeatable_read);
     if (!from.group.empty() &&
-        connection.query("SELECT FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 AND state = 'open'", {from.group, std::to_string(bucket)}).rows() == 0) {
+        connection
+                .query("SELECT FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 AND state = 'open'",
+                       {from.group, std::to_string(bucket)})
+                .rows() == 0) {
         return false;
     }
     std::string columns;
     for (const BaseColumn& column : definition_.base_columns) {
         columns += (columns.empty() ? "" : ", ") + quote_identifier(column.name) + "::text";
     }
-    const std::string table = from.group.empty() ? definition_.base.quoted() : "ONLY " + catalog::leaf_name(definition_.base, BucketId{bucket}).quoted();
+    const std::string table = from.group.empty()
+                                  ? definition_.base.quoted()
+                                  : "ONLY " + catalog::leaf_name(definition_.base, BucketId{bucket}).quoted();
     const std::string where = definition_.condition.empty() ? "" : " WHERE " + definition_.condition;
-    connection.query(fmt::format("DECLARE rows NO SCROLL CURSOR FOR SELECT {} FROM {} AS {}{}", columns, table, quote_identifier(definition_.alias), where));
+    connection.query(fmt::format("DECLARE rows NO SCROLL CURSOR FOR SELECT {} FROM {} AS {}{}", columns, table,
+                                 quote_identifier(definition_.alias), where));
     while (!stop.stop_requested()) {
         const pg::Result rows = connection.query(fmt::format("FETCH {} FROM rows", batch_rows_));
         std::vector<RowChange> changes;
@@ -56,7 +65,8 @@ bool Backfill::copy_bucket(const Source& from, const std::string& node, std::uin
         writer_.write(std::move(changes), {}, stop);
         failpoint("projection.backfill.chunk");
     }
-    throw TransientError({"building projection " + definition_.name, "the daemon stops", "It goes on at its next start."});
+    throw TransientError(
+        {"building projection " + definition_.name, "the daemon stops", "It goes on at its next start."});
 }
 
 /// With a synchronous standby a commit is decodable, and its event in Kafka, before any snapshot sees it. Whoever was in
@@ -79,8 +89,9 @@ bool Backfill::wait_visible(const std::string& node, std::stop_token stop)
 
 void Backfill::mark_done(std::uint32_t bucket)
 {
-    target_.catalog().query("UPDATE keyshift.projection SET backfill = backfill || jsonb_build_object($2::text, true) WHERE name = $1",
-                            {definition_.name, std::to_string(bucket)});
+    target_.catalog().query(
+        "UPDATE keyshift.projection SET backfill = backfill || jsonb_build_object($2::text, true) WHERE name = $1",
+        {definition_.name, std::to_string(bucket)});
 }
 
 void Backfill::run(std::set<std::string> done, std::stop_token stop)

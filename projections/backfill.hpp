@@ -14,7 +14,8 @@ namespace keyshift::projections {
 class Backfill {
 public:
     Backfill(const Definition& definition, pg::ConnectionSettings catalog, std::size_t batch_rows)
-        : definition_(definition), target_(std::move(catalog), definition), writer_(definition, target_, 0), batch_rows_(batch_rows)
+        : definition_(definition), target_(std::move(catalog), definition), writer_(definition, target_, 0),
+          batch_rows_(batch_rows)
     {
     }
 
@@ -23,9 +24,9 @@ public:
 
 private:
     struct Source {
-        std::string group;  ///< empty: the table is not distributed
+        std::string group; ///< empty: the table is not distributed
         std::uint32_t buckets = 1;
-        std::string node;   ///< of a table that is not distributed
+        std::string node; ///< of a table that is not distributed
     };
 
     Source source();

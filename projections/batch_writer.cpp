@@ -44,7 +44,9 @@ std::vector<RowChange> BatchWriter::newest_of_each(std::vector<RowChange> change
         const auto order = compare(a, b);
         return order != 0 ? order < 0 : a.version > b.version;
     });
-    const auto same = [&](const RowChange& a, const RowChange& b) { return compare(a, b) == 0; };
+    const auto same = [&](const RowChange& a, const RowChange& b) {
+        return compare(a, b) == 0;
+    };
     changes.erase(std::unique(changes.begin(), changes.end(), same), changes.end());
     return changes;
 }
@@ -62,12 +64,15 @@ void BatchWriter::fill_absent(RowChange& change)
     for (const std::string& name : definition_.pk) {
         const BaseColumn& column = definition_.base_columns[definition_.base_column(name)];
         key.emplace_back(change.base[definition_.base_column(name)]);
-        condition += fmt::format("{}{} = ${}::{}", condition.empty() ? "" : " AND ", quote_identifier(name), key.size(), column.type);
+        condition += fmt::format("{}{} = ${}::{}", condition.empty() ? "" : " AND ", quote_identifier(name), key.size(),
+                                 column.type);
     }
     std::vector<std::string> nodes = target_.nodes();
-    std::stable_partition(nodes.begin(), nodes.end(), [&](const std::string& node) { return node == change.origin_node; });
+    std::stable_partition(nodes.begin(), nodes.end(),
+                          [&](const std::string& node) { return node == change.origin_node; });
     for (const std::string& node : nodes) {
-        const pg::Result row = target_.connection(node).query(fmt::format("SELECT {} FROM {} WHERE {}", columns, definition_.base.quoted(), condition), key);
+        const pg::Result row = target_.connection(node).query(
+            fmt::format("SELECT {} FROM {} WHERE {}", columns, definition_.base.quoted(), condition), key);
         if (row.rows() == 1) {
             for (std::size_t at = 0; at < change.absent.size(); ++at) {
                 change.base[change.absent[at]] = row.optional_text(0, static_cast<int>(at));
@@ -88,9 +93,10 @@ BatchWriter::Rows BatchWriter::lock_open_buckets(pg::Connection& connection, con
     for (const std::uint32_t bucket : buckets) {
         numbers += fmt::format("{}{}", numbers.empty() ? "{" : ",", bucket);
     }
-    const pg::Result open = connection.query("SELECT bucket FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = ANY($2::int[]) AND state = 'open' "
-                                             "ORDER BY bucket FOR SHARE",
-                                             {definition_.name, numbers + "}"});
+    const pg::Result open = connection.query(
+        "SELECT bucket FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = ANY($2::int[]) AND state = 'open' "
+        "ORDER BY bucket FOR SHARE",
+        {definition_.name, numbers + "}"});
     std::set<std::uint32_t> owned;
     for (int row = 0; row < open.rows(); ++row) {
         owned.insert(static_cast<std::uint32_t>(open.integer(row, 0)));
@@ -141,15 +147,17 @@ void BatchWriter::write_progress(pg::Connection& connection, const Offsets& prog
             "INSERT INTO keyshift.projection_progress AS p (projection, generation, topic, partition, next_offset, owner_epoch) VALUES ($1, $2, $3, $4, $5, $6) "
             "ON CONFLICT (projection, generation, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, owner_epoch = excluded.owner_epoch "
             "WHERE p.owner_epoch <= excluded.owner_epoch",
-            {definition_.name, std::to_string(definition_.generation), partition.first, std::to_string(partition.second), std::to_string(offset),
-             std::to_string(owner_epoch_)});
+            {definition_.name, std::to_string(definition_.generation), partition.first,
+             std::to_string(partition.second), std::to_string(offset), std::to_string(owner_epoch_)});
         if (row.affected() != 1) {
-            throw TransientError({"writing projection " + definition_.name, "another runner has taken it over on " + connection.name(), "This one starts anew."});
+            throw TransientError({"writing projection " + definition_.name,
+                                  "another runner has taken it over on " + connection.name(), "This one starts anew."});
         }
     }
 }
 
-BatchWriter::Rows BatchWriter::write_node(const std::string& node, const Rows& rows, const Offsets& progress, Written& written)
+BatchWriter::Rows BatchWriter::write_node(const std::string& node, const Rows& rows, const Offsets& progress,
+                                          Written& written)
 {
     Rows refused;
     pg::Connection& connection = target_.connection(node);
@@ -196,7 +204,8 @@ void BatchWriter::write_phase(const Rows& rows, const Offsets& progress, Written
     Backoff backoff(2ms, 200ms);
     while (!left.empty()) {
         if (!backoff.wait(stop)) {
-            throw TransientError({"writing projection " + definition_.name, "the daemon stops", "It goes on at its next start."});
+            throw TransientError(
+                {"writing projection " + definition_.name, "the daemon stops", "It goes on at its next start."});
         }
         target_.reload();
         left = write_round(left, {}, written);

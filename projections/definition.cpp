@@ -32,7 +32,12 @@ Json to_json(const Definition& definition)
     }
     Json base_columns = Json::array();
     for (const BaseColumn& column : definition.base_columns) {
-        base_columns.push_back({{"name", column.name}, {"type", column.type}, {"type_name", column.type_name}, {"modifier", column.modifier}, {"array", column.array}, {"decimal_text", column.decimal_text}});
+        base_columns.push_back({{"name", column.name},
+                                {"type", column.type},
+                                {"type_name", column.type_name},
+                                {"modifier", column.modifier},
+                                {"array", column.array},
+                                {"decimal_text", column.decimal_text}});
     }
     return {{"kind", "rekey"},
             {"name", definition.name},
@@ -71,7 +76,9 @@ Definition definition_from_json(const Json& json)
     definition.pk = json.at("pk").get<std::vector<std::string>>();
     definition.pk_names = json.at("pk_names").get<std::vector<std::string>>();
     for (const Json& column : json.at("base_columns")) {
-        definition.base_columns.push_back({column.at("name"), column.at("type"), column.at("type_name"), column.at("modifier"), column.at("array"), column.value("decimal_text", false)});
+        definition.base_columns.push_back({column.at("name"), column.at("type"), column.at("type_name"),
+                                           column.at("modifier"), column.at("array"),
+                                           column.value("decimal_text", false)});
     }
     definition.identity_indexes = json.at("identity_indexes").get<std::vector<std::string>>();
     return definition;

@@ -16,8 +16,8 @@ namespace keyshift::projections {
 /// A column of the base table that the definition or the row's identity needs.
 struct BaseColumn {
     std::string name;
-    std::string type;         ///< format_type with modifier: what a text value is cast to
-    std::string type_name;    ///< pg_type.typname of the type below any domain; of the element for arrays
+    std::string type;      ///< format_type with modifier: what a text value is cast to
+    std::string type_name; ///< pg_type.typname of the type below any domain; of the element for arrays
     std::int32_t modifier = -1;
     bool array = false;
     bool decimal_text = false; ///< a numeric that events carry as text (cdc.decimal = "string")
@@ -44,7 +44,7 @@ struct Definition {
     std::vector<BaseColumn> base_columns;
     std::vector<std::string> identity_indexes; ///< made for the replica identity; go with this projection
 
-    QualifiedName table() const;       ///< keyshift."name__g1"
+    QualifiedName table() const; ///< keyshift."name__g1"
     QualifiedName view() const { return {view_schema, name}; }
     std::size_t base_column(const std::string& column) const; ///< index; throws std::logic_error when there is none
 };

@@ -25,7 +25,8 @@ bool contains(const std::vector<std::string>& names, const std::string& name)
 
 } // namespace
 
-std::variant<EventMapper::Side, Rejection> EventMapper::read_side(dom::element row, const std::vector<std::string>& absent) const
+std::variant<EventMapper::Side, Rejection> EventMapper::read_side(dom::element row,
+                                                                  const std::vector<std::string>& absent) const
 {
     Side side;
     for (std::size_t index = 0; index < definition_.base_columns.size(); ++index) {
@@ -55,7 +56,9 @@ std::optional<Rejection> EventMapper::missing_identity(const Side& before) const
         for (const std::string& column : *columns) {
             const std::size_t index = definition_.base_column(column);
             if (std::find(before.absent.begin(), before.absent.end(), index) != before.absent.end()) {
-                return Rejection{"missing_identity", fmt::format("the old row does not carry column {}: the table's replica identity lacks it", column)};
+                return Rejection{
+                    "missing_identity",
+                    fmt::format("the old row does not carry column {}: the table's replica identity lacks it", column)};
             }
         }
     }
@@ -85,7 +88,8 @@ bool EventMapper::same_register(const BaseRow& a, const BaseRow& b) const
     return true;
 }
 
-Mapped EventMapper::combine(char operation, std::optional<Side> before, std::optional<Side> after, SourcePosition version, std::string node) const
+Mapped EventMapper::combine(char operation, std::optional<Side> before, std::optional<Side> after,
+                            SourcePosition version, std::string node) const
 {
     std::vector<RowChange> changes;
     if (after) {
@@ -106,7 +110,8 @@ Mapped EventMapper::combine(char operation, std::optional<Side> before, std::opt
     }
     if (after) {
         // Live first: a reader may see a row twice for a moment, never not at all.
-        changes.insert(changes.begin(), {std::move(after->row), version, true, std::move(after->absent), std::move(node)});
+        changes.insert(changes.begin(),
+                       {std::move(after->row), version, true, std::move(after->absent), std::move(node)});
     }
     return changes;
 }
@@ -120,7 +125,8 @@ Mapped EventMapper::map(const kafka::Message& message)
     const auto origin = Origin::parse(message.header(kHeaderOrigin).value_or(""));
     const auto absent = AbsentColumns::parse(message.header(kHeaderAbsent).value_or(""));
     if (!position || !origin || !absent) {
-        return Rejection{"no_position", "the record lacks Keyshift's headers, or they do not read: it was not written by Keyshift"};
+        return Rejection{"no_position",
+                         "the record lacks Keyshift's headers, or they do not read: it was not written by Keyshift"};
     }
     dom::element document;
     if (parser_.parse(*message.value).get(document) != simdjson::SUCCESS) {
@@ -132,7 +138,9 @@ Mapped EventMapper::map(const kafka::Message& message)
         return Rejection{"bad_json", "the value has no op"};
     }
     if (operation == "t") {
-        return Rejection{"unsupported", "TRUNCATE: run `keyshift projection verify`, and drop and create the projection where it differs"};
+        return Rejection{
+            "unsupported",
+            "TRUNCATE: run `keyshift projection verify`, and drop and create the projection where it differs"};
     }
     std::optional<Side> sides[2];
     for (const auto& [index, name] : {std::pair(0, "before"), std::pair(1, "after")}) {

@@ -27,7 +27,8 @@ private:
     std::optional<Rejection> missing_identity(const Side& before) const;
     bool same_register(const BaseRow& a, const BaseRow& b) const;
     std::optional<Rejection> null_key(const Side& side) const;
-    Mapped combine(char operation, std::optional<Side> before, std::optional<Side> after, SourcePosition version, std::string node) const;
+    Mapped combine(char operation, std::optional<Side> before, std::optional<Side> after, SourcePosition version,
+                   std::string node) const;
 
     const Definition& definition_;
     simdjson::dom::parser parser_;

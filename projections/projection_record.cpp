@@ -8,15 +8,17 @@ using Json = nlohmann::json;
 
 ProjectionRecord read_projection(pg::Connection& catalog, const std::string& name)
 {
-    const pg::Result row = catalog.query("SELECT definition::text, state, wanted, sql, coalesce(start_offsets, '{}')::text, backfill::text, id "
-                                         "FROM keyshift.projection WHERE name = $1",
-                                         {name});
+    const pg::Result row = catalog.query(
+        "SELECT definition::text, state, wanted, sql, coalesce(start_offsets, '{}')::text, backfill::text, id "
+        "FROM keyshift.projection WHERE name = $1",
+        {name});
     if (row.rows() == 0) {
         std::string known;
         for (const std::string& other : projection_names(catalog)) {
             known += (known.empty() ? "" : ", ") + other;
         }
-        throw RefusedError({"projection " + name, "there is none of this name", known.empty() ? "`keyshift projection create` makes one." : "There are: " + known + "."});
+        throw RefusedError({"projection " + name, "there is none of this name",
+                            known.empty() ? "`keyshift projection create` makes one." : "There are: " + known + "."});
     }
     ProjectionRecord record;
     record.id = row.integer(0, 6);
@@ -41,7 +43,8 @@ ProjectionRecord read_projection(pg::Connection& catalog, const std::string& nam
 
 std::vector<Definition> siblings(pg::Connection& catalog, const Definition& definition)
 {
-    const pg::Result rows = catalog.query("SELECT definition::text FROM keyshift.projection WHERE name <> $1 ORDER BY id", {definition.name});
+    const pg::Result rows = catalog.query(
+        "SELECT definition::text FROM keyshift.projection WHERE name <> $1 ORDER BY id", {definition.name});
     std::vector<Definition> found;
     for (int row = 0; row < rows.rows(); ++row) {
         Definition other = definition_from_json(Json::parse(rows.text(row, 0)));
@@ -64,7 +67,8 @@ std::vector<std::string> projection_names(pg::Connection& catalog)
 
 void set_state(pg::Connection& catalog, const std::string& name, const std::string& state)
 {
-    catalog.query("UPDATE keyshift.projection SET state = $2, error = NULL WHERE name = $1 AND state <> $2", {name, state});
+    catalog.query("UPDATE keyshift.projection SET state = $2, error = NULL WHERE name = $1 AND state <> $2",
+                  {name, state});
 }
 
 void set_error(pg::Connection& catalog, const std::string& name, const ErrorParts& error)

@@ -25,7 +25,8 @@ namespace {
 bool blames_the_row(const std::string& sqlstate)
 {
     constexpr std::array<std::string_view, 5> kClasses = {"22", "23", "54", "P0", "38"};
-    return std::any_of(kClasses.begin(), kClasses.end(), [&](std::string_view kind) { return sqlstate.starts_with(kind); });
+    return std::any_of(kClasses.begin(), kClasses.end(),
+                       [&](std::string_view kind) { return sqlstate.starts_with(kind); });
 }
 
 /// A record's bytes as text that PostgreSQL takes: whatever is no UTF-8, and NUL, as \xHH.
@@ -52,9 +53,11 @@ std::optional<std::string> storable(const std::optional<std::string>& bytes)
 
 } // namespace
 
-ProjectionRunner::ProjectionRunner(pg::ConnectionSettings catalog, const ProjectionOptions& options, metrics::ProjectionMetrics& metrics, const std::string& name)
-    : catalog_settings_(catalog), options_(options), metrics_(metrics), catalog_(catalog), record_(read_projection(catalog_, name)),
-      target_(catalog, record_.definition), mapper_(record_.definition), consumer_(options.kafka, "keyshift-projection-" + name),
+ProjectionRunner::ProjectionRunner(pg::ConnectionSettings catalog, const ProjectionOptions& options,
+                                   metrics::ProjectionMetrics& metrics, const std::string& name)
+    : catalog_settings_(catalog), options_(options), metrics_(metrics), catalog_(catalog),
+      record_(read_projection(catalog_, name)), target_(catalog, record_.definition), mapper_(record_.definition),
+      consumer_(options.kafka, "keyshift-projection-" + name),
       topic_(data_topic(options.topic_prefix, record_.definition.base.schema, record_.definition.base.name))
 {
 }
@@ -71,12 +74,14 @@ void ProjectionRunner::record_start(std::stop_token stop)
         wanted[node] = target_.connection(node).query("SELECT pg_current_wal_insert_lsn()").lsn(0, 0);
     }
     if (!wait_for_streams(options_.kafka, options_.topic_prefix, wanted, stop)) {
-        throw TransientError({"building projection " + record_.definition.name, "the daemon stops", "It goes on at its next start."});
+        throw TransientError(
+            {"building projection " + record_.definition.name, "the daemon stops", "It goes on at its next start."});
     }
     kafka::Admin admin(options_.kafka, "keyshift-projection");
     admin.ensure_topic({topic_, options_.partitions, options_.replication_factor, {{"cleanup.policy", "delete"}}});
     if (admin.topic_config(topic_, "cleanup.policy").find("compact") != std::string::npos) {
-        throw FatalError({"building projection " + record_.definition.name, "topic " + topic_ + " is compacted: it may lose the event that carried a row's old key",
+        throw FatalError({"building projection " + record_.definition.name,
+                          "topic " + topic_ + " is compacted: it may lose the event that carried a row's old key",
                           "Set cleanup.policy=delete on the topic, then drop and create the projection."});
     }
     Json offsets = Json::object();
@@ -85,7 +90,8 @@ void ProjectionRunner::record_start(std::stop_token stop)
         offsets[topic_][std::to_string(partition)] = end;
         record_.start_offsets[topic_][partition] = end;
     }
-    catalog_.query("UPDATE keyshift.projection SET start_offsets = $2 WHERE name = $1", {record_.definition.name, offsets.dump()});
+    catalog_.query("UPDATE keyshift.projection SET start_offsets = $2 WHERE name = $1",
+                   {record_.definition.name, offsets.dump()});
 }
 
 /// Fences off any earlier runner: a zombie's progress write with a lower owner epoch is refused.
@@ -93,12 +99,16 @@ std::int64_t ProjectionRunner::take_over()
 {
     std::int64_t highest = 0;
     for (const std::string& node : target_.nodes()) {
-        highest = std::max(highest, target_.connection(node)
-                                        .query("SELECT coalesce(max(owner_epoch), 0) FROM keyshift.projection_progress WHERE projection = $1", {record_.definition.name})
-                                        .integer(0, 0));
+        highest = std::max(
+            highest,
+            target_.connection(node)
+                .query("SELECT coalesce(max(owner_epoch), 0) FROM keyshift.projection_progress WHERE projection = $1",
+                       {record_.definition.name})
+                .integer(0, 0));
     }
     for (const std::string& node : target_.nodes()) {
-        target_.connection(node).query("UPDATE keyshift.projection_progress SET owner_epoch = $2 WHERE projection = $1", {record_.definition.name, std::to_string(highest + 1)});
+        target_.connection(node).query("UPDATE keyshift.projection_progress SET owner_epoch = $2 WHERE projection = $1",
+                                       {record_.definition.name, std::to_string(highest + 1)});
     }
     return highest + 1;
 }
@@ -112,8 +122,10 @@ Offsets ProjectionRunner::positions()
         for (const auto& [partition, start] : partitions) {
             std::int64_t least = INT64_MAX;
             for (const std::string& node : target_.nodes()) {
-                const pg::Result row = target_.connection(node).query("SELECT next_offset FROM keyshift.projection_progress WHERE projection = $1 AND generation = $2 AND topic = $3 AND partition = $4",
-                                                                      {record_.definition.name, std::to_string(record_.definition.generation), topic, std::to_string(partition)});
+                const pg::Result row = target_.connection(node).query(
+                    "SELECT next_offset FROM keyshift.projection_progress WHERE projection = $1 AND generation = $2 AND topic = $3 AND partition = $4",
+                    {record_.definition.name, std::to_string(record_.definition.generation), topic,
+                     std::to_string(partition)});
                 if (row.rows() == 1) {
                     least = std::min(least, row.integer(0, 0));
                 }
@@ -170,7 +182,9 @@ void ProjectionRunner::run(std::stop_token stop)
     for (const auto& [partition, offset] : next_) {
         const std::int64_t first = consumer_.watermarks(partition.first, partition.second).first;
         if (offset < first) {
-            throw FatalError({"reading topic " + partition.first, fmt::format("offset {} of partition {} is gone, the topic begins at {}", offset, partition.second, first),
+            throw FatalError({"reading topic " + partition.first,
+                              fmt::format("offset {} of partition {} is gone, the topic begins at {}", offset,
+                                          partition.second, first),
                               "Drop and create the projection: events were deleted before it had them."});
         }
         assigned.push_back({partition.first, partition.second, offset});
@@ -203,7 +217,9 @@ void ProjectionRunner::apply(std::vector<kafka::Message> messages, std::stop_tok
             reject(message, *rejection);
         } else {
             auto& changes = std::get<std::vector<RowChange>>(mapped);
-            const auto routes = [&](const RowChange& change) { return target_.find_bucket(change).has_value(); };
+            const auto routes = [&](const RowChange& change) {
+                return target_.find_bucket(change).has_value();
+            };
             if (!std::all_of(changes.begin(), changes.end(), routes)) {
                 reject(message, {"bad_value", "a key value does not read as its type"});
                 changes.clear();
@@ -222,7 +238,8 @@ void ProjectionRunner::apply(std::vector<kafka::Message> messages, std::stop_tok
 }
 
 /// PostgreSQL may refuse a row (a cast, a check): halves of the batch find it, and its neighbours are written.
-void ProjectionRunner::write_or_reject(std::vector<std::pair<RowChange, const kafka::Message*>> rows, const Offsets& progress, std::stop_token stop)
+void ProjectionRunner::write_or_reject(std::vector<std::pair<RowChange, const kafka::Message*>> rows,
+                                       const Offsets& progress, std::stop_token stop)
 {
     std::vector<RowChange> changes;
     for (const auto& [change, message] : rows) {
@@ -251,15 +268,18 @@ void ProjectionRunner::reject(const kafka::Message& message, const Rejection& re
 {
     const auto key = storable(message.key);
     const auto value = storable(message.value);
-    catalog_.query("INSERT INTO keyshift.rejection (projection, topic, partition, kafka_offset, reason, detail, key, value) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
-                   "ON CONFLICT DO NOTHING",
-                   {record_.definition.name, message.topic, std::to_string(message.partition), std::to_string(message.offset), rejection.reason, rejection.detail,
-                    key, value});
-    catalog_.query("UPDATE keyshift.projection SET rejections = (SELECT count(*) FROM keyshift.rejection WHERE projection = $1) WHERE name = $1", {record_.definition.name});
+    catalog_.query(
+        "INSERT INTO keyshift.rejection (projection, topic, partition, kafka_offset, reason, detail, key, value) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
+        "ON CONFLICT DO NOTHING",
+        {record_.definition.name, message.topic, std::to_string(message.partition), std::to_string(message.offset),
+         rejection.reason, rejection.detail, key, value});
+    catalog_.query(
+        "UPDATE keyshift.projection SET rejections = (SELECT count(*) FROM keyshift.rejection WHERE projection = $1) WHERE name = $1",
+        {record_.definition.name});
     metrics_.rejections(record_.definition.name, rejection.reason).add();
     metrics_.rows(record_.definition.name, "rejected").add();
-    log::warning("projections", "projection={} topic={} partition={} offset={} rejected: {}", record_.definition.name, message.topic, message.partition, message.offset,
-                 rejection.reason);
+    log::warning("projections", "projection={} topic={} partition={} offset={} rejected: {}", record_.definition.name,
+                 message.topic, message.partition, message.offset, rejection.reason);
 }
 
 bool ProjectionRunner::at_end()
@@ -285,7 +305,9 @@ void ProjectionRunner::finish_building()
             live_from_[partition.second] = consumer_.watermarks(partition.first, partition.second).second;
         }
     }
-    const bool reached = std::all_of(next_.begin(), next_.end(), [&](const auto& entry) { return entry.second >= live_from_.at(entry.first.second); });
+    const bool reached = std::all_of(next_.begin(), next_.end(), [&](const auto& entry) {
+        return entry.second >= live_from_.at(entry.first.second);
+    });
     if (reached) {
         set_state(catalog_, record_.definition.name, "live");
         record_.state = "live";
@@ -301,8 +323,12 @@ bool ProjectionRunner::look_around()
     }
     looked_ = Clock::now();
     finish_building();
-    const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-    const double lag = at_end() || last_applied_ms_ == 0 ? 0 : static_cast<double>(std::max<std::int64_t>(0, now_ms - last_applied_ms_)) / 1000;
+    const auto now_ms =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+            .count();
+    const double lag = at_end() || last_applied_ms_ == 0
+                           ? 0
+                           : static_cast<double>(std::max<std::int64_t>(0, now_ms - last_applied_ms_)) / 1000;
     metrics_.lag_seconds(record_.definition.name).set(lag);
     // By id: one that was dropped and made again under the same name is another projection.
     const pg::Result wanted =

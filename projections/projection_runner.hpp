@@ -18,7 +18,8 @@ namespace keyshift::projections {
 
 class ProjectionRunner {
 public:
-    ProjectionRunner(pg::ConnectionSettings catalog, const ProjectionOptions& options, metrics::ProjectionMetrics& metrics, const std::string& name);
+    ProjectionRunner(pg::ConnectionSettings catalog, const ProjectionOptions& options,
+                     metrics::ProjectionMetrics& metrics, const std::string& name);
 
     /// Until stop, or until the catalog wants it paused or dropped. Throws what made it end.
     void run(std::stop_token stop);
@@ -30,7 +31,8 @@ private:
     void anchor_progress(const Offsets& positions, std::int64_t owner_epoch);
     void start_backfill();
     void apply(std::vector<kafka::Message> messages, std::stop_token stop);
-    void write_or_reject(std::vector<std::pair<RowChange, const kafka::Message*>> rows, const Offsets& progress, std::stop_token stop);
+    void write_or_reject(std::vector<std::pair<RowChange, const kafka::Message*>> rows, const Offsets& progress,
+                         std::stop_token stop);
     void reject(const kafka::Message& message, const Rejection& rejection);
     /// Once a second: lag, state, what the catalog wants. False: stop running.
     bool look_around();
@@ -47,8 +49,9 @@ private:
     std::unique_ptr<BatchWriter> writer_;
     kafka::Consumer consumer_;
     std::string topic_;
-    Offsets next_;                 ///< next offset to apply
-    std::map<std::int32_t, std::int64_t> live_from_; ///< end offsets when the backfill was done: live once these are applied
+    Offsets next_; ///< next offset to apply
+    std::map<std::int32_t, std::int64_t>
+        live_from_; ///< end offsets when the backfill was done: live once these are applied
     std::atomic<bool> backfill_done_ = false;
     std::exception_ptr backfill_failure_; ///< read after backfill_done_
     std::chrono::steady_clock::time_point looked_ = {};

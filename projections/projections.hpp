@@ -50,7 +50,7 @@ struct CreateRequest {
     std::vector<std::string> key;
     std::string sql;
     std::uint32_t buckets = 64;
-    bool apply = false;     ///< also run the ALTERs that replica identity needs
+    bool apply = false; ///< also run the ALTERs that replica identity needs
     bool dry_run = false;
     bool skip_null = false;
     std::string decimal = "precise"; ///< as in ProjectionOptions

@@ -26,7 +26,8 @@ struct RowChange {
 
 /// An event that the projection cannot use.
 struct Rejection {
-    std::string reason; ///< bounded set: bad_json, bad_value, no_key, no_position, null_key, missing_identity, unsupported
+    std::string
+        reason; ///< bounded set: bad_json, bad_value, no_key, no_position, null_key, missing_identity, unsupported
     std::string detail;
 };
 

@@ -29,9 +29,11 @@ std::size_t location_of(const Json& node)
 Json parse_tree(const std::string& sql)
 {
     PgQueryParseResult result = pg_query_parse(sql.c_str());
-    const std::unique_ptr<PgQueryParseResult, void (*)(PgQueryParseResult*)> release(&result, [](PgQueryParseResult* held) { pg_query_free_parse_result(*held); });
+    const std::unique_ptr<PgQueryParseResult, void (*)(PgQueryParseResult*)> release(
+        &result, [](PgQueryParseResult* held) { pg_query_free_parse_result(*held); });
     if (result.error != nullptr) {
-        refuse(sql, static_cast<std::size_t>(std::max(result.error->cursorpos - 1, 0)), result.error->message, "Correct the SQL; it is PostgreSQL's own grammar.");
+        refuse(sql, static_cast<std::size_t>(std::max(result.error->cursorpos - 1, 0)), result.error->message,
+               "Correct the SQL; it is PostgreSQL's own grammar.");
     }
     return Json::parse(result.parse_tree);
 }
@@ -45,7 +47,8 @@ std::string canonical(const std::string& sql)
     pg_query_free_deparse_result(written);
     pg_query_free_protobuf_parse_result(parsed);
     if (text.empty()) {
-        throw RefusedError({"reading the projection's SQL", "it cannot be written back as SQL", "Write it as SELECT column, ... FROM table [WHERE ...]."});
+        throw RefusedError({"reading the projection's SQL", "it cannot be written back as SQL",
+                            "Write it as SELECT column, ... FROM table [WHERE ...]."});
     }
     return text;
 }
@@ -57,10 +60,12 @@ struct Forbidden {
     const char* next;
 };
 constexpr Forbidden kForbidden[] = {
-    {"SubLink", "a sub-select cannot be kept exact: its tables' changes would not reach this row", "Make a projection of its own for it."},
+    {"SubLink", "a sub-select cannot be kept exact: its tables' changes would not reach this row",
+     "Make a projection of its own for it."},
     {"WindowFunc", "a window function depends on other rows", "Compute it when reading the projection."},
     {"ParamRef", "a parameter has no value here", "Write the value."},
-    {"SQLValueFunction", "its value changes with time or session, so the same row would not stay the same", "Store the value in a column of the table."},
+    {"SQLValueFunction", "its value changes with time or session, so the same row would not stay the same",
+     "Store the value in a column of the table."},
     {"A_Star", "which columns * means changes with the table", "Name the columns."},
     {"GroupingFunc", "aggregates are not supported yet", "Select the rows themselves."},
 };
@@ -88,7 +93,8 @@ private:
     Json select_of(const Json& tree) const
     {
         if (tree.at("stmts").size() != 1) {
-            refuse(sql_, tree.at("stmts").empty() ? 0 : tree.at("stmts").back().value("stmt_location", 0U), "a projection is one SELECT", "Give one statement.");
+            refuse(sql_, tree.at("stmts").empty() ? 0 : tree.at("stmts").back().value("stmt_location", 0U),
+                   "a projection is one SELECT", "Give one statement.");
         }
         const Json& statement = tree.at("stmts").front().at("stmt");
         if (!statement.contains("SelectStmt")) {
@@ -100,15 +106,19 @@ private:
     void refuse_clauses() const
     {
         static constexpr std::pair<const char*, const char*> kClauses[] = {
-            {"distinctClause", "DISTINCT"}, {"groupClause", "GROUP BY"},   {"havingClause", "HAVING"}, {"sortClause", "ORDER BY"},
-            {"limitCount", "LIMIT"},        {"limitOffset", "OFFSET"},     {"withClause", "WITH"},     {"lockingClause", "FOR UPDATE"},
-            {"windowClause", "WINDOW"},     {"intoClause", "INTO"},        {"valuesLists", "VALUES"}};
+            {"distinctClause", "DISTINCT"}, {"groupClause", "GROUP BY"},     {"havingClause", "HAVING"},
+            {"sortClause", "ORDER BY"},     {"limitCount", "LIMIT"},         {"limitOffset", "OFFSET"},
+            {"withClause", "WITH"},         {"lockingClause", "FOR UPDATE"}, {"windowClause", "WINDOW"},
+            {"intoClause", "INTO"},         {"valuesLists", "VALUES"}};
         if (select_.value("op", "SETOP_NONE") != "SETOP_NONE") {
-            refuse(sql_, 0, "UNION, INTERSECT and EXCEPT are not supported yet", "Make one projection for each SELECT.");
+            refuse(sql_, 0, "UNION, INTERSECT and EXCEPT are not supported yet",
+                   "Make one projection for each SELECT.");
         }
         for (const auto& [field, name] : kClauses) {
             if (select_.contains(field)) {
-                refuse(sql_, place(select_.at(field)), std::string(name) + " is not supported in a projection: it holds rows of one table under another key",
+                refuse(sql_, place(select_.at(field)),
+                       std::string(name) +
+                           " is not supported in a projection: it holds rows of one table under another key",
                        "Leave it out, and say it when reading the projection.");
             }
         }
@@ -143,12 +153,14 @@ private:
     {
         const Json& from = select_.at("fromClause");
         if (from.size() != 1 || !from.front().contains("RangeVar")) {
-            refuse(sql_, place(from.size() > 1 ? from.at(1) : from.front()), "joins and functions in FROM are not supported yet", "Read one captured table.");
+            refuse(sql_, place(from.size() > 1 ? from.at(1) : from.front()),
+                   "joins and functions in FROM are not supported yet", "Read one captured table.");
         }
         const Json& table = from.front().at("RangeVar");
         parsed_.table_place = location_of(table);
         if (!table.value("inh", false)) {
-            refuse(sql_, parsed_.table_place, "ONLY leaves the partitions out, and they hold the rows", "Leave ONLY out.");
+            refuse(sql_, parsed_.table_place, "ONLY leaves the partitions out, and they hold the rows",
+                   "Leave ONLY out.");
         }
         parsed_.schema = table.value("schemaname", "");
         parsed_.table = table.at("relname");
@@ -168,7 +180,9 @@ private:
         if (column.name.empty()) {
             refuse(sql_, location_of(target), "the expression has no name", "Name it with AS.");
         }
-        const auto same = [&](const SelectedColumn& other) { return other.name == column.name; };
+        const auto same = [&](const SelectedColumn& other) {
+            return other.name == column.name;
+        };
         if (std::any_of(parsed_.columns.begin(), parsed_.columns.end(), same)) {
             refuse(sql_, location_of(target), "two columns are called " + column.name, "Rename one with AS.");
         }
@@ -181,8 +195,11 @@ private:
     std::string column_of(const Json& reference) const
     {
         const Json& fields = reference.at("fields");
-        if (fields.size() > 1 && fields.at(fields.size() - 2).contains("String") && fields.at(fields.size() - 2).at("String").at("sval") != parsed_.alias) {
-            refuse(sql_, location_of(reference), "the SELECT has no table called " + fields.at(fields.size() - 2).at("String").at("sval").get<std::string>(),
+        if (fields.size() > 1 && fields.at(fields.size() - 2).contains("String") &&
+            fields.at(fields.size() - 2).at("String").at("sval") != parsed_.alias) {
+            refuse(sql_, location_of(reference),
+                   "the SELECT has no table called " +
+                       fields.at(fields.size() - 2).at("String").at("sval").get<std::string>(),
                    "Say " + parsed_.alias + ", or nothing.");
         }
         return fields.back().at("String").at("sval");
@@ -230,12 +247,15 @@ private:
 
     void refuse_calls(const Json& call) const
     {
-        static const std::set<std::string> kAggregates{"count", "sum", "avg", "min", "max", "array_agg", "string_agg", "bool_and", "bool_or", "json_agg", "jsonb_agg"};
+        static const std::set<std::string> kAggregates{"count",   "sum",       "avg",        "min",
+                                                       "max",     "array_agg", "string_agg", "bool_and",
+                                                       "bool_or", "json_agg",  "jsonb_agg"};
         const std::string name = call.at("funcname").back().at("String").at("sval");
         if (call.contains("over")) {
             refuse(sql_, location_of(call), kForbidden[1].why, kForbidden[1].next);
         }
-        if (kAggregates.contains(name) || call.value("agg_star", false) || call.contains("agg_order") || call.contains("agg_filter")) {
+        if (kAggregates.contains(name) || call.value("agg_star", false) || call.contains("agg_order") ||
+            call.contains("agg_filter")) {
             refuse(sql_, location_of(call), "aggregates are not supported yet", "Select the rows themselves.");
         }
     }
@@ -261,7 +281,8 @@ private:
         for (std::size_t at = 0; at < targets.size(); ++at) {
             const Json& target = targets.at(at).at("ResTarget");
             const std::size_t begin = location_of(target);
-            const std::size_t end = at + 1 < targets.size() ? location_of(targets.at(at + 1).at("ResTarget")) - 2 : table - kFrom.size();
+            const std::size_t end =
+                at + 1 < targets.size() ? location_of(targets.at(at + 1).at("ResTarget")) - 2 : table - kFrom.size();
             std::string expression = text.substr(begin, end - begin);
             if (target.contains("name")) {
                 expression.resize(expression.rfind(" AS "));
@@ -288,7 +309,8 @@ std::string with_caret(const std::string& sql, std::size_t location)
     const std::size_t end = std::min(sql.find('\n', location), sql.size());
     std::string line = sql.substr(begin, end - begin);
     std::replace(line.begin(), line.end(), '\t', ' ');
-    const auto columns = std::count_if(sql.begin() + static_cast<std::ptrdiff_t>(begin), sql.begin() + static_cast<std::ptrdiff_t>(location),
+    const auto columns = std::count_if(sql.begin() + static_cast<std::ptrdiff_t>(begin),
+                                       sql.begin() + static_cast<std::ptrdiff_t>(location),
                                        [](char byte) { return (byte & 0xC0) != 0x80; });
     return "    " + line + "\n    " + std::string(static_cast<std::size_t>(columns), ' ') + "^";
 }

@@ -18,16 +18,16 @@ struct SelectedColumn {
 };
 
 struct ParsedSelect {
-    std::string sql;         ///< as the user wrote it
-    std::string schema;      ///< as written; empty: not qualified
+    std::string sql;    ///< as the user wrote it
+    std::string schema; ///< as written; empty: not qualified
     std::string table;
-    std::string alias;       ///< how the SELECT calls the table
-    std::string select_list; ///< as PostgreSQL's parser writes it
+    std::string alias;                    ///< how the SELECT calls the table
+    std::string select_list;              ///< as PostgreSQL's parser writes it
     std::vector<std::string> expressions; ///< of the select list, without their names
-    std::string condition;   ///< of WHERE; empty: none
+    std::string condition;                ///< of WHERE; empty: none
     std::vector<SelectedColumn> columns;
-    std::vector<std::string> used_columns; ///< every base column named anywhere, once
-    std::size_t table_place = 0;           ///< byte of `sql`
+    std::vector<std::string> used_columns;            ///< every base column named anywhere, once
+    std::size_t table_place = 0;                      ///< byte of `sql`
     std::map<std::string, std::size_t> column_places; ///< where each used column is named first
 };
 

@@ -71,7 +71,8 @@ void ProjectionService::State::keep_running(const std::string& name, std::stop_t
 /// catalog wants the projection to run.
 void ProjectionService::State::refresh(pg::Connection& connection)
 {
-    const pg::Result rows = connection.query("SELECT name, id::text FROM keyshift.projection WHERE wanted = 'run' AND state <> 'failed'");
+    const pg::Result rows =
+        connection.query("SELECT name, id::text FROM keyshift.projection WHERE wanted = 'run' AND state <> 'failed'");
     std::map<std::string, std::string> wanted;
     for (int row = 0; row < rows.rows(); ++row) {
         wanted[std::string(rows.text(row, 0))] = rows.text(row, 1);
@@ -92,7 +93,8 @@ void ProjectionService::State::refresh(pg::Connection& connection)
     }
 }
 
-ProjectionService::ProjectionService(pg::ConnectionSettings catalog, ProjectionOptions options, metrics::ProjectionMetrics& metrics)
+ProjectionService::ProjectionService(pg::ConnectionSettings catalog, ProjectionOptions options,
+                                     metrics::ProjectionMetrics& metrics)
     : state_(std::make_unique<State>(State{std::move(catalog), std::move(options), metrics, {}}))
 {
 }

@@ -8,7 +8,8 @@ namespace keyshift::projections {
 
 using namespace std::chrono_literals;
 
-bool wait_for_streams(const kafka::Settings& settings, const std::string& topic_prefix, const std::map<std::string, Lsn>& wanted, std::stop_token stop)
+bool wait_for_streams(const kafka::Settings& settings, const std::string& topic_prefix,
+                      const std::map<std::string, Lsn>& wanted, std::stop_token stop)
 {
     // Streams write progress at every heartbeat, so what is needed comes soon; some past records spare the wait.
     constexpr std::int64_t kLookBack = 200;

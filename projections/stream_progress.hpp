@@ -11,6 +11,7 @@
 namespace keyshift::projections {
 
 /// Waits until the progress of every node in `wanted` has reached its LSN. False: stop was requested.
-bool wait_for_streams(const kafka::Settings& settings, const std::string& topic_prefix, const std::map<std::string, Lsn>& wanted, std::stop_token stop);
+bool wait_for_streams(const kafka::Settings& settings, const std::string& topic_prefix,
+                      const std::map<std::string, Lsn>& wanted, std::stop_token stop);
 
 } // namespace keyshift::projections

@@ -8,7 +8,8 @@
 
 namespace keyshift::projections {
 
-Target::Target(pg::ConnectionSettings catalog, const Definition& definition) : catalog_settings_(std::move(catalog)), definition_(definition)
+Target::Target(pg::ConnectionSettings catalog, const Definition& definition)
+    : catalog_settings_(std::move(catalog)), definition_(definition)
 {
     for (std::size_t at = 0; at < definition_.key.size(); ++at) {
         key_types_.push_back(key_type(definition_.key_types[at]).value());
@@ -58,7 +59,8 @@ BucketId Target::bucket_of(const RowChange& change) const
 {
     const auto bucket = find_bucket(change);
     if (!bucket) {
-        throw FatalError({"projection " + definition_.name, "a key value does not read as its type", "Report this with the table's definition."});
+        throw FatalError({"projection " + definition_.name, "a key value does not read as its type",
+                          "Report this with the table's definition."});
     }
     return *bucket;
 }
@@ -80,9 +82,11 @@ pg::Connection& Target::connection(const std::string& name)
     }
     const auto node = nodes_.find(name);
     if (node == nodes_.end()) {
-        throw TransientError({"writing projection " + definition_.name, "node " + name + " is not an active node", "It is tried again with the newest placement."});
+        throw TransientError({"writing projection " + definition_.name, "node " + name + " is not an active node",
+                              "It is tried again with the newest placement."});
     }
-    return connections_.emplace(name, pg::Connection(node->second.connection("projection " + definition_.name))).first->second;
+    return connections_.emplace(name, pg::Connection(node->second.connection("projection " + definition_.name)))
+        .first->second;
 }
 
 } // namespace keyshift::projections

@@ -57,9 +57,10 @@ std::string change_query(const Definition& definition)
         names += fmt::format("c{}, ", at);
     }
     const std::size_t next = definition.base_columns.size() + 1;
-    return fmt::format("SELECT {}e::bigint AS _ks_epoch, l::bigint AS _ks_lsn, s::bigint AS _ks_seq, v::boolean AS _ks_live "
-                       "FROM unnest({}${}::text[], ${}::text[], ${}::text[], ${}::text[]) AS u({}e, l, s, v)",
-                       typed, arrays, next, next + 1, next + 2, next + 3, names);
+    return fmt::format(
+        "SELECT {}e::bigint AS _ks_epoch, l::bigint AS _ks_lsn, s::bigint AS _ks_seq, v::boolean AS _ks_live "
+        "FROM unnest({}${}::text[], ${}::text[], ${}::text[], ${}::text[]) AS u({}e, l, s, v)",
+        typed, arrays, next, next + 1, next + 2, next + 3, names);
 }
 
 /// Primary key columns that the SELECT does not show: the projection's table keeps them under a name of its own.
@@ -67,7 +68,9 @@ std::vector<std::size_t> hidden_keys(const Definition& definition)
 {
     std::vector<std::size_t> hidden;
     for (std::size_t at = 0; at < definition.pk.size(); ++at) {
-        const auto shown = [&](const ProjectedColumn& column) { return column.name == definition.pk_names[at]; };
+        const auto shown = [&](const ProjectedColumn& column) {
+            return column.name == definition.pk_names[at];
+        };
         if (std::none_of(definition.columns.begin(), definition.columns.end(), shown)) {
             hidden.push_back(at);
         }
@@ -127,10 +130,10 @@ std::string upsert_statement(const Definition& definition)
             updates += quote_identifier(name) + " = excluded." + quote_identifier(name) + ", ";
         }
     }
-    const std::string shown =
-        definition.condition.empty()
-            ? alias + "._ks_live"
-            : fmt::format("CASE WHEN {}._ks_live THEN coalesce(({}), false) ELSE false END", alias, definition.condition);
+    const std::string shown = definition.condition.empty()
+                                  ? alias + "._ks_live"
+                                  : fmt::format("CASE WHEN {}._ks_live THEN coalesce(({}), false) ELSE false END",
+                                                alias, definition.condition);
     const std::string version = fmt::format("{0}._ks_epoch, {0}._ks_lsn, {0}._ks_seq", alias);
     // The definition's expressions see only rows that its WHERE takes: 10/x ... WHERE x <> 0 must never divide by zero.
     return fmt::format(
@@ -139,8 +142,8 @@ std::string upsert_statement(const Definition& definition)
         "UNION ALL SELECT {8}{4}{5}, false FROM ks_change AS {6} WHERE NOT ({7}) "
         "ON CONFLICT ({9}) DO UPDATE SET {10}_epoch = excluded._epoch, _lsn = excluded._lsn, _seq = excluded._seq, _live = excluded._live "
         "WHERE (t._epoch, t._lsn, t._seq) < (excluded._epoch, excluded._lsn, excluded._seq)",
-        change_query(definition), definition.table().quoted(), list(written), definition.select_list, hidden, version, alias, shown,
-        gone, list(conflict), updates);
+        change_query(definition), definition.table().quoted(), list(written), definition.select_list, hidden, version,
+        alias, shown, gone, list(conflict), updates);
 }
 
 } // namespace keyshift::projections

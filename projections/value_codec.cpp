@@ -15,9 +15,12 @@ using Text = std::optional<std::string>;
 using Decoded = std::optional<Text>;
 namespace dom = simdjson::dom;
 
-const std::set<std::string> kStrings{"text", "varchar", "bpchar", "char", "name", "citext", "uuid", "json", "jsonb", "xml", "inet", "cidr", "macaddr",
-                                     "macaddr8", "timetz", "ltree", "enum", "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"};
-const std::set<std::string> kOthers{"bool", "int2", "int4", "int8", "oid", "float4", "float8", "numeric", "bytea", "date", "time", "timestamp", "timestamptz"};
+const std::set<std::string> kStrings{"text",      "varchar",  "bpchar",  "char",      "name",     "citext",
+                                     "uuid",      "json",     "jsonb",   "xml",       "inet",     "cidr",
+                                     "macaddr",   "macaddr8", "timetz",  "ltree",     "enum",     "int4range",
+                                     "int8range", "numrange", "tsrange", "tstzrange", "daterange"};
+const std::set<std::string> kOthers{"bool",    "int2",  "int4", "int8", "oid",       "float4",     "float8",
+                                    "numeric", "bytea", "date", "time", "timestamp", "timestamptz"};
 
 constexpr std::int64_t kDay = 86'400'000'000;
 // Debezium's sentinels (measured on 3.2).
@@ -117,7 +120,10 @@ Decoded numeric(const BaseColumn& column, dom::element json)
         if (json.get(text) != simdjson::SUCCESS) {
             return std::nullopt;
         }
-        return Text(text == "NAN" ? "NaN" : text == "POSITIVE_INFINITY" ? "Infinity" : text == "NEGATIVE_INFINITY" ? "-Infinity" : std::string(text));
+        return Text(text == "NAN"                 ? "NaN"
+                    : text == "POSITIVE_INFINITY" ? "Infinity"
+                    : text == "NEGATIVE_INFINITY" ? "-Infinity"
+                                                  : std::string(text));
     }
     if (json.is_object()) {
         if (json["scale"].get(scale) != simdjson::SUCCESS || json["value"].get(text) != simdjson::SUCCESS) {
@@ -135,7 +141,8 @@ Decoded numeric(const BaseColumn& column, dom::element json)
 
 std::string clock_text(std::int64_t micros)
 {
-    return fmt::format("{:02}:{:02}:{:02}.{:06}", micros / 3'600'000'000, micros / 60'000'000 % 60, micros / 1'000'000 % 60, micros % 1'000'000);
+    return fmt::format("{:02}:{:02}:{:02}.{:06}", micros / 3'600'000'000, micros / 60'000'000 % 60,
+                       micros / 1'000'000 % 60, micros % 1'000'000);
 }
 
 /// Days since 1970-01-01 as a date PostgreSQL reads.
@@ -150,7 +157,8 @@ std::string date_text(std::int64_t days)
     const std::int64_t day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     const std::int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
     const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
-    return year > 0 ? fmt::format("{:04}-{:02}-{:02}", year, month, day) : fmt::format("{:04}-{:02}-{:02} BC", 1 - year, month, day);
+    return year > 0 ? fmt::format("{:04}-{:02}-{:02}", year, month, day)
+                    : fmt::format("{:04}-{:02}-{:02} BC", 1 - year, month, day);
 }
 
 std::string timestamp_text(std::int64_t micros)

@@ -28,7 +28,8 @@ std::string condition(const MoveTable& table, const std::vector<std::size_t>& by
 {
     std::string text;
     for (std::size_t i = 0; i < by.size(); ++i) {
-        text += (i == 0 ? "t." : " AND t.") + quote_identifier(table.columns[by[i]].name) + " = " + cast(table, by[i], 'b', i);
+        text += (i == 0 ? "t." : " AND t.") + quote_identifier(table.columns[by[i]].name) + " = " +
+                cast(table, by[i], 'b', i);
     }
     return text;
 }
@@ -51,9 +52,11 @@ std::string apply_statement(cdc::ChangeKind kind, const std::string& quoted_tabl
     }
     switch (kind) {
     case cdc::ChangeKind::insert:
-        return "INSERT INTO " + quoted_table + " (" + names + ") OVERRIDING SYSTEM VALUE SELECT " + casts + " FROM " + rows;
+        return "INSERT INTO " + quoted_table + " (" + names + ") OVERRIDING SYSTEM VALUE SELECT " + casts + " FROM " +
+               rows;
     case cdc::ChangeKind::update:
-        return "UPDATE ONLY " + quoted_table + " AS t SET " + assignments + " FROM " + rows + " WHERE " + condition(table, by);
+        return "UPDATE ONLY " + quoted_table + " AS t SET " + assignments + " FROM " + rows + " WHERE " +
+               condition(table, by);
     case cdc::ChangeKind::remove:
         return "DELETE FROM ONLY " + quoted_table + " AS t USING " + rows + " WHERE " + condition(table, by);
     case cdc::ChangeKind::truncate:

@@ -6,9 +6,10 @@ namespace keyshift::resharder {
 
 std::string Blocker::sentence(const std::string& node) const
 {
-    const std::string who = pid ? fmt::format("pid {} ({}, {} for {:.1f} s)", *pid, application.empty() ? user : application,
-                                              state.empty() ? "running" : state, seconds)
-                                : "a prepared transaction";
+    const std::string who =
+        pid ? fmt::format("pid {} ({}, {} for {:.1f} s)", *pid, application.empty() ? user : application,
+                          state.empty() ? "running" : state, seconds)
+            : "a prepared transaction";
     return fmt::format("{} holds {} on {} on node {}", who, lock, table, node);
 }
 

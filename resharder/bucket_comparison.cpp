@@ -35,7 +35,8 @@ auto beside(pg::Connection& connection, Work work, Meanwhile meanwhile)
     return result.get();
 }
 
-std::vector<RowSum> sums_of(pg::Connection& node, const std::vector<MoveTable>& tables, const std::vector<std::string>& leaves)
+std::vector<RowSum> sums_of(pg::Connection& node, const std::vector<MoveTable>& tables,
+                            const std::vector<std::string>& leaves)
 {
     std::vector<RowSum> sums;
     for (std::size_t i = 0; i < tables.size(); ++i) {
@@ -55,7 +56,9 @@ bool BucketComparison::large()
 {
     std::int64_t rows = 0;
     for (const MoveTable& table : context_.tables) {
-        rows += context_.recipient.query("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = $1::regclass", {table.leaf.quoted()})
+        rows += context_.recipient
+                    .query("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = $1::regclass",
+                           {table.leaf.quoted()})
                     .integer(0, 0);
     }
     return rows > kLargeRows;
@@ -100,15 +103,21 @@ void BucketComparison::prepare(std::stop_token stop)
     forget_ahead();
     ++prepared_;
     // Keys are collected before either snapshot is taken: nothing that a snapshot lacks goes by unseen.
-    ahead_ = std::make_unique<Ahead>(Ahead{TouchedKeys(context_.tables), open_end(context_.connect_donor("compare"), donor_leaves()),
-                                           open_end(context_.connect_recipient("compare"), recipient_leaves()), Clock::now()});
+    ahead_ = std::make_unique<Ahead>(
+        Ahead{TouchedKeys(context_.tables), open_end(context_.connect_donor("compare"), donor_leaves()),
+              open_end(context_.connect_recipient("compare"), recipient_leaves()), Clock::now()});
     apply_.collect(&ahead_->touched);
-    const auto sum = [this](End& end) { return [this, &end] { return sums_of(end.snapshot, context_.tables, end.leaves); }; };
+    const auto sum = [this](End& end) {
+        return [this, &end] {
+            return sums_of(end.snapshot, context_.tables, end.leaves);
+        };
+    };
     const auto go_on = [&](auto& result) {
         while (result.wait_for(0ms) != std::future_status::ready) {
             apply_.pump(20ms, stop);
             if (stop.stop_requested()) {
-                throw TransientError({"comparing " + context_.move().subject(), "the daemon or the job stops", "nothing"});
+                throw TransientError(
+                    {"comparing " + context_.move().subject(), "the daemon or the job stops", "nothing"});
             }
         }
     };
@@ -152,9 +161,13 @@ std::pair<std::string, std::string> BucketComparison::compare(pg::Connection& lo
     std::string recipient = beside(
         context_.recipient,
         [&] {
-            return ahead_ ? now(ahead_->recipient, context_.recipient) : bucket_hash(context_.recipient, context_.tables, recipient_leaf_names);
+            return ahead_ ? now(ahead_->recipient, context_.recipient)
+                          : bucket_hash(context_.recipient, context_.tables, recipient_leaf_names);
         },
-        [&](auto&) { donor = ahead_ ? now(ahead_->donor, locked_donor) : bucket_hash(locked_donor, context_.tables, donor_leaf_names); });
+        [&](auto&) {
+            donor = ahead_ ? now(ahead_->donor, locked_donor)
+                           : bucket_hash(locked_donor, context_.tables, donor_leaf_names);
+        });
     return {std::move(donor), std::move(recipient)};
 }
 

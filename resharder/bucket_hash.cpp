@@ -12,9 +12,28 @@ namespace {
 
 /// Types whose extended hash depends on nothing but the value (an enum's is of a node's own OID).
 constexpr std::array<std::string_view, 22> kPortable{
-    "boolean", "smallint", "integer", "bigint", "real", "double precision", "numeric", "text", "character varying",
-    "character", "uuid", "date", "time without time zone", "time with time zone", "timestamp without time zone",
-    "timestamp with time zone", "interval", "bytea", "jsonb", "inet", "cidr", "macaddr",
+    "boolean",
+    "smallint",
+    "integer",
+    "bigint",
+    "real",
+    "double precision",
+    "numeric",
+    "text",
+    "character varying",
+    "character",
+    "uuid",
+    "date",
+    "time without time zone",
+    "time with time zone",
+    "timestamp without time zone",
+    "timestamp with time zone",
+    "interval",
+    "bytea",
+    "jsonb",
+    "inet",
+    "cidr",
+    "macaddr",
 };
 
 bool portable(std::string type)
@@ -38,7 +57,8 @@ std::string row_hash_expression(const MoveTable& table)
         row += (row.empty() ? "t." : ", t.") + quote_identifier(column.name);
         all_portable = all_portable && portable(column.type);
     }
-    return all_portable ? "hash_record_extended(ROW(" + row + "), 0)" : "hashtextextended(ROW(" + row + ")::text COLLATE \"C\", 0)";
+    return all_portable ? "hash_record_extended(ROW(" + row + "), 0)"
+                        : "hashtextextended(ROW(" + row + ")::text COLLATE \"C\", 0)";
 }
 
 RowSum read_sum(const pg::Result& rows)
@@ -100,9 +120,12 @@ RowSum rows_sum(pg::Connection& node, const MoveTable& table, const std::string&
         const std::string place = std::to_string(i);
         unnested += (i == 0 ? "$" : ", $") + std::to_string(i + 1) + "::text[]";
         names += (i == 0 ? "k" : ", k") + place;
-        condition += (i == 0 ? "t." : " AND t.") + quote_identifier(column->name) + " = v.k" + place + "::" + column->type;
+        condition +=
+            (i == 0 ? "t." : " AND t.") + quote_identifier(column->name) + " = v.k" + place + "::" + column->type;
     }
-    return read_sum(node.query(sum_query(table, quoted_leaf) + " JOIN unnest(" + unnested + ") AS v(" + names + ") ON " + condition, parameters));
+    return read_sum(
+        node.query(sum_query(table, quoted_leaf) + " JOIN unnest(" + unnested + ") AS v(" + names + ") ON " + condition,
+                   parameters));
 }
 
 std::string describe(const std::vector<MoveTable>& tables, const std::vector<RowSum>& sums)
@@ -114,7 +137,8 @@ std::string describe(const std::vector<MoveTable>& tables, const std::vector<Row
     return all;
 }
 
-std::string bucket_hash(pg::Connection& node, const std::vector<MoveTable>& tables, const std::vector<std::string>& leaves)
+std::string bucket_hash(pg::Connection& node, const std::vector<MoveTable>& tables,
+                        const std::vector<std::string>& leaves)
 {
     std::vector<RowSum> sums;
     for (std::size_t i = 0; i < tables.size(); ++i) {

@@ -33,6 +33,7 @@ RowSum rows_sum(pg::Connection& node, const MoveTable& table, const std::string&
 /// "public.users=10:123 public.posts=..." in the order of the tables.
 std::string describe(const std::vector<MoveTable>& tables, const std::vector<RowSum>& sums);
 /// leaf_sum of each table, described; `leaves` are quoted names, one a table.
-std::string bucket_hash(pg::Connection& node, const std::vector<MoveTable>& tables, const std::vector<std::string>& leaves);
+std::string bucket_hash(pg::Connection& node, const std::vector<MoveTable>& tables,
+                        const std::vector<std::string>& leaves);
 
 } // namespace keyshift::resharder

@@ -21,10 +21,10 @@ struct BucketMove {
     std::string donor;
     std::string recipient;
     MoveState state = MoveState::planned;
-    Epoch epoch{};              ///< that the switch gives
-    std::string token;          ///< proves fence and open messages; lets the mover pass the reject triggers
+    Epoch epoch{};     ///< that the switch gives
+    std::string token; ///< proves fence and open messages; lets the mover pass the reject triggers
     std::int64_t owner_epoch = 0;
-    std::string copy_snapshot;  ///< pg_current_snapshot() of the copy: its transactions are not applied again
+    std::string copy_snapshot; ///< pg_current_snapshot() of the copy: its transactions are not applied again
     std::optional<Lsn> fence_lsn;
     std::optional<Lsn> open_lsn;
     std::optional<double> write_block_ms;

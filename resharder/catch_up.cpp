@@ -170,8 +170,8 @@ void CatchUp::catch_up(std::stop_token stop)
     const std::string id = emit_barrier();
     while (!reach_barrier(id, Clock::now() + 60s, stop)) {
         if (stop.stop_requested()) {
-            throw TransientError({"catching up with " + context_.move().subject(), "the daemon stops",
-                                  "it goes on at the next start"});
+            throw TransientError(
+                {"catching up with " + context_.move().subject(), "the daemon stops", "it goes on at the next start"});
         }
         context_.journal.waiting_for("the stream of node " + context_.move().donor + " to hand over its changes");
     }

@@ -28,7 +28,8 @@ public:
     /// Applies until everything the donor had committed when called is on the recipient.
     void catch_up(std::stop_token stop);
     /// Applies until the barrier has come by; its LSN, or nullopt at the deadline.
-    std::optional<Lsn> reach_barrier(const std::string& id, std::chrono::steady_clock::time_point deadline, std::stop_token stop);
+    std::optional<Lsn> reach_barrier(const std::string& id, std::chrono::steady_clock::time_point deadline,
+                                     std::stop_token stop);
     /// Emits a barrier on the donor and returns its id.
     std::string emit_barrier();
 

@@ -63,7 +63,8 @@ ChangeApplier::Row ChangeApplier::row_of(const Target& target, const cdc::OwnedC
     };
     const bool by_primary_key = std::all_of(table.primary_key.begin(), table.primary_key.end(), in_identity);
     const auto finds_row = [&](const cdc::RelationColumn& column) {
-        return by_primary_key ? std::count(table.primary_key.begin(), table.primary_key.end(), column.name) > 0 : column.identity;
+        return by_primary_key ? std::count(table.primary_key.begin(), table.primary_key.end(), column.name) > 0
+                              : column.identity;
     };
     const auto& old = change.before ? change.before : change.after;
     Row row;
@@ -116,9 +117,10 @@ void ChangeApplier::append(Target& target, const cdc::OwnedChange& change, const
     }
     const bool keyed = change.kind != cdc::ChangeKind::insert;
     Run& pending = target.run;
-    const bool fits = pending.rows > 0 && pending.kind == change.kind && pending.set == row.set &&
-                      (!keyed || pending.by == row.by) && pending.rows < rows_a_statement_ && pending.bytes < kRunBytes &&
-                      std::none_of(keys.begin(), keys.end(), [&](const std::string& key) { return pending.keys.contains(key); });
+    const bool fits =
+        pending.rows > 0 && pending.kind == change.kind && pending.set == row.set && (!keyed || pending.by == row.by) &&
+        pending.rows < rows_a_statement_ && pending.bytes < kRunBytes &&
+        std::none_of(keys.begin(), keys.end(), [&](const std::string& key) { return pending.keys.contains(key); });
     if (!fits) {
         run(target);
         pending.kind = change.kind;
@@ -147,13 +149,15 @@ void ChangeApplier::run(Target& target)
     if (pending.rows == 0 || (pending.kind == cdc::ChangeKind::update && pending.set.empty())) {
         return;
     }
-    const std::string sql = apply_statement(pending.kind, target.place.quoted, *target.place.table, pending.by, pending.set);
+    const std::string sql =
+        apply_statement(pending.kind, target.place.quoted, *target.place.table, pending.by, pending.set);
     std::vector<pg::Parameter> parameters;
     for (std::string& array : pending.arrays) {
         array += '}';
         parameters.emplace_back(array);
     }
-    const auto result = recipient_.run_prepared("apply_" + std::to_string(std::hash<std::string>{}(sql)), sql, parameters);
+    const auto result =
+        recipient_.run_prepared("apply_" + std::to_string(std::hash<std::string>{}(sql)), sql, parameters);
     // With live foreign keys a cascade may have been here first; otherwise every change must find its row.
     if (!strict_order_ && result.affected() != static_cast<std::int64_t>(pending.rows)) {
         throw FatalError({"applying changes to " + target.place.table->leaf.to_string(),

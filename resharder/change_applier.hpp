@@ -35,7 +35,7 @@ private:
     struct Row {
         std::vector<std::size_t> set; ///< columns of the table that are written
         Values written;
-        std::vector<std::size_t> by;  ///< columns that find the row
+        std::vector<std::size_t> by; ///< columns that find the row
         Values found_by;
     };
     struct Run {

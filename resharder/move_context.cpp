@@ -40,10 +40,11 @@ void read_columns(pg::Connection& recipient, MoveTable& table)
 /// Names of the roots that `root` references.
 std::set<QualifiedName> referenced_by(pg::Connection& node, const QualifiedName& root)
 {
-    const auto rows = node.query("SELECT DISTINCT n.nspname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid "
-                                 "JOIN pg_namespace n ON n.oid = c.relnamespace "
-                                 "WHERE k.conrelid = $1::regclass AND k.contype = 'f' AND k.conparentid = 0",
-                                 {root.quoted()});
+    const auto rows =
+        node.query("SELECT DISTINCT n.nspname, c.relname FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid "
+                   "JOIN pg_namespace n ON n.oid = c.relnamespace "
+                   "WHERE k.conrelid = $1::regclass AND k.contype = 'f' AND k.conparentid = 0",
+                   {root.quoted()});
     std::set<QualifiedName> names;
     for (int row = 0; row < rows.rows(); ++row) {
         names.insert({std::string(rows.text(row, 0)), std::string(rows.text(row, 1))});
@@ -86,7 +87,8 @@ std::vector<MoveTable> tables_of_move(pg::Connection& catalog, pg::Connection& r
         tables.push_back(std::move(table));
     }
     if (tables.empty()) {
-        throw FatalError({"moving " + move.subject(), "the catalog has no table of this group", "look at `keyshift table list`"});
+        throw FatalError(
+            {"moving " + move.subject(), "the catalog has no table of this group", "look at `keyshift table list`"});
     }
     return parents_first(recipient, std::move(tables));
 }

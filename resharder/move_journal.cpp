@@ -51,7 +51,8 @@ MoveJournal::MoveJournal(pg::Connection& catalog, std::int64_t move) : catalog_(
                                         kMoveColumns + ", waiting_for",
                                     {std::to_string(move)});
     if (rows.rows() == 0) {
-        throw FatalError({"move " + std::to_string(move), "the catalog has no such move", "look at `keyshift reshard list`"});
+        throw FatalError(
+            {"move " + std::to_string(move), "the catalog has no such move", "look at `keyshift reshard list`"});
     }
     move_ = read_move(rows, 0);
     waiting_ = rows.optional_text(0, 14);
@@ -60,7 +61,8 @@ MoveJournal::MoveJournal(pg::Connection& catalog, std::int64_t move) : catalog_(
 void MoveJournal::step(MoveState to, const std::function<void(pg::Connection&)>& together)
 {
     if (!is_legal(move_.state, to)) {
-        throw std::logic_error("illegal step of a move: " + std::string(name(move_.state)) + " -> " + std::string(name(to)));
+        throw std::logic_error("illegal step of a move: " + std::string(name(move_.state)) + " -> " +
+                               std::string(name(to)));
     }
     failpoint("move." + std::string(name(to)) + ".persisting");
     pg::Transaction transaction(catalog_);
@@ -85,8 +87,8 @@ void MoveJournal::update(const std::string& assignments, std::initializer_list<p
     std::vector<pg::Parameter> all{id, owner};
     all.insert(all.end(), parameters.begin(), parameters.end());
     const auto result =
-        catalog_.query("UPDATE keyshift.move SET " + assignments + " WHERE id = $1 AND owner_epoch = $2 AND state = " +
-                           quote_literal(name(move_.state)),
+        catalog_.query("UPDATE keyshift.move SET " + assignments +
+                           " WHERE id = $1 AND owner_epoch = $2 AND state = " + quote_literal(name(move_.state)),
                        all);
     if (result.affected() != 1) {
         throw TransientError({"move " + id + " (" + move_.subject() + ")", "another owner has taken it over",
@@ -122,7 +124,8 @@ void MoveJournal::record_fence_try()
 
 void MoveJournal::record_hashes(const std::string& donor, const std::string& recipient, bool equal)
 {
-    update("donor_hash = $3, recipient_hash = $4, verified = $5::boolean", {donor, recipient, equal ? "true" : "false"});
+    update("donor_hash = $3, recipient_hash = $4, verified = $5::boolean",
+           {donor, recipient, equal ? "true" : "false"});
 }
 
 void MoveJournal::record_error(const ErrorParts& error)

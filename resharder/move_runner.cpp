@@ -15,7 +15,8 @@ using namespace std::chrono_literals;
 
 bool passes_by_itself(const Error& error)
 {
-    return error.kind() == ErrorKind::transient || error.kind() == ErrorKind::unreachable || error.kind() == ErrorKind::timed_out;
+    return error.kind() == ErrorKind::transient || error.kind() == ErrorKind::unreachable ||
+           error.kind() == ErrorKind::timed_out;
 }
 
 /// One attempt: owns the context, knows which step each state asks for.
@@ -130,7 +131,8 @@ private:
             return;
         }
         apply_->catch_up(stop_);
-        attach_copies(context_, [this] { apply_->pump(0ms, stop_); }, stop_);
+        attach_copies(
+            context_, [this] { apply_->pump(0ms, stop_); }, stop_);
         context_.journal.step(MoveState::attached);
     }
 
@@ -154,7 +156,8 @@ private:
             return true;
         }
         if (!context_.subscription && position_lost()) {
-            log::warning("resharder", "move={} the slot has moved past its position; copying again", context_.move().id);
+            log::warning("resharder", "move={} the slot has moved past its position; copying again",
+                         context_.move().id);
             take_back(context_, stop_);
             context_.journal.step(MoveState::copying);
             return false;
@@ -166,8 +169,9 @@ private:
     bool position_lost()
     {
         return context_.donor
-            .query("SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1 AND confirmed_flush_lsn > $2::pg_lsn)",
-                   {context_.donor_node.slot, CatchUp::position(context_).to_string()})
+            .query(
+                "SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1 AND confirmed_flush_lsn > $2::pg_lsn)",
+                {context_.donor_node.slot, CatchUp::position(context_).to_string()})
             .boolean(0, 0);
     }
 
@@ -175,8 +179,9 @@ private:
     {
         const std::string grace = std::to_string(context_.environment.options.grace.count());
         context_.journal.step(MoveState::settling, [&](pg::Connection& catalog) {
-            catalog.query("UPDATE keyshift.move SET settle_until = now() + make_interval(secs => $2::float8 / 1000) WHERE id = $1",
-                          {std::to_string(context_.move().id), grace});
+            catalog.query(
+                "UPDATE keyshift.move SET settle_until = now() + make_interval(secs => $2::float8 / 1000) WHERE id = $1",
+                {std::to_string(context_.move().id), grace});
         });
     }
 

@@ -25,7 +25,7 @@ enum class MoveState {
     switched,    ///< the recipient is open, the catalog names it
     settling,    ///< the donor keeps the frozen leaf for the grace period
     done,
-    aborting,    ///< what the move made is being removed
+    aborting, ///< what the move made is being removed
     aborted,
 };
 
@@ -35,14 +35,14 @@ struct LegalStep {
 };
 
 inline constexpr std::array kLegalSteps{
-    LegalStep{MoveState::planned, MoveState::copying},       LegalStep{MoveState::copying, MoveState::indexing},
-    LegalStep{MoveState::indexing, MoveState::catching_up},  LegalStep{MoveState::catching_up, MoveState::attached},
-    LegalStep{MoveState::attached, MoveState::fenced},       LegalStep{MoveState::fenced, MoveState::switched},
-    LegalStep{MoveState::switched, MoveState::settling},     LegalStep{MoveState::settling, MoveState::done},
-    LegalStep{MoveState::indexing, MoveState::copying},      LegalStep{MoveState::catching_up, MoveState::copying},
-    LegalStep{MoveState::attached, MoveState::copying},      LegalStep{MoveState::planned, MoveState::aborting},
-    LegalStep{MoveState::copying, MoveState::aborting},      LegalStep{MoveState::indexing, MoveState::aborting},
-    LegalStep{MoveState::catching_up, MoveState::aborting},  LegalStep{MoveState::attached, MoveState::aborting},
+    LegalStep{MoveState::planned, MoveState::copying},      LegalStep{MoveState::copying, MoveState::indexing},
+    LegalStep{MoveState::indexing, MoveState::catching_up}, LegalStep{MoveState::catching_up, MoveState::attached},
+    LegalStep{MoveState::attached, MoveState::fenced},      LegalStep{MoveState::fenced, MoveState::switched},
+    LegalStep{MoveState::switched, MoveState::settling},    LegalStep{MoveState::settling, MoveState::done},
+    LegalStep{MoveState::indexing, MoveState::copying},     LegalStep{MoveState::catching_up, MoveState::copying},
+    LegalStep{MoveState::attached, MoveState::copying},     LegalStep{MoveState::planned, MoveState::aborting},
+    LegalStep{MoveState::copying, MoveState::aborting},     LegalStep{MoveState::indexing, MoveState::aborting},
+    LegalStep{MoveState::catching_up, MoveState::aborting}, LegalStep{MoveState::attached, MoveState::aborting},
     LegalStep{MoveState::aborting, MoveState::aborted},
 };
 
@@ -63,8 +63,8 @@ constexpr bool before_fence(MoveState state)
 }
 
 inline constexpr std::array<std::string_view, 11> kMoveStateNames{
-    "planned", "copying", "indexing", "catching_up", "attached", "fenced",
-    "switched", "settling", "done", "aborting", "aborted",
+    "planned",  "copying",  "indexing", "catching_up", "attached", "fenced",
+    "switched", "settling", "done",     "aborting",    "aborted",
 };
 
 /// As keyshift.move.state spells it.

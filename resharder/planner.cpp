@@ -43,12 +43,14 @@ public:
         auto& from = held_.at(facts.owner);
         from.erase(std::find(from.begin(), from.end(), bucket));
         held_[to].push_back(bucket);
-        moves_.push_back({group_.name, static_cast<BucketId>(bucket), facts.owner, to, facts.bytes, facts.rows, std::move(why)});
+        moves_.push_back(
+            {group_.name, static_cast<BucketId>(bucket), facts.owner, to, facts.bytes, facts.rows, std::move(why)});
     }
 
     std::vector<PlannedMove> take_moves()
     {
-        std::sort(moves_.begin(), moves_.end(), [](const PlannedMove& a, const PlannedMove& b) { return a.bucket < b.bucket; });
+        std::sort(moves_.begin(), moves_.end(),
+                  [](const PlannedMove& a, const PlannedMove& b) { return a.bucket < b.bucket; });
         return std::move(moves_);
     }
 
@@ -85,7 +87,8 @@ void move_named(GroupPlan& plan, const Wish& wish, const std::vector<std::string
             continue;
         }
         const std::string& owner = plan.facts().buckets[bucket].owner;
-        const bool there = !wish.to.empty() && std::find(recipients.begin(), recipients.end(), owner) != recipients.end();
+        const bool there =
+            !wish.to.empty() && std::find(recipients.begin(), recipients.end(), owner) != recipients.end();
         const std::string to = least_loaded(plan, recipients, wish.by);
         if (!there && to != owner) {
             plan.move(bucket, to, "named by --buckets");
@@ -107,13 +110,15 @@ void drain(GroupPlan& plan, const Wish& wish, const std::vector<std::string>& re
 }
 
 /// The node with most to give to the one with least, bucket by bucket, until they differ by at most one.
-void balance_by_count(GroupPlan& plan, const std::vector<std::string>& nodes, const std::vector<std::string>& recipients)
+void balance_by_count(GroupPlan& plan, const std::vector<std::string>& nodes,
+                      const std::vector<std::string>& recipients)
 {
     while (true) {
         const std::string to = least_loaded(plan, recipients, Balance::count);
-        const std::string from = *std::max_element(nodes.begin(), nodes.end(), [&](const std::string& a, const std::string& b) {
-            return std::pair(plan.count(a), b) < std::pair(plan.count(b), a);
-        });
+        const std::string from =
+            *std::max_element(nodes.begin(), nodes.end(), [&](const std::string& a, const std::string& b) {
+                return std::pair(plan.count(a), b) < std::pair(plan.count(b), a);
+            });
         if (plan.count(from) - plan.count(to) <= 1) {
             return;
         }
@@ -121,7 +126,9 @@ void balance_by_count(GroupPlan& plan, const std::vector<std::string>& nodes, co
         const auto& held = plan.held(from);
         const auto owned = std::find_if(held.rbegin(), held.rend(),
                                         [&](std::size_t bucket) { return plan.facts().buckets[bucket].owner == from; });
-        plan.move(*owned, to, fmt::format("{} has {} buckets of {}, {} has {}", from, plan.count(from), plan.facts().name, to, plan.count(to)));
+        plan.move(*owned, to,
+                  fmt::format("{} has {} buckets of {}, {} has {}", from, plan.count(from), plan.facts().name, to,
+                              plan.count(to)));
     }
 }
 
@@ -143,15 +150,18 @@ void balance_by_size(GroupPlan& plan, const std::vector<std::string>& nodes, con
 {
     while (true) {
         const std::string to = least_loaded(plan, recipients, Balance::size);
-        const std::string from = *std::max_element(nodes.begin(), nodes.end(), [&](const std::string& a, const std::string& b) {
-            return std::pair(plan.bytes(a), b) < std::pair(plan.bytes(b), a);
-        });
+        const std::string from =
+            *std::max_element(nodes.begin(), nodes.end(), [&](const std::string& a, const std::string& b) {
+                return std::pair(plan.bytes(a), b) < std::pair(plan.bytes(b), a);
+            });
         const std::int64_t gap = plan.bytes(from) - plan.bytes(to);
         const auto bucket = best_by_size(plan, from, gap);
         if (!bucket) {
             return;
         }
-        plan.move(*bucket, to, fmt::format("{} holds {} bytes of {}, {} holds {}", from, plan.bytes(from), plan.facts().name, to, plan.bytes(to)));
+        plan.move(*bucket, to,
+                  fmt::format("{} holds {} bytes of {}, {} holds {}", from, plan.bytes(from), plan.facts().name, to,
+                              plan.bytes(to)));
     }
 }
 

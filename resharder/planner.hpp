@@ -28,8 +28,8 @@ struct ClusterFacts {
 enum class Balance { count, size };
 
 struct Wish {
-    std::vector<std::string> to;         ///< empty: all nodes
-    std::vector<std::uint32_t> buckets;  ///< empty: any
+    std::vector<std::string> to;        ///< empty: all nodes
+    std::vector<std::uint32_t> buckets; ///< empty: any
     std::optional<std::string> drain;
     Balance by = Balance::count;
 };

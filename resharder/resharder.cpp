@@ -35,9 +35,10 @@ struct PendingMove {
 
 std::vector<PendingMove> pending_moves(pg::Connection& catalog)
 {
-    const auto rows = catalog.query("SELECT m.id, m.job, m.donor, m.recipient, m.state, j.wanted, coalesce(m.settle_until <= now(), true) "
-                                    "FROM keyshift.move m JOIN keyshift.job j ON j.id = m.job "
-                                    "WHERE m.state NOT IN ('done', 'aborted') ORDER BY m.job, m.id");
+    const auto rows = catalog.query(
+        "SELECT m.id, m.job, m.donor, m.recipient, m.state, j.wanted, coalesce(m.settle_until <= now(), true) "
+        "FROM keyshift.move m JOIN keyshift.job j ON j.id = m.job "
+        "WHERE m.state NOT IN ('done', 'aborted') ORDER BY m.job, m.id");
     std::vector<PendingMove> moves;
     for (int row = 0; row < rows.rows(); ++row) {
         PendingMove move;
@@ -151,8 +152,10 @@ bool Resharder::State::has_room(const PendingMove& move) const
 void Resharder::State::consider(const PendingMove& move)
 {
     if (move.state == MoveState::settling) {
-        const auto settlers = static_cast<std::size_t>(
-            std::count_if(workers.begin(), workers.end(), [](const auto& entry) { return entry.second->move.state == MoveState::settling; }));
+        const auto settlers =
+            static_cast<std::size_t>(std::count_if(workers.begin(), workers.end(), [](const auto& entry) {
+                return entry.second->move.state == MoveState::settling;
+            }));
         auto& again = settle_again[move.id];
         if (move.due && settlers < kSettlersAtOnce && Clock::now() >= again) {
             again = Clock::now() + kSettleRetry;
@@ -175,8 +178,9 @@ void Resharder::State::pause_jobs(pg::Connection& catalog, const std::vector<Pen
             })) {
             continue;
         }
-        catalog.query("UPDATE keyshift.job SET state = 'paused' WHERE id = $1 AND state = 'running' AND wanted = 'pause'",
-                      {std::to_string(move.job)});
+        catalog.query(
+            "UPDATE keyshift.job SET state = 'paused' WHERE id = $1 AND state = 'running' AND wanted = 'pause'",
+            {std::to_string(move.job)});
     }
 }
 
@@ -208,7 +212,8 @@ void Resharder::State::tick(pg::Connection& catalog)
     show(moves);
 }
 
-Resharder::Resharder(pg::ConnectionSettings catalog, StreamOf stream, ReshardOptions options, metrics::ReshardMetrics& metrics)
+Resharder::Resharder(pg::ConnectionSettings catalog, StreamOf stream, ReshardOptions options,
+                     metrics::ReshardMetrics& metrics)
     : state_(std::make_unique<State>())
 {
     state_->environment = {std::move(catalog), std::move(stream), options, &metrics};
@@ -237,7 +242,8 @@ void Resharder::run(std::stop_token stop)
         }
         std::unique_lock lock(state_->mutex);
         const auto ended = [this] {
-            return std::any_of(state_->workers.begin(), state_->workers.end(), [](const auto& entry) { return entry.second->finished; });
+            return std::any_of(state_->workers.begin(), state_->workers.end(),
+                               [](const auto& entry) { return entry.second->finished; });
         };
         state_->changed.wait_for(lock, stop, kTick, ended);
     }

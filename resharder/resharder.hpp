@@ -36,7 +36,8 @@ class Resharder {
 public:
     /// `stream` gives the stream of a node, nullptr while there is none.
     using StreamOf = std::function<cdc::StreamPort*(const std::string& node)>;
-    Resharder(pg::ConnectionSettings catalog, StreamOf stream, ReshardOptions options, metrics::ReshardMetrics& metrics);
+    Resharder(pg::ConnectionSettings catalog, StreamOf stream, ReshardOptions options,
+              metrics::ReshardMetrics& metrics);
     ~Resharder();
     /// Works until stop; transient faults are retried inside, a move's fatal error is stored in its row.
     void run(std::stop_token stop);
@@ -48,7 +49,7 @@ private:
 
 /// What the user wishes of a plan.
 struct PlanWish {
-    std::vector<std::string> to;      ///< only these recipients; empty: all active nodes
+    std::vector<std::string> to; ///< only these recipients; empty: all active nodes
     std::vector<std::uint32_t> buckets;
     std::optional<std::string> drain; ///< move everything off this node
     std::string by = "count";         ///< count | size

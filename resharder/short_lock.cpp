@@ -6,8 +6,8 @@ namespace keyshift::resharder {
 
 using namespace std::chrono_literals;
 
-void with_short_locks(pg::Connection& node, const std::function<void()>& body, const std::function<void()>& between_tries,
-                      std::stop_token stop)
+void with_short_locks(pg::Connection& node, const std::function<void()>& body,
+                      const std::function<void()>& between_tries, std::stop_token stop)
 {
     Backoff backoff(20ms, 2000ms);
     while (true) {
@@ -27,7 +27,8 @@ void with_short_locks(pg::Connection& node, const std::function<void()>& body, c
             between_tries();
         }
         if (!backoff.wait(stop)) {
-            throw TransientError({"waiting for a lock on node " + node.name(), "the daemon stops", "it goes on at the next start"});
+            throw TransientError(
+                {"waiting for a lock on node " + node.name(), "the daemon stops", "it goes on at the next start"});
         }
     }
 }

@@ -10,7 +10,7 @@ namespace keyshift::resharder {
 
 /// Runs `body` in a transaction whose locks are waited for 80 ms at most; when one is not got, rolls back, calls
 /// `between_tries` and tries again after a pause of 20 ms to 2 s. Throws TransientError on stop.
-void with_short_locks(pg::Connection& node, const std::function<void()>& body, const std::function<void()>& between_tries,
-                      std::stop_token stop);
+void with_short_locks(pg::Connection& node, const std::function<void()>& body,
+                      const std::function<void()>& between_tries, std::stop_token stop);
 
 } // namespace keyshift::resharder

@@ -13,7 +13,8 @@ void TouchedKeys::add(const cdc::OwnedTransaction& transaction)
 
 void TouchedKeys::add(const cdc::OwnedChange& change)
 {
-    const auto table = std::find_if(tables_.begin(), tables_.end(), [&](const MoveTable& one) { return one.leaf == change.relation->name; });
+    const auto table = std::find_if(tables_.begin(), tables_.end(),
+                                    [&](const MoveTable& one) { return one.leaf == change.relation->name; });
     if (table == tables_.end() || change.kind == cdc::ChangeKind::truncate) {
         unknown_ = true;
         return;
@@ -27,7 +28,8 @@ void TouchedKeys::add(const cdc::OwnedChange& change)
     }
 }
 
-void TouchedKeys::add(std::size_t table, const cdc::Relation& relation, const std::vector<cdc::OwnedDatum>& row, bool whole)
+void TouchedKeys::add(std::size_t table, const cdc::Relation& relation, const std::vector<cdc::OwnedDatum>& row,
+                      bool whole)
 {
     std::vector<std::string> key;
     for (const std::string& name : tables_[table].primary_key) {

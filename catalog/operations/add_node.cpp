@@ -22,8 +22,7 @@ constexpr const char* kSkeletonNote =
     "; what was made so far stays and a second `keyshift node add` goes on from there";
 
 /// The row of the node, in state 'adding' unless an earlier run left one.
-Node write_row(pg::Connection& catalog, const AddNode& request, const NodeIdentity& identity,
-               const std::string& slot)
+Node write_row(pg::Connection& catalog, const AddNode& request, const NodeIdentity& identity, const std::string& slot)
 {
     const pg::Address address = pg::address_of(request.dsn);
     catalog.query(
@@ -31,8 +30,8 @@ Node write_row(pg::Connection& catalog, const AddNode& request, const NodeIdenti
         "VALUES ($1, $2, $3, $4, $5::int, $6, $7, $8::bigint, $9, 'adding') ON CONFLICT (name) DO UPDATE SET dsn = excluded.dsn, "
         "password_file = excluded.password_file, host = excluded.host, port = excluded.port, dbname = excluded.dbname, "
         "system_identifier = excluded.system_identifier, timeline = excluded.timeline, slot = excluded.slot, state = 'adding'",
-        {request.name, request.dsn, request.password_file, address.host, std::to_string(address.port),
-         address.dbname, identity.system_identifier, std::to_string(identity.timeline), slot});
+        {request.name, request.dsn, request.password_file, address.host, std::to_string(address.port), address.dbname,
+         identity.system_identifier, std::to_string(identity.timeline), slot});
     return node(catalog, request.name);
 }
 
@@ -40,8 +39,8 @@ void make_publication(pg::Connection& connection, const std::string& name)
 {
     if (!connection.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = $1)", {name})
              .boolean(0, 0)) {
-        connection.script(fmt::format("CREATE PUBLICATION {} WITH (publish_via_partition_root = false)",
-                                      quote_identifier(name)));
+        connection.script(
+            fmt::format("CREATE PUBLICATION {} WITH (publish_via_partition_root = false)", quote_identifier(name)));
     }
 }
 
@@ -53,10 +52,10 @@ void make_slot(pg::Connection& connection, const std::string& name)
         {name});
     if (rows.rows() > 0) {
         if (rows.text(0, 0) != "pgoutput" || !rows.boolean(0, 1)) {
-            throw RefusedError({fmt::format("replication slot {} on {}", name, connection.name()),
-                                "it exists and is not Keyshift's (other plugin or database)",
-                                fmt::format("If nothing uses it: SELECT pg_drop_replication_slot({});",
-                                            quote_literal(name))});
+            throw RefusedError(
+                {fmt::format("replication slot {} on {}", name, connection.name()),
+                 "it exists and is not Keyshift's (other plugin or database)",
+                 fmt::format("If nothing uses it: SELECT pg_drop_replication_slot({});", quote_literal(name))});
         }
         return;
     }
@@ -70,14 +69,12 @@ std::vector<CapturedTable> in_order_of_reference(pg::Connection& from, std::vect
     while (!all.empty()) {
         const auto ready = std::find_if(all.begin(), all.end(), [&](const CapturedTable& table) {
             const TableDefinition definition = read_table(from, table.name);
-            return std::none_of(definition.constraints.begin(), definition.constraints.end(),
-                                [&](const ConstraintDefinition& c) {
-                                    return c.kind == 'f' && c.referenced != table.name &&
-                                           std::any_of(all.begin(), all.end(),
-                                                       [&](const CapturedTable& other) {
-                                                           return other.name == c.referenced;
-                                                       });
-                                });
+            return std::none_of(
+                definition.constraints.begin(), definition.constraints.end(), [&](const ConstraintDefinition& c) {
+                    return c.kind == 'f' && c.referenced != table.name &&
+                           std::any_of(all.begin(), all.end(),
+                                       [&](const CapturedTable& other) { return other.name == c.referenced; });
+                });
         });
         const auto next = ready == all.end() ? all.begin() : ready;
         ordered.push_back(std::move(*next));

@@ -62,8 +62,7 @@ Wanted locate(const std::vector<OpenNode>& open, const QualifiedName& name)
                             "Check the name; a table outside schema public is written schema.table."});
     }
     if (have.size() > 1) {
-        throw RefusedError(
-            {what, "several nodes have a table of that name: " + join(names), "Say which with --node."});
+        throw RefusedError({what, "several nodes have a table of that name: " + join(names), "Say which with --node."});
     }
     return {name, have.front()};
 }
@@ -136,8 +135,7 @@ nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& 
     std::set<QualifiedName> distributed;
     std::set<std::pair<QualifiedName, std::string>> captured;
     for (const CapturedTable& table : tables(catalog)) {
-        table.group.empty() ? void(captured.emplace(table.name, table.node))
-                            : void(distributed.insert(table.name));
+        table.group.empty() ? void(captured.emplace(table.name, table.node)) : void(distributed.insert(table.name));
     }
     std::vector<Wanted> wanted;
     nlohmann::json done = nlohmann::json::array();
@@ -150,8 +148,7 @@ nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& 
         }
         const Wanted one = locate(open, name);
         if (captured.contains({name, open[one.node].node.name})) {
-            notes.push_back(
-                fmt::format("{} on {} is captured already", name.to_string(), open[one.node].node.name));
+            notes.push_back(fmt::format("{} on {} is captured already", name.to_string(), open[one.node].node.name));
             continue;
         }
         check_capturable(open[one.node], name);

@@ -19,9 +19,8 @@ void write_catalog(pg::Connection& catalog, const DistributionWork& work)
     if (work.new_group) {
         const std::string& holder = work.nodes[work.holder].node.name;
         const std::string buckets = std::to_string(root.group.buckets);
-        catalog.query(
-            "INSERT INTO keyshift.table_group (name, buckets, key_types) VALUES ($1, $2::int, $3::text[])",
-            {root.group.name, buckets, write_array(root.group.key_types)});
+        catalog.query("INSERT INTO keyshift.table_group (name, buckets, key_types) VALUES ($1, $2::int, $3::text[])",
+                      {root.group.name, buckets, write_array(root.group.key_types)});
         catalog.query(
             "INSERT INTO keyshift.bucket (group_name, bucket, node, epoch) SELECT $1, b, $3, 1 FROM pg_catalog.generate_series(0, $2::int - 1) b",
             {root.group.name, buckets, holder});
@@ -35,9 +34,8 @@ void write_catalog(pg::Connection& catalog, const DistributionWork& work)
         const std::string id = std::to_string(work.captured_before->id);
         snapshot =
             catalog
-                .query(
-                    "SELECT EXISTS (SELECT FROM keyshift.snapshot WHERE table_id = $1::bigint AND state <> 'done')",
-                    {id})
+                .query("SELECT EXISTS (SELECT FROM keyshift.snapshot WHERE table_id = $1::bigint AND state <> 'done')",
+                       {id})
                 .boolean(0, 0);
         catalog.query(
             "UPDATE keyshift.captured_table SET group_name = $2, node = NULL, key_columns = $3::text[] WHERE id = $1::bigint",
@@ -71,13 +69,12 @@ std::vector<std::string> carry_out(pg::Connection& catalog, DistributionWork& wo
         if (i == work.holder) {
             continue;
         }
-        doing(fmt::format("making {} on {}", work.root.definition.name.to_string(), work.nodes[i].node.name),
-              [&] {
-                  pg::Transaction transaction(*work.nodes[i].connection);
-                  append(warnings, copy_prerequisites(holder, *work.nodes[i].connection));
-                  append(warnings, make_empty_root(*work.nodes[i].connection, work.nodes[i].node, work.root));
-                  transaction.commit();
-              });
+        doing(fmt::format("making {} on {}", work.root.definition.name.to_string(), work.nodes[i].node.name), [&] {
+            pg::Transaction transaction(*work.nodes[i].connection);
+            append(warnings, copy_prerequisites(holder, *work.nodes[i].connection));
+            append(warnings, make_empty_root(*work.nodes[i].connection, work.nodes[i].node, work.root));
+            transaction.commit();
+        });
     }
     failpoint("distribute.others.persisted");
     // Where the catalog is in the same database the two are one transaction.

@@ -22,16 +22,14 @@ constexpr std::uint32_t kMostBuckets = 4096;
 void check_request(const Distribute& request)
 {
     if (!request.offline) {
-        throw RefusedError(
-            {distributing(request),
-             "moving a table's rows into buckets while writes go on is not available in this version",
-             "Repeat with --offline: one transaction, under a lock."});
+        throw RefusedError({distributing(request),
+                            "moving a table's rows into buckets while writes go on is not available in this version",
+                            "Repeat with --offline: one transaction, under a lock."});
     }
     if (request.key.empty()) {
         throw RefusedError({distributing(request), "no shard key was given", "Add --key COLUMN."});
     }
-    if (request.buckets == 0 || request.buckets > kMostBuckets ||
-        (request.buckets & (request.buckets - 1)) != 0) {
+    if (request.buckets == 0 || request.buckets > kMostBuckets || (request.buckets & (request.buckets - 1)) != 0) {
         throw RefusedError(
             {distributing(request),
              fmt::format(
@@ -76,8 +74,7 @@ std::vector<std::string> types_of(const TableDefinition& table, const std::vecto
             for (const ColumnDefinition& one : table.columns) {
                 names.push_back(one.name);
             }
-            throw RefusedError({"distributing " + table.name.to_string(),
-                                fmt::format("it has no column {}", name),
+            throw RefusedError({"distributing " + table.name.to_string(), fmt::format("it has no column {}", name),
                                 "Its columns: " + join(names) + "."});
         }
         types.push_back(column->element_type);
@@ -107,10 +104,10 @@ std::size_t find_holder(const std::vector<OpenNode>& nodes, const QualifiedName&
                             "Check the name; a table outside schema public is written schema.table."});
     }
     if (filled.size() > 1) {
-        throw RefusedError({what,
-                            fmt::format("{} and {} both hold rows of it", nodes[filled[0]].node.name,
-                                        nodes[filled[1]].node.name),
-                            "Bring the rows together on one node first."});
+        throw RefusedError(
+            {what,
+             fmt::format("{} and {} both hold rows of it", nodes[filled[0]].node.name, nodes[filled[1]].node.name),
+             "Bring the rows together on one node first."});
     }
     return filled.empty() ? have.front() : filled.front();
 }
@@ -148,20 +145,18 @@ void check_same_as_before(const Distribute& request, DistributionWork& work)
     const bool same = read_array(rows.text(0, 0)) == request.key && rows.text(0, 1) == work.root.group.name &&
                       rows.integer(0, 2) == work.root.group.buckets;
     if (!same) {
-        throw RefusedError(
-            {distributing(request),
-             fmt::format("an interrupted run has distributed it on {} by ({}) in group {} of {} buckets",
-                         work.nodes[work.holder].node.name, join(read_array(rows.text(0, 0))),
-                         rows.text(0, 1), rows.integer(0, 2)),
-             "Repeat the command with these, which finishes that run."});
+        throw RefusedError({distributing(request),
+                            fmt::format("an interrupted run has distributed it on {} by ({}) in group {} of {} buckets",
+                                        work.nodes[work.holder].node.name, join(read_array(rows.text(0, 0))),
+                                        rows.text(0, 1), rows.integer(0, 2)),
+                            "Repeat the command with these, which finishes that run."});
     }
 }
 
 void check_no_moves(pg::Connection& catalog, const Distribute& request, const std::string& group_name)
 {
     const pg::Result rows = catalog.query(
-        "SELECT count(*) FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')",
-        {group_name});
+        "SELECT count(*) FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')", {group_name});
     if (rows.integer(0, 0) > 0) {
         throw RefusedError(
             {distributing(request),
@@ -185,20 +180,17 @@ void choose_group(pg::Connection& catalog, const Distribute& request, Distributi
     const QualifiedName with = QualifiedName::parse(request.with);
     const std::optional<CapturedTable> other = find_table(catalog, with);
     if (!other || other->group.empty()) {
-        throw RefusedError({distributing(request),
-                            fmt::format("{} is not a distributed table", with.to_string()),
+        throw RefusedError({distributing(request), fmt::format("{} is not a distributed table", with.to_string()),
                             "Distribute that one first, or leave --with out."});
     }
     root.group = group(catalog, other->group);
     if (root.group.key_types != types) {
         throw RefusedError(
             {distributing(request),
-             fmt::format(
-                 "its key ({}) has type ({}), that of {} ({}): equal keys would fall into different buckets",
-                 join(request.key), join(types), with.to_string(), join(root.group.key_types)),
-             fmt::format("Bring the column to the same type: ALTER TABLE {} ALTER COLUMN {} TYPE {};",
-                         name.quoted(), quote_identifier(request.key.front()),
-                         root.group.key_types.front())});
+             fmt::format("its key ({}) has type ({}), that of {} ({}): equal keys would fall into different buckets",
+                         join(request.key), join(types), with.to_string(), join(root.group.key_types)),
+             fmt::format("Bring the column to the same type: ALTER TABLE {} ALTER COLUMN {} TYPE {};", name.quoted(),
+                         quote_identifier(request.key.front()), root.group.key_types.front())});
     }
     root.placement = placement(catalog, root.group.name);
     const Node& holder = work.nodes[work.holder].node;
@@ -207,10 +199,9 @@ void choose_group(pg::Connection& catalog, const Distribute& request, Distributi
     if (elsewhere && !work.converted && has_rows(*work.nodes[work.holder].connection, name)) {
         throw RefusedError(
             {distributing(request),
-             fmt::format("buckets of {} are on other nodes already, and this table has rows on {}",
-                         root.group.name, holder.name),
-             fmt::format("Move those buckets back with `keyshift reshard start --to {}`, then repeat.",
-                         holder.name)});
+             fmt::format("buckets of {} are on other nodes already, and this table has rows on {}", root.group.name,
+                         holder.name),
+             fmt::format("Move those buckets back with `keyshift reshard start --to {}`, then repeat.", holder.name)});
     }
 }
 

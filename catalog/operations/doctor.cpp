@@ -88,10 +88,10 @@ const OpenNode* where_is(const std::vector<OpenNode>& open, const QualifiedName&
 void check_distributed(const CapturedTable& table, const std::vector<std::string>& key, Findings& findings)
 {
     if (table.key_columns != key) {
-        findings.push_back({"distributed_by_another_key", table.name.to_string(), "error",
-                            fmt::format("it is distributed by ({}) already, the plan says ({})",
-                                        join(table.key_columns), join(key)),
-                            ""});
+        findings.push_back(
+            {"distributed_by_another_key", table.name.to_string(), "error",
+             fmt::format("it is distributed by ({}) already, the plan says ({})", join(table.key_columns), join(key)),
+             ""});
     }
 }
 
@@ -141,8 +141,8 @@ Findings check_plan(pg::Connection& catalog, const std::vector<std::pair<std::st
             if (const ColumnDefinition* found = definition.column(column)) {
                 planned.key_types.push_back(found->element_type);
             } else {
-                findings.push_back({"missing_column", name.to_string() + "." + column, "error",
-                                    "the table has no such column", ""});
+                findings.push_back(
+                    {"missing_column", name.to_string() + "." + column, "error", "the table has no such column", ""});
             }
         }
         if (planned.key_types.size() == planned.key.size()) {
@@ -167,8 +167,7 @@ void check_slot(const OpenNode& open, Findings& findings)
     if (rows.rows() == 0) {
         findings.push_back(
             {"slot_missing", open.node.name, "error",
-             fmt::format("replication slot {} is not there: changes since it went are not in Kafka",
-                         open.node.slot),
+             fmt::format("replication slot {} is not there: changes since it went are not in Kafka", open.node.slot),
              ""});
     } else if (rows.text(0, 0) == "lost") {
         findings.push_back(
@@ -182,8 +181,8 @@ void check_slot(const OpenNode& open, Findings& findings)
 
 void check_publication(const OpenNode& open, const std::vector<CapturedTable>& all, Findings& findings)
 {
-    const pg::Result publication = open.connection->query(
-        "SELECT pubviaroot FROM pg_catalog.pg_publication WHERE pubname = $1", {open.node.slot});
+    const pg::Result publication =
+        open.connection->query("SELECT pubviaroot FROM pg_catalog.pg_publication WHERE pubname = $1", {open.node.slot});
     if (publication.rows() == 0) {
         findings.push_back({"publication_missing", open.node.name, "error", "its publication is not there",
                             fmt::format("CREATE PUBLICATION {} WITH (publish_via_partition_root = false);",
@@ -203,10 +202,10 @@ void check_publication(const OpenNode& open, const std::vector<CapturedTable>& a
                      "WHERE p.pubname = $1 AND r.prrelid = pg_catalog.to_regclass($2))",
                      {open.node.slot, table.name.quoted()})
                  .boolean(0, 0)) {
-            findings.push_back({"publication_incomplete", table.name.to_string() + " on " + open.node.name,
-                                "error", "it is captured, but its changes are not published",
-                                fmt::format("ALTER PUBLICATION {} ADD TABLE {};",
-                                            quote_identifier(open.node.slot), table.name.quoted())});
+            findings.push_back({"publication_incomplete", table.name.to_string() + " on " + open.node.name, "error",
+                                "it is captured, but its changes are not published",
+                                fmt::format("ALTER PUBLICATION {} ADD TABLE {};", quote_identifier(open.node.slot),
+                                            table.name.quoted())});
         }
     }
 }
@@ -217,8 +216,7 @@ void check_group(pg::Connection& catalog, const OpenNode& open, const Group& of,
     const std::vector<Placement> places = placement(catalog, of.name);
     std::set<std::int64_t> moving;
     const pg::Result moves = catalog.query(
-        "SELECT bucket FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')",
-        {of.name});
+        "SELECT bucket FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')", {of.name});
     for (int row = 0; row < moves.rows(); ++row) {
         moving.insert(moves.integer(row, 0));
     }
@@ -237,21 +235,19 @@ void check_group(pg::Connection& catalog, const OpenNode& open, const Group& of,
         const std::string object = fmt::format("bucket {} of {} on {}", bucket, of.name, open.node.name);
         if (owner != open_here.contains(bucket)) {
             findings.push_back({"ownership_differs", object, "error",
-                                owner
-                                    ? "the catalog gives it to this node, which does not have it open"
-                                    : "this node has it open, the catalog gives it to " + places[bucket].node,
+                                owner ? "the catalog gives it to this node, which does not have it open"
+                                      : "this node has it open, the catalog gives it to " + places[bucket].node,
                                 ""});
         }
         for (const CapturedTable& table : members) {
             const QualifiedName leaf = leaf_name(table.name, BucketId{bucket});
             if (!table_exists(*open.connection, leaf)) {
-                findings.push_back({"leaf_missing", leaf.to_string() + " on " + open.node.name, "error",
-                                    "the leaf is not there", ""});
+                findings.push_back(
+                    {"leaf_missing", leaf.to_string() + " on " + open.node.name, "error", "the leaf is not there", ""});
             } else if (owner == has_reject_trigger(*open.connection, leaf)) {
                 findings.push_back(
                     {"reject_trigger", leaf.to_string() + " on " + open.node.name, "error",
-                     owner ? "the owner's leaf refuses writes" : "the placeholder does not refuse writes",
-                     ""});
+                     owner ? "the owner's leaf refuses writes" : "the placeholder does not refuse writes", ""});
             }
         }
     }
@@ -268,21 +264,19 @@ Findings check_cluster(pg::Connection& catalog)
         try {
             open.connection = std::make_unique<pg::Connection>(one.connection("doctor"));
         } catch (const Error& error) {
-            findings.push_back(
-                {"unreachable", one.name, "error", error.parts().why + ". " + error.parts().next, ""});
+            findings.push_back({"unreachable", one.name, "error", error.parts().why + ". " + error.parts().next, ""});
             continue;
         }
         if (one.state == "adding") {
             findings.push_back({"node_half_added", one.name, "error",
-                                fmt::format("`keyshift node add {}` did not finish: run it again", one.name),
-                                ""});
+                                fmt::format("`keyshift node add {}` did not finish: run it again", one.name), ""});
             continue;
         }
         if (!open.connection->query("SELECT pg_catalog.to_regclass('keyshift.local_bucket') IS NOT NULL")
                  .boolean(0, 0)) {
-            findings.push_back(
-                {"schema_missing", one.name, "error",
-                 "schema keyshift is not there: another database, or one restored from an older backup", ""});
+            findings.push_back({"schema_missing", one.name, "error",
+                                "schema keyshift is not there: another database, or one restored from an older backup",
+                                ""});
             continue;
         }
         check_server(*open.connection, false, findings);

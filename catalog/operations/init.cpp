@@ -19,9 +19,8 @@ struct Found {
 Found look(pg::Connection& catalog)
 {
     Found found;
-    found.present =
-        catalog.query("SELECT pg_catalog.to_regclass('keyshift.meta') IS NOT NULL").boolean(0, 0) &&
-        !meta(catalog, "version").empty();
+    found.present = catalog.query("SELECT pg_catalog.to_regclass('keyshift.meta') IS NOT NULL").boolean(0, 0) &&
+                    !meta(catalog, "version").empty();
     if (found.present) {
         check_version(catalog);
         found.cluster = meta(catalog, "cluster");
@@ -38,8 +37,7 @@ void refuse_other_setting(const std::string& setting, const std::string& stored,
              fmt::format(
                  "this catalog was made with {} \"{}\"; slots, publications or topics carry that name, now it is \"{}\"",
                  setting, stored, given),
-             fmt::format("Set {} back to \"{}\" in the configuration, or use another database.", setting,
-                         stored)});
+             fmt::format("Set {} back to \"{}\" in the configuration, or use another database.", setting, stored)});
     }
 }
 
@@ -49,15 +47,14 @@ void check_rights(pg::Connection& catalog)
         "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), current_user, pg_catalog.current_database(), "
         "coalesce((SELECT pg_catalog.pg_has_role(nspowner, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = 'keyshift'), true)");
     if (!rows.boolean(0, 0) || !rows.boolean(0, 3)) {
-        throw RefusedError(
-            {fmt::format("init in database {}", rows.text(0, 2)),
-             fmt::format("role {} may not {}", rows.text(0, 1),
-                         rows.boolean(0, 0) ? "change the schema keyshift, which another role owns"
-                                            : "create a schema here"),
-             rows.boolean(0, 0)
-                 ? "Connect as the owner of schema keyshift."
-                 : fmt::format("As the database's owner: GRANT CREATE ON DATABASE {} TO {};",
-                               quote_identifier(rows.text(0, 2)), quote_identifier(rows.text(0, 1)))});
+        throw RefusedError({fmt::format("init in database {}", rows.text(0, 2)),
+                            fmt::format("role {} may not {}", rows.text(0, 1),
+                                        rows.boolean(0, 0) ? "change the schema keyshift, which another role owns"
+                                                           : "create a schema here"),
+                            rows.boolean(0, 0)
+                                ? "Connect as the owner of schema keyshift."
+                                : fmt::format("As the database's owner: GRANT CREATE ON DATABASE {} TO {};",
+                                              quote_identifier(rows.text(0, 2)), quote_identifier(rows.text(0, 1)))});
     }
 }
 
@@ -65,13 +62,11 @@ void check_rights(pg::Connection& catalog)
 bool make_roles(pg::Connection& catalog)
 {
     const bool may =
-        catalog
-            .query("SELECT rolsuper OR rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = current_user")
+        catalog.query("SELECT rolsuper OR rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = current_user")
             .boolean(0, 0);
     for (const std::string_view role : {"keyshift_operator", "keyshift_reader"}) {
         const bool there =
-            catalog.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)", {role})
-                .boolean(0, 0);
+            catalog.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)", {role}).boolean(0, 0);
         if (!there && !may) {
             return false;
         }
@@ -79,17 +74,15 @@ bool make_roles(pg::Connection& catalog)
             catalog.script(fmt::format("CREATE ROLE {} NOLOGIN", role));
         }
     }
-    catalog.script(
-        "GRANT USAGE ON SCHEMA keyshift TO keyshift_operator, keyshift_reader;"
-        "GRANT SELECT ON ALL TABLES IN SCHEMA keyshift TO keyshift_reader;"
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA keyshift TO keyshift_operator");
+    catalog.script("GRANT USAGE ON SCHEMA keyshift TO keyshift_operator, keyshift_reader;"
+                   "GRANT SELECT ON ALL TABLES IN SCHEMA keyshift TO keyshift_reader;"
+                   "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA keyshift TO keyshift_operator");
     return true;
 }
 
 } // namespace
 
-nlohmann::json init(pg::Connection& catalog, const std::string& cluster, const std::string& topic_prefix,
-                    bool dry_run)
+nlohmann::json init(pg::Connection& catalog, const std::string& cluster, const std::string& topic_prefix, bool dry_run)
 {
     const Found found = look(catalog);
     if (found.present) {

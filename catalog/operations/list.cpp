@@ -111,9 +111,8 @@ nlohmann::json show_table(pg::Connection& catalog, const std::string& text)
         if (!table.group.empty()) {
             const std::vector<Placement> places = placement(catalog, table.group);
             for (std::size_t bucket = 0; bucket < places.size(); ++bucket) {
-                buckets.push_back({{"bucket", bucket},
-                                   {"node", places[bucket].node},
-                                   {"epoch", number(places[bucket].epoch)}});
+                buckets.push_back(
+                    {{"bucket", bucket}, {"node", places[bucket].node}, {"epoch", number(places[bucket].epoch)}});
             }
         }
         result["placement"] = buckets;

@@ -19,13 +19,12 @@ namespace {
 void check_slot_is_free(pg::Connection& connection, const Node& node)
 {
     const pg::Result rows = connection.query(
-        "SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND active",
-        {node.slot});
+        "SELECT active_pid FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND active", {node.slot});
     if (rows.rows() > 0) {
-        throw RefusedError({"node " + node.name,
-                            fmt::format("process {} reads its replication slot {}: the daemon runs",
-                                        rows.text(0, 0), node.slot),
-                            "Stop `keyshift run`, then repeat."});
+        throw RefusedError(
+            {"node " + node.name,
+             fmt::format("process {} reads its replication slot {}: the daemon runs", rows.text(0, 0), node.slot),
+             "Stop `keyshift run`, then repeat."});
     }
 }
 
@@ -56,8 +55,7 @@ void check_no_daemon(pg::Connection& catalog, std::string_view what)
     const pg::Result rows =
         catalog.query("SELECT pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('keyshift daemon'))");
     if (!rows.boolean(0, 0)) {
-        throw RefusedError(
-            {std::string(what), "a daemon works on this catalog", "Stop `keyshift run`, then repeat."});
+        throw RefusedError({std::string(what), "a daemon works on this catalog", "Stop `keyshift run`, then repeat."});
     }
     catalog.query("SELECT pg_catalog.pg_advisory_unlock(pg_catalog.hashtext('keyshift daemon'))");
 }
@@ -138,8 +136,8 @@ nlohmann::json remove_node(pg::Connection& catalog, const std::string& name, boo
         throw RefusedError({what, fmt::format("{} unfinished moves concern it", moving.integer(0, 0)),
                             "Wait for them, or cancel the job."});
     }
-    const pg::Result local = catalog.query(
-        "SELECT schema_name || '.' || table_name FROM keyshift.captured_table WHERE node = $1", {name});
+    const pg::Result local =
+        catalog.query("SELECT schema_name || '.' || table_name FROM keyshift.captured_table WHERE node = $1", {name});
     if (local.rows() > 0) {
         throw RefusedError({what, fmt::format("{} is captured and stays on it", local.text(0, 0)),
                             "Only a node without captured tables of its own can be removed."});

@@ -19,9 +19,8 @@ namespace {
 CapturedTable find(pg::Connection& catalog, const std::string& given)
 {
     const QualifiedName name = QualifiedName::parse(given);
-    const pg::Result view =
-        catalog.query("SELECT group_name FROM keyshift.projection WHERE view_schema = $1 AND name = $2",
-                      {name.schema, name.name});
+    const pg::Result view = catalog.query(
+        "SELECT group_name FROM keyshift.projection WHERE view_schema = $1 AND name = $2", {name.schema, name.name});
     for (CapturedTable& table : tables(catalog)) {
         if (table.name == name || (view.rows() > 0 && table.group == view.text(0, 0))) {
             return table;
@@ -57,23 +56,21 @@ BucketId ask(pg::Connection& catalog, const CapturedTable& table, const std::vec
     for (const Node& one : nodes(catalog)) {
         pg::Connection connection(one.connection("route"));
         try {
-            const pg::Result rows =
-                connection.query("SELECT keyshift.bucket_of($1::regclass, VARIADIC $2::text[])",
-                                 {table.name.quoted(), write_array(key)});
+            const pg::Result rows = connection.query("SELECT keyshift.bucket_of($1::regclass, VARIADIC $2::text[])",
+                                                     {table.name.quoted(), write_array(key)});
             return static_cast<BucketId>(rows.integer(0, 0));
         } catch (const pg::SqlError& error) {
-            throw RefusedError({"route " + table.name.to_string(), error.parts().why,
-                                "Give the key as PostgreSQL reads it."});
+            throw RefusedError(
+                {"route " + table.name.to_string(), error.parts().why, "Give the key as PostgreSQL reads it."});
         }
     }
-    throw RefusedError({"route " + table.name.to_string(), "the cluster has no node to ask",
-                        "Begin with `keyshift node add`."});
+    throw RefusedError(
+        {"route " + table.name.to_string(), "the cluster has no node to ask", "Begin with `keyshift node add`."});
 }
 
 } // namespace
 
-nlohmann::json route(pg::Connection& catalog, const std::string& table_name,
-                     const std::vector<std::string>& key)
+nlohmann::json route(pg::Connection& catalog, const std::string& table_name, const std::vector<std::string>& key)
 {
     check_version(catalog);
     const CapturedTable table = find(catalog, table_name);
@@ -86,10 +83,10 @@ nlohmann::json route(pg::Connection& catalog, const std::string& table_name,
             for (std::size_t i = 0; i < table.key_columns.size(); ++i) {
                 expected.push_back(table.key_columns[i] + " " + of.key_types[i]);
             }
-            throw RefusedError({"route " + table.name.to_string(),
-                                fmt::format("its key has {} column(s), but {} value(s) were given",
-                                            expected.size(), key.size()),
-                                "Expected key: (" + join(expected) + ")."});
+            throw RefusedError(
+                {"route " + table.name.to_string(),
+                 fmt::format("its key has {} column(s), but {} value(s) were given", expected.size(), key.size()),
+                 "Expected key: (" + join(expected) + ")."});
         }
         const std::optional<BucketId> computed = compute(of, key);
         bucket = computed ? *computed : ask(catalog, table, key);

@@ -12,7 +12,8 @@ namespace {
 using namespace std::chrono_literals;
 
 /// The newest progress record of `node` in [from, end) of the control topic.
-std::optional<ProgressRecord> newest_in(kafka::Consumer& consumer, const std::string& topic, const std::string& node, std::int64_t from, std::int64_t end)
+std::optional<ProgressRecord> newest_in(kafka::Consumer& consumer, const std::string& topic, const std::string& node,
+                                        std::int64_t from, std::int64_t end)
 {
     // A broker that stops answering in the middle must not look like "no record".
     constexpr auto kPatience = 30s;
@@ -22,14 +23,16 @@ std::optional<ProgressRecord> newest_in(kafka::Consumer& consumer, const std::st
     for (std::int64_t next = from; next < end;) {
         for (const kafka::Message& message : consumer.poll(10'000, 200ms)) {
             next = message.offset + 1;
-            const auto record = message.value && message.offset < end ? parse_control_record(*message.value) : std::nullopt;
-            if (record && std::holds_alternative<ProgressRecord>(*record) && std::get<ProgressRecord>(*record).node == node) {
+            const auto record =
+                message.value && message.offset < end ? parse_control_record(*message.value) : std::nullopt;
+            if (record && std::holds_alternative<ProgressRecord>(*record) &&
+                std::get<ProgressRecord>(*record).node == node) {
                 newest = std::get<ProgressRecord>(*record);
             }
         }
         if (next < end && std::chrono::steady_clock::now() > give_up) {
-            throw TransientError({"reading the progress of node " + node + " from topic " + topic, "the broker did not answer in 30 s",
-                                  "It is tried again when the brokers answer."});
+            throw TransientError({"reading the progress of node " + node + " from topic " + topic,
+                                  "the broker did not answer in 30 s", "It is tried again when the brokers answer."});
         }
     }
     return newest;

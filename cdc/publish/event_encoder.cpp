@@ -75,7 +75,8 @@ void EventEncoder::append_source(std::string& out, const EventContext& context, 
     out += R"(,"xmin":null})";
 }
 
-void EventEncoder::add_value(const EventContext& context, const TableEncoder& table, char op, const Sides& sides, std::int64_t now_ns)
+void EventEncoder::add_value(const EventContext& context, const TableEncoder& table, char op, const Sides& sides,
+                             std::int64_t now_ns)
 {
     std::string& out = values_[value_count_];
     out.clear();
@@ -110,8 +111,8 @@ std::size_t EventEncoder::add_key(const TableEncoder& table, const Tuple& row, c
     return key_count_++;
 }
 
-void EventEncoder::add_record(char op, std::optional<std::size_t> key, std::optional<std::size_t> value, const std::string& absent,
-                              std::pair<std::string_view, std::string_view> extra)
+void EventEncoder::add_record(char op, std::optional<std::size_t> key, std::optional<std::size_t> value,
+                              const std::string& absent, std::pair<std::string_view, std::string_view> extra)
 {
     EncodedRecord& record = records_.emplace_back();
     record.op = op;
@@ -134,7 +135,8 @@ void EventEncoder::add_record(char op, std::optional<std::size_t> key, std::opti
     }
 }
 
-void EventEncoder::key_change(const EventContext& context, const TableEncoder& table, const Change& change, std::int64_t now_ns)
+void EventEncoder::key_change(const EventContext& context, const TableEncoder& table, const Change& change,
+                              std::int64_t now_ns)
 {
     const Tuple& before = *change.before;
     const std::size_t old_key = add_key(table, before, nullptr);
@@ -148,7 +150,8 @@ void EventEncoder::key_change(const EventContext& context, const TableEncoder& t
     add_record('c', new_key, 1, absent_[1], {"__debezium.oldkey", keys_[old_key]});
 }
 
-std::span<const EncodedRecord> EventEncoder::encode(const EventContext& context, const TableEncoder& table, const Change& change, std::int64_t now_ns)
+std::span<const EncodedRecord> EventEncoder::encode(const EventContext& context, const TableEncoder& table,
+                                                    const Change& change, std::int64_t now_ns)
 {
     records_.clear();
     key_count_ = 0;
@@ -157,7 +160,9 @@ std::span<const EncodedRecord> EventEncoder::encode(const EventContext& context,
     origin_ = context.origin.to_string();
     const Tuple* before = change.before ? &*change.before : nullptr;
     const Tuple* after = change.after ? &*change.after : nullptr;
-    const auto key_of = [&](const Tuple& row, const Tuple* old) { return table.has_key() ? std::optional(add_key(table, row, old)) : std::nullopt; };
+    const auto key_of = [&](const Tuple& row, const Tuple* old) {
+        return table.has_key() ? std::optional(add_key(table, row, old)) : std::nullopt;
+    };
     switch (change.kind) {
     case ChangeKind::insert: {
         const char op = context.snapshot == "false" ? 'c' : 'r';
@@ -170,7 +175,8 @@ std::span<const EncodedRecord> EventEncoder::encode(const EventContext& context,
             key_change(context, table, change, now_ns);
             break;
         }
-        add_value(context, table, 'u', {.before = before, .before_is_key = change.old_is_key, .after = after, .old = before}, now_ns);
+        add_value(context, table, 'u',
+                  {.before = before, .before_is_key = change.old_is_key, .after = after, .old = before}, now_ns);
         add_record('u', key_of(*after, before), 0, absent_[0]);
         break;
     }

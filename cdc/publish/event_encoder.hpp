@@ -24,13 +24,16 @@ namespace keyshift::cdc {
 struct EncodedRecord {
     static constexpr std::size_t kMostHeaders = 7;
 
-    char op = 'c';                         ///< c u d r t, or 0 for a tombstone
+    char op = 'c'; ///< c u d r t, or 0 for a tombstone
     std::optional<std::string_view> key;
     std::optional<std::string_view> value; ///< nullopt: a tombstone
     std::array<kafka::Header, kMostHeaders> header_storage;
     std::size_t header_count = 0;
 
-    void add_header(std::string_view name, std::string_view content) { header_storage.at(header_count++) = {name, content}; }
+    void add_header(std::string_view name, std::string_view content)
+    {
+        header_storage.at(header_count++) = {name, content};
+    }
     std::span<const kafka::Header> headers() const { return {header_storage.data(), header_count}; }
 };
 
@@ -41,7 +44,8 @@ public:
     /// The table's prepared form; made when first seen in this version.
     const TableEncoder& table(const TableSchema& schema);
     /// 0 to 3 records of one change. `now_ns`: the wall clock in nanoseconds since the epoch.
-    std::span<const EncodedRecord> encode(const EventContext& context, const TableEncoder& table, const Change& change, std::int64_t now_ns);
+    std::span<const EncodedRecord> encode(const EventContext& context, const TableEncoder& table, const Change& change,
+                                          std::int64_t now_ns);
 
 private:
     /// The sides of one record's envelope.
@@ -52,12 +56,13 @@ private:
         const Tuple* old = nullptr; ///< where unchanged TOAST values of `after` may be found
     };
 
-    void add_value(const EventContext& context, const TableEncoder& table, char op, const Sides& sides, std::int64_t now_ns);
+    void add_value(const EventContext& context, const TableEncoder& table, char op, const Sides& sides,
+                   std::int64_t now_ns);
     void append_source(std::string& out, const EventContext& context, const TableEncoder& table) const;
     void key_change(const EventContext& context, const TableEncoder& table, const Change& change, std::int64_t now_ns);
     /// A record over the texts that `values_` and `keys_` hold; a missing index: no key, a tombstone.
-    void add_record(char op, std::optional<std::size_t> key, std::optional<std::size_t> value, const std::string& absent,
-                    std::pair<std::string_view, std::string_view> extra = {});
+    void add_record(char op, std::optional<std::size_t> key, std::optional<std::size_t> value,
+                    const std::string& absent, std::pair<std::string_view, std::string_view> extra = {});
     /// `old`: holds the key's columns where `row` has unchanged TOAST values in their place.
     std::size_t add_key(const TableEncoder& table, const Tuple& row, const Tuple* old);
 

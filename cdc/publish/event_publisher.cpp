@@ -41,7 +41,8 @@ constexpr std::uint64_t kProgressToken = UINT64_MAX - 2;
 
 std::int64_t wall_clock_ns()
 {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
 }
 
 } // namespace
@@ -64,7 +65,7 @@ struct EventPublisher::State {
     AckTracker tracker;
     EventCounters counters;
     Topics topics;
-    ProgressRecorder progress;                      ///< delivery thread
+    ProgressRecorder progress; ///< delivery thread
     mutable std::mutex mutex;
     std::deque<WaitingControl> waiting_control;     ///< guarded by mutex
     std::optional<Failure> failure;                 ///< guarded by mutex; the first one
@@ -76,10 +77,10 @@ struct EventPublisher::State {
     std::unique_ptr<kafka::Producer> producer;
     std::jthread delivery;
 
-    State(const CdcOptions& cdc, const std::string& name, std::string database, std::uint32_t timeline, metrics::CdcMetrics& series,
-          std::function<void()> wait)
-        : options(cdc), node(name), metrics(series), on_wait(std::move(wait)), encoder(options, std::move(database)), counters(series),
-          topics(options, "keyshift-" + name), progress(name, timeline)
+    State(const CdcOptions& cdc, const std::string& name, std::string database, std::uint32_t timeline,
+          metrics::CdcMetrics& series, std::function<void()> wait)
+        : options(cdc), node(name), metrics(series), on_wait(std::move(wait)), encoder(options, std::move(database)),
+          counters(series), topics(options, "keyshift-" + name), progress(name, timeline)
     {
     }
 
@@ -212,15 +213,16 @@ void EventPublisher::State::serve(std::stop_token stop)
     }
 }
 
-EventPublisher::EventPublisher(const CdcOptions& options, std::string node, std::string database, std::uint32_t timeline, metrics::CdcMetrics& metrics,
-                               std::function<void()> on_wait)
+EventPublisher::EventPublisher(const CdcOptions& options, std::string node, std::string database,
+                               std::uint32_t timeline, metrics::CdcMetrics& metrics, std::function<void()> on_wait)
     : state_(std::make_unique<State>(options, node, std::move(database), timeline, metrics, std::move(on_wait)))
 {
     State& state = *state_;
     state.topics.ensure(control_topic(options.topic_prefix), 1);
     state.topics.ensure(heartbeat_topic(options.topic_prefix), 1);
-    state.producer = std::make_unique<kafka::Producer>(options.kafka, "keyshift-" + state.node, options.producer_queue_bytes, kLinger,
-                                                       [&state](const kafka::Delivery& report) { state.delivered(report); });
+    state.producer = std::make_unique<kafka::Producer>(
+        options.kafka, "keyshift-" + state.node, options.producer_queue_bytes, kLinger,
+        [&state](const kafka::Delivery& report) { state.delivered(report); });
     state.delivery = std::jthread([&state](std::stop_token stop) { state.serve(stop); });
 }
 

@@ -28,11 +28,11 @@ namespace keyshift::cdc {
 struct EventContext {
     Origin origin;
     SourcePosition position;
-    Lsn lsn;                               ///< of the WAL message (source.lsn)
-    std::optional<Lsn> last_commit_lsn;    ///< end LSN of the commit before (source.sequence[0])
-    std::int64_t commit_time_us = 0;       ///< since the Unix epoch
-    std::uint32_t xid = 0;                 ///< source.txId
-    std::string_view snapshot = "false";   ///< source.snapshot; with anything else op is r
+    Lsn lsn;                             ///< of the WAL message (source.lsn)
+    std::optional<Lsn> last_commit_lsn;  ///< end LSN of the commit before (source.sequence[0])
+    std::int64_t commit_time_us = 0;     ///< since the Unix epoch
+    std::uint32_t xid = 0;               ///< source.txId
+    std::string_view snapshot = "false"; ///< source.snapshot; with anything else op is r
 };
 
 class EventPublisher {

@@ -18,13 +18,27 @@ bool plain(char letter)
 void append_escaped(std::string& out, char letter)
 {
     switch (letter) {
-    case '"': out += "\\\""; return;
-    case '\\': out += "\\\\"; return;
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
-    case '\b': out += "\\b"; return;
-    case '\f': out += "\\f"; return;
+    case '"':
+        out += "\\\"";
+        return;
+    case '\\':
+        out += "\\\\";
+        return;
+    case '\n':
+        out += "\\n";
+        return;
+    case '\r':
+        out += "\\r";
+        return;
+    case '\t':
+        out += "\\t";
+        return;
+    case '\b':
+        out += "\\b";
+        return;
+    case '\f':
+        out += "\\f";
+        return;
     default:
         out += "\\u00";
         out += kHex[static_cast<unsigned char>(letter) >> 4U];
@@ -52,10 +66,13 @@ void append_string(std::string& out, std::string_view text)
 void append_base64(std::string& out, std::string_view bytes)
 {
     std::size_t at = 0;
-    const auto byte = [&](std::size_t index) { return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[index])); };
+    const auto byte = [&](std::size_t index) {
+        return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[index]));
+    };
     for (; at + 3 <= bytes.size(); at += 3) {
         const std::uint32_t three = byte(at) << 16U | byte(at + 1) << 8U | byte(at + 2);
-        const std::array<char, 4> four{kBase64[three >> 18U], kBase64[three >> 12U & 63U], kBase64[three >> 6U & 63U], kBase64[three & 63U]};
+        const std::array<char, 4> four{kBase64[three >> 18U], kBase64[three >> 12U & 63U], kBase64[three >> 6U & 63U],
+                                       kBase64[three & 63U]};
         out.append(four.data(), four.size());
     }
     if (bytes.size() - at == 1) {

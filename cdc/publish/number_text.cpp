@@ -146,7 +146,8 @@ void append_java_float(std::string& out, std::string_view text, FloatWidth width
         out += "0.0";
         return;
     }
-    if (number.digits.size() == 1 && number.exponent < (width == FloatWidth::single_width ? kLeastSingle : kLeastDouble)) {
+    if (number.digits.size() == 1 &&
+        number.exponent < (width == FloatWidth::single_width ? kLeastSingle : kLeastDouble)) {
         number = two_digits(text, width);
     }
     if (number.exponent >= -3 && number.exponent < 7) {
@@ -164,7 +165,8 @@ void append_java_double_of_decimal(std::string& out, std::string_view text)
         // Too large or too small for a double: Java's BigDecimal.doubleValue().
         const bool tiny = text.substr(text.starts_with('-') ? 1 : 0).starts_with("0.");
         const std::string_view nearest = tiny ? "0" : "Infinity";
-        append_java_float(out, text.starts_with('-') ? "-" + std::string(nearest) : std::string(nearest), FloatWidth::double_width);
+        append_java_float(out, text.starts_with('-') ? "-" + std::string(nearest) : std::string(nearest),
+                          FloatWidth::double_width);
         return;
     }
     if (text == "NaN" || text.ends_with("Infinity")) {
@@ -172,8 +174,10 @@ void append_java_double_of_decimal(std::string& out, std::string_view text)
         return;
     }
     std::array<char, 32> shortest{};
-    const auto end = std::to_chars(shortest.data(), shortest.data() + shortest.size(), value).ptr;
-    append_java_float(out, {shortest.data(), static_cast<std::size_t>(end - shortest.data())}, FloatWidth::double_width);
+    const auto end =
+        std::to_chars(shortest.data(), shortest.data() + shortest.size(), value, std::chars_format::scientific).ptr;
+    append_java_float(out, {shortest.data(), static_cast<std::size_t>(end - shortest.data())},
+                      FloatWidth::double_width);
 }
 
 std::optional<Decimal> read_decimal(std::string_view text)

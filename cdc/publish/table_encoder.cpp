@@ -12,7 +12,7 @@ namespace {
 /// The release whose envelope ours is; consumers may read it.
 constexpr std::string_view kVersion = "3.2.0.Final";
 
-std::string quoted(std::string_view text)
+std::string json_string(std::string_view text)
 {
     std::string out;
     append_string(out, text);
@@ -32,7 +32,7 @@ TableEncoder::TableEncoder(const TableSchema& table, const CdcOptions& options, 
             continue;
         }
         const bool held = column.identity || table.identity == 'f';
-        columns_.push_back({index, quoted(column.name) + ":", column.name, *encoder, held, encoder->filler(column)});
+        columns_.push_back({index, json_string(column.name) + ":", column.name, *encoder, held, encoder->filler(column)});
         if (!held) {
             outside_identity_.push_back(column.name);
         }
@@ -41,25 +41,33 @@ TableEncoder::TableEncoder(const TableSchema& table, const CdcOptions& options, 
         const auto column = std::ranges::find(columns_, index, &Column::index);
         if (column == columns_.end()) {
             throw FatalError({"capturing " + name_,
-                              "its key column " + table.columns[index].name + " has the type " + table.columns[index].type.name +
+                              "its key column " + table.columns[index].name + " has the type " +
+                                  table.columns[index].type.name +
                                   ", which has no JSON form: different rows would have the same key",
                               "Give the table a primary key of other columns."});
         }
         key_.push_back(*column);
     }
     absent_before_ = AbsentColumns{outside_identity_, {}}.to_string();
-    source_head_ = R"({"version":")" + std::string(kVersion) + R"(","connector":"postgresql","name":)" + quoted(options.topic_prefix) + R"(,"ts_ms":)";
-    source_db_ = R"(,"db":)" + quoted(database) + R"(,"sequence":)";
-    source_table_ = R"(,"schema":)" + quoted(table.root.schema) + R"(,"table":)" + quoted(table.root.name) + R"(,"txId":)";
+    source_head_ = R"({"version":")" + std::string(kVersion) + R"(","connector":"postgresql","name":)" +
+                   json_string(options.topic_prefix) + R"(,"ts_ms":)";
+    source_db_ = R"(,"db":)" + json_string(database) + R"(,"sequence":)";
+    source_table_ =
+        R"(,"schema":)" + json_string(table.root.schema) + R"(,"table":)" + json_string(table.root.name) + R"(,"txId":)";
 }
 
 void TableEncoder::append_value(std::string& out, const Column& column, const Tuple& row, const Tuple* old)
 {
     const Datum& datum = row[column.index];
     switch (datum.kind) {
-    case Datum::Kind::null: out += "null"; return;
-    case Datum::Kind::text: column.encoder.append(out, datum.text); return;
-    case Datum::Kind::unchanged_toast: break;
+    case Datum::Kind::null:
+        out += "null";
+        return;
+    case Datum::Kind::text:
+        column.encoder.append(out, datum.text);
+        return;
+    case Datum::Kind::unchanged_toast:
+        break;
     }
     if (old != nullptr && (*old)[column.index].kind == Datum::Kind::text) {
         column.encoder.append(out, (*old)[column.index].text);

@@ -41,12 +41,12 @@ public:
 
 private:
     struct Column {
-        std::size_t index = 0;     ///< in the tuple
-        std::string name;          ///< as JSON with colon: "\"id\":"
+        std::size_t index = 0; ///< in the tuple
+        std::string name;      ///< as JSON with colon: "\"id\":"
         std::string raw_name;
         ValueEncoder encoder;
         bool identity = false;
-        std::string filler;        ///< JSON in `before` when the identity does not hold the column
+        std::string filler; ///< JSON in `before` when the identity does not hold the column
     };
 
     static void append_value(std::string& out, const Column& column, const Tuple& row, const Tuple* old);

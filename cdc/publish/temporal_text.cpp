@@ -26,7 +26,8 @@ std::optional<Number> number(std::string_view text)
 {
     Number value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc{} && end == text.data() + text.size() && !text.empty() ? std::optional(value) : std::nullopt;
+    return error == std::errc{} && end == text.data() + text.size() && !text.empty() ? std::optional(value)
+                                                                                     : std::nullopt;
 }
 
 /// Days since 1970-01-01 in the proleptic Gregorian calendar, counted from 1 March so that the leap day comes last.
@@ -35,7 +36,8 @@ std::int64_t days_of(const Date& date)
     const std::int64_t year = date.year - (date.month <= 2 ? 1 : 0);
     const std::int64_t era = (year >= 0 ? year : year - 399) / 400;
     const std::int64_t of_era = year - era * 400;
-    const std::int64_t day_of_year = (153 * (static_cast<std::int64_t>(date.month) + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
+    const std::int64_t day_of_year =
+        (153 * (static_cast<std::int64_t>(date.month) + (date.month > 2 ? -3 : 9)) + 2) / 5 + date.day - 1;
     return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + day_of_year - 719468;
 }
 
@@ -99,7 +101,9 @@ std::optional<std::string> common_zoned_timestamp(std::string_view text, int dig
 
 std::string java_year(std::int64_t year)
 {
-    return year > 9999 ? fmt::format("+{}", year) : year < 0 ? fmt::format("-{:04}", -year) : fmt::format("{:04}", year);
+    return year > 9999 ? fmt::format("+{}", year)
+           : year < 0  ? fmt::format("-{:04}", -year)
+                       : fmt::format("{:04}", year);
 }
 
 } // namespace

@@ -13,7 +13,8 @@ void Topics::ensure(const std::string& topic, int partitions)
         return;
     }
     kafka::Admin admin(options_.kafka, client_id_);
-    const bool created = admin.ensure_topic({topic, partitions, options_.replication_factor, {{"cleanup.policy", "delete"}}});
+    const bool created =
+        admin.ensure_topic({topic, partitions, options_.replication_factor, {{"cleanup.policy", "delete"}}});
     const int found = created ? partitions : admin.partitions(topic);
     std::scoped_lock lock(mutex_);
     partitions_.emplace(topic, found);
@@ -26,10 +27,12 @@ std::optional<ErrorParts> Topics::outgrown(const std::string& topic, std::int32_
     if (known == partitions_.end() || partition < known->second) {
         return std::nullopt;
     }
-    return ErrorParts{fmt::format("writing to topic {}", topic),
-                      fmt::format("it had {} partitions and has more now: records of a key would go to another partition than its earlier ones",
-                                  known->second),
-                      "Let consumers read the topic to its end, then start keyshift again: it goes on with the new count."};
+    return ErrorParts{
+        fmt::format("writing to topic {}", topic),
+        fmt::format(
+            "it had {} partitions and has more now: records of a key would go to another partition than its earlier ones",
+            known->second),
+        "Let consumers read the topic to its end, then start keyshift again: it goes on with the new count."};
 }
 
 } // namespace keyshift::cdc

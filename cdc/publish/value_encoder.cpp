@@ -79,7 +79,10 @@ void append_point(std::string& out, std::string_view text)
 /// Java's names of what a BigDecimal cannot hold.
 std::string_view decimal_text(std::string_view text)
 {
-    return text == "NaN" ? "NAN" : text == "Infinity" ? "POSITIVE_INFINITY" : text == "-Infinity" ? "NEGATIVE_INFINITY" : text;
+    return text == "NaN"         ? "NAN"
+           : text == "Infinity"  ? "POSITIVE_INFINITY"
+           : text == "-Infinity" ? "NEGATIVE_INFINITY"
+                                 : text;
 }
 
 } // namespace
@@ -125,42 +128,90 @@ void ValueEncoder::append_decimal(std::string& out, std::string_view text) const
 void ValueEncoder::append_temporal(std::string& out, std::string_view text) const
 {
     switch (form_) {
-    case ValueForm::date: append_integer(out, epoch_days(text)); return;
-    case ValueForm::milliseconds_of_day: append_integer(out, in_milliseconds(day_microseconds(text))); return;
-    case ValueForm::microseconds_of_day: append_integer(out, day_microseconds(text)); return;
-    case ValueForm::milliseconds: append_integer(out, in_milliseconds(epoch_microseconds(text))); return;
-    case ValueForm::microseconds: append_integer(out, epoch_microseconds(text)); return;
-    case ValueForm::interval: append_integer(out, interval_microseconds(text)); return;
-    case ValueForm::zoned_time: append_optional_string(out, zoned_time(text)); return;
-    default: append_optional_string(out, zoned_timestamp(text, digits_));
+    case ValueForm::date:
+        append_integer(out, epoch_days(text));
+        return;
+    case ValueForm::milliseconds_of_day:
+        append_integer(out, in_milliseconds(day_microseconds(text)));
+        return;
+    case ValueForm::microseconds_of_day:
+        append_integer(out, day_microseconds(text));
+        return;
+    case ValueForm::milliseconds:
+        append_integer(out, in_milliseconds(epoch_microseconds(text)));
+        return;
+    case ValueForm::microseconds:
+        append_integer(out, epoch_microseconds(text));
+        return;
+    case ValueForm::interval:
+        append_integer(out, interval_microseconds(text));
+        return;
+    case ValueForm::zoned_time:
+        append_optional_string(out, zoned_time(text));
+        return;
+    default:
+        append_optional_string(out, zoned_timestamp(text, digits_));
     }
 }
 
 void ValueEncoder::append(std::string& out, std::string_view text) const
 {
     switch (form_) {
-    case ValueForm::literal: out += text; return;
-    case ValueForm::boolean: out += text == "t" ? "true" : "false"; return;
-    case ValueForm::bit: out += text == "1" ? "true" : "false"; return;
-    case ValueForm::single_real: append_java_float(out, text, FloatWidth::single_width); return;
-    case ValueForm::double_real: append_java_float(out, text, FloatWidth::double_width); return;
-    case ValueForm::decimal_real: append_java_double_of_decimal(out, text); return;
+    case ValueForm::literal:
+        out += text;
+        return;
+    case ValueForm::boolean:
+        out += text == "t" ? "true" : "false";
+        return;
+    case ValueForm::bit:
+        out += text == "1" ? "true" : "false";
+        return;
+    case ValueForm::single_real:
+        append_java_float(out, text, FloatWidth::single_width);
+        return;
+    case ValueForm::double_real:
+        append_java_float(out, text, FloatWidth::double_width);
+        return;
+    case ValueForm::decimal_real:
+        append_java_double_of_decimal(out, text);
+        return;
     case ValueForm::decimal:
-    case ValueForm::variable_decimal: append_decimal(out, text); return;
-    case ValueForm::money: append_decimal(out, amount_of(text)); return;
-    case ValueForm::money_text: append_string(out, amount_of(text)); return;
-    case ValueForm::money_real: append_java_double_of_decimal(out, amount_of(text)); return;
-    case ValueForm::decimal_text: append_string(out, decimal_text(text)); return;
-    case ValueForm::text: append_string(out, text); return;
-    case ValueForm::bytes: append_base64_of_hex(out, text); return;
-    case ValueForm::bits: append_base64_string(out, bytes_of_bits(text)); return;
-    case ValueForm::hstore: append_string(out, hstore_json(text)); return;
-    case ValueForm::point: append_point(out, text); return;
+    case ValueForm::variable_decimal:
+        append_decimal(out, text);
+        return;
+    case ValueForm::money:
+        append_decimal(out, amount_of(text));
+        return;
+    case ValueForm::money_text:
+        append_string(out, amount_of(text));
+        return;
+    case ValueForm::money_real:
+        append_java_double_of_decimal(out, amount_of(text));
+        return;
+    case ValueForm::decimal_text:
+        append_string(out, decimal_text(text));
+        return;
+    case ValueForm::text:
+        append_string(out, text);
+        return;
+    case ValueForm::bytes:
+        append_base64_of_hex(out, text);
+        return;
+    case ValueForm::bits:
+        append_base64_string(out, bytes_of_bits(text));
+        return;
+    case ValueForm::hstore:
+        append_string(out, hstore_json(text));
+        return;
+    case ValueForm::point:
+        append_point(out, text);
+        return;
     case ValueForm::array:
         text = without_bounds(text);
         append_array(out, text);
         return;
-    default: append_temporal(out, text);
+    default:
+        append_temporal(out, text);
     }
 }
 
@@ -210,13 +261,23 @@ void ValueEncoder::append_zero(std::string& out) const
 {
     switch (form_) {
     case ValueForm::boolean:
-    case ValueForm::bit: out += "false"; return;
+    case ValueForm::bit:
+        out += "false";
+        return;
     case ValueForm::text:
     case ValueForm::bytes:
-    case ValueForm::bits: out += R"("")"; return;
-    case ValueForm::hstore: out += R"("{}")"; return;
-    case ValueForm::point: append(out, "(0,0)"); return;
-    case ValueForm::array: out += "[]"; return;
+    case ValueForm::bits:
+        out += R"("")";
+        return;
+    case ValueForm::hstore:
+        out += R"("{}")";
+        return;
+    case ValueForm::point:
+        append(out, "(0,0)");
+        return;
+    case ValueForm::array:
+        out += "[]";
+        return;
     case ValueForm::single_real:
     case ValueForm::double_real:
     case ValueForm::decimal_real:
@@ -225,10 +286,17 @@ void ValueEncoder::append_zero(std::string& out) const
     case ValueForm::decimal_text:
     case ValueForm::money:
     case ValueForm::money_text:
-    case ValueForm::money_real: append(out, "0"); return;
-    case ValueForm::zoned_time: out += R"("00:00:00Z")"; return;
-    case ValueForm::zoned_timestamp: out += R"("1970-01-01T00:00:00Z")"; return;
-    default: out += '0';
+    case ValueForm::money_real:
+        append(out, "0");
+        return;
+    case ValueForm::zoned_time:
+        out += R"("00:00:00Z")";
+        return;
+    case ValueForm::zoned_timestamp:
+        out += R"("1970-01-01T00:00:00Z")";
+        return;
+    default:
+        out += '0';
     }
 }
 

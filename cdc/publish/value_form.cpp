@@ -22,16 +22,25 @@ constexpr std::int32_t kScaleSign = 0x400;
 constexpr std::int32_t kMillisecondDigits = 3;
 constexpr int kMicrosecondDigits = 6;
 
-const std::set<std::string_view> kTexts{"text",      "varchar", "bpchar",    "char",      "name",     "citext",    "uuid",    "json",      "jsonb",
-                                        "xml",       "inet",    "cidr",      "macaddr",   "macaddr8", "int4range", "int8range", "numrange",
-                                        "tsrange",   "tstzrange", "daterange", "ltree",   "isbn",     "isbn13",    "issn",    "issn13",
-                                        "ismn",      "ismn13",  "ean13",     "upc"};
-const std::map<std::string_view, ValueForm> kForms{
-    {"bool", ValueForm::boolean},      {"int2", ValueForm::literal},       {"int4", ValueForm::literal},
-    {"int8", ValueForm::literal},      {"oid", ValueForm::literal},        {"float4", ValueForm::single_real},
-    {"float8", ValueForm::double_real}, {"bytea", ValueForm::bytes},       {"hstore", ValueForm::hstore},
-    {"point", ValueForm::point},       {"date", ValueForm::date},          {"timetz", ValueForm::zoned_time},
-    {"timestamptz", ValueForm::zoned_timestamp}, {"interval", ValueForm::interval}};
+const std::set<std::string_view> kTexts{"text",      "varchar",   "bpchar",    "char",      "name",     "citext",
+                                        "uuid",      "json",      "jsonb",     "xml",       "inet",     "cidr",
+                                        "macaddr",   "macaddr8",  "int4range", "int8range", "numrange", "tsrange",
+                                        "tstzrange", "daterange", "ltree",     "isbn",      "isbn13",   "issn",
+                                        "issn13",    "ismn",      "ismn13",    "ean13",     "upc"};
+const std::map<std::string_view, ValueForm> kForms{{"bool", ValueForm::boolean},
+                                                   {"int2", ValueForm::literal},
+                                                   {"int4", ValueForm::literal},
+                                                   {"int8", ValueForm::literal},
+                                                   {"oid", ValueForm::literal},
+                                                   {"float4", ValueForm::single_real},
+                                                   {"float8", ValueForm::double_real},
+                                                   {"bytea", ValueForm::bytes},
+                                                   {"hstore", ValueForm::hstore},
+                                                   {"point", ValueForm::point},
+                                                   {"date", ValueForm::date},
+                                                   {"timetz", ValueForm::zoned_time},
+                                                   {"timestamptz", ValueForm::zoned_timestamp},
+                                                   {"interval", ValueForm::interval}};
 
 /// Debezium has these types and not their arrays (nor arrays of domains); consumers of both see the same columns.
 const std::set<std::string_view> kNoArrays{"money", "name", "interval", "xml", "varbit", "point"};
@@ -44,16 +53,21 @@ constexpr std::string_view kUnavailableUuid = "b68a35a7-17ad-35b3-af2a-ae46edb45
 ValueForm numeric_form(const TypeSchema& type, DecimalMode decimal)
 {
     switch (decimal) {
-    case DecimalMode::string: return ValueForm::decimal_text;
-    case DecimalMode::real: return ValueForm::decimal_real;
-    case DecimalMode::precise: break;
+    case DecimalMode::string:
+        return ValueForm::decimal_text;
+    case DecimalMode::real:
+        return ValueForm::decimal_real;
+    case DecimalMode::precise:
+        break;
     }
     return type.modifier < 0 ? ValueForm::variable_decimal : ValueForm::decimal;
 }
 
 ValueForm money_form(DecimalMode decimal)
 {
-    return decimal == DecimalMode::string ? ValueForm::money_text : decimal == DecimalMode::real ? ValueForm::money_real : ValueForm::money;
+    return decimal == DecimalMode::string ? ValueForm::money_text
+           : decimal == DecimalMode::real ? ValueForm::money_real
+                                          : ValueForm::money;
 }
 
 std::string array_placeholder(std::string_view element)
@@ -138,11 +152,19 @@ std::string unavailable_json(const TypeSchema& type, ValueForm form)
 {
     std::string placeholder;
     switch (form) {
-    case ValueForm::text: append_string(placeholder, kUnavailableValue); break;
-    case ValueForm::bytes: append_base64_string(placeholder, kUnavailableValue); break;
-    case ValueForm::hstore: append_string(placeholder, fmt::format(R"({{"{0}":"{0}"}})", kUnavailableValue)); break;
-    case ValueForm::array: return array_placeholder(type.element->name);
-    default: return "null";
+    case ValueForm::text:
+        append_string(placeholder, kUnavailableValue);
+        break;
+    case ValueForm::bytes:
+        append_base64_string(placeholder, kUnavailableValue);
+        break;
+    case ValueForm::hstore:
+        append_string(placeholder, fmt::format(R"({{"{0}":"{0}"}})", kUnavailableValue));
+        break;
+    case ValueForm::array:
+        return array_placeholder(type.element->name);
+    default:
+        return "null";
     }
     return placeholder;
 }

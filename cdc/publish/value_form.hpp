@@ -11,12 +11,12 @@
 namespace keyshift::cdc {
 
 enum class ValueForm : std::uint8_t {
-    literal,              ///< PostgreSQL's text is the JSON number
+    literal, ///< PostgreSQL's text is the JSON number
     boolean,
     single_real,
     double_real,
-    decimal,              ///< base64 of the unscaled value
-    variable_decimal,     ///< the same with its scale
+    decimal,          ///< base64 of the unscaled value
+    variable_decimal, ///< the same with its scale
     decimal_text,
     decimal_real,
     money,
@@ -24,9 +24,9 @@ enum class ValueForm : std::uint8_t {
     money_real,
     text,
     bytes,
-    bit,                  ///< bit(1): a boolean
+    bit, ///< bit(1): a boolean
     bits,
-    hstore,               ///< JSON text of an object
+    hstore, ///< JSON text of an object
     point,
     date,
     milliseconds_of_day,

@@ -13,7 +13,7 @@ namespace keyshift::cdc {
 struct CapturedRelation {
     std::shared_ptr<const Relation> relation;
     std::shared_ptr<const TableSchema> table;
-    std::string group;      ///< empty: not distributed
+    std::string group; ///< empty: not distributed
     BucketId bucket{};
     /// nullptr: not distributed, always this node's, epoch 1.
     const BucketOwnership* ownership = nullptr;

@@ -8,9 +8,10 @@ namespace {
 
 std::vector<UnfinishedMove> unfinished_moves(pg::Connection& catalog, const std::string& node)
 {
-    const pg::Result rows = catalog.query("SELECT id, position FROM keyshift.move WHERE donor = $1 AND position IS NOT NULL "
-                                          "AND state IN ('copying', 'indexing', 'catching_up', 'attached')",
-                                          {node});
+    const pg::Result rows =
+        catalog.query("SELECT id, position FROM keyshift.move WHERE donor = $1 AND position IS NOT NULL "
+                      "AND state IN ('copying', 'indexing', 'catching_up', 'attached')",
+                      {node});
     std::vector<UnfinishedMove> moves;
     for (int row = 0; row < rows.rows(); ++row) {
         moves.push_back({rows.integer(row, 0), rows.lsn(row, 1)});
@@ -23,7 +24,8 @@ std::vector<UnfinishedMove> unfinished_moves(pg::Connection& catalog, const std:
 bool CapturedTables::operator==(const CapturedTables& other) const
 {
     const auto same = [](const auto& left, const auto& right) {
-        return left.first == right.first && left.second.id == right.second.id && left.second.group == right.second.group;
+        return left.first == right.first && left.second.id == right.second.id &&
+               left.second.group == right.second.group;
     };
     return buckets_of_group == other.buckets_of_group && std::ranges::equal(by_name, other.by_name, same);
 }
@@ -46,7 +48,8 @@ CatalogView read_catalog_view(pg::Connection& catalog, const std::string& node)
     }
     view.moves = unfinished_moves(catalog, node);
     view.snapshot_wanted =
-        catalog.query("SELECT EXISTS (SELECT FROM keyshift.snapshot WHERE node = $1 AND state <> 'done')", {node}).boolean(0, 0);
+        catalog.query("SELECT EXISTS (SELECT FROM keyshift.snapshot WHERE node = $1 AND state <> 'done')", {node})
+            .boolean(0, 0);
     transaction.commit();
     return view;
 }

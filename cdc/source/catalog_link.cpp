@@ -7,9 +7,10 @@
 
 namespace keyshift::cdc {
 
-CatalogLink::CatalogLink(pg::ConnectionSettings catalog, std::string node, std::function<void(pg::Connection&)> each_second,
-                         std::function<void()> wake)
-    : settings_(std::move(catalog)), node_(std::move(node)), each_second_(std::move(each_second)), wake_(std::move(wake))
+CatalogLink::CatalogLink(pg::ConnectionSettings catalog, std::string node,
+                         std::function<void(pg::Connection&)> each_second, std::function<void()> wake)
+    : settings_(std::move(catalog)), node_(std::move(node)), each_second_(std::move(each_second)),
+      wake_(std::move(wake))
 {
     thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
 }
@@ -81,7 +82,8 @@ void CatalogLink::run(std::stop_token stop)
         }
         std::unique_lock lock(mutex_);
         if (error && !error_) {
-            log::warning("cdc", "node={} the catalog does not answer, the stream goes on without: {}", node_, error->why);
+            log::warning("cdc", "node={} the catalog does not answer, the stream goes on without: {}", node_,
+                         error->why);
         }
         error_ = std::move(error);
         ++attempts_;
@@ -93,7 +95,8 @@ void CatalogLink::run(std::stop_token stop)
         try {
             each_second_(*connection); // the last word
         } catch (const Error& failed) {
-            log::warning("cdc", "node={} the stream's last state was not written to the catalog: {}", node_, failed.what());
+            log::warning("cdc", "node={} the stream's last state was not written to the catalog: {}", node_,
+                         failed.what());
         }
     }
 }
@@ -129,9 +132,10 @@ CheckedMessage CatalogLink::checked(pg::Connection& catalog, const PlacementMess
     const std::string bucket = std::to_string(number(message.bucket));
     const std::string epoch = std::to_string(number(message.epoch));
     const bool fence = message.kind == PlacementMessage::Kind::fence;
-    const pg::Result rows = catalog.query("SELECT donor FROM keyshift.move WHERE id = $1::bigint AND token = $2 AND group_name = $3 "
-                                          "AND bucket = $4::int AND epoch = $5::bigint AND $6 = CASE WHEN $7 = 'fence' THEN donor ELSE recipient END",
-                                          {move, message.token, message.group, bucket, epoch, node_, fence ? "fence" : "open"});
+    const pg::Result rows = catalog.query(
+        "SELECT donor FROM keyshift.move WHERE id = $1::bigint AND token = $2 AND group_name = $3 "
+        "AND bucket = $4::int AND epoch = $5::bigint AND $6 = CASE WHEN $7 = 'fence' THEN donor ELSE recipient END",
+        {move, message.token, message.group, bucket, epoch, node_, fence ? "fence" : "open"});
     return {message, rows.rows() != 0, rows.rows() == 0 ? std::string() : std::string(rows.text(0, 0))};
 }
 

@@ -25,7 +25,7 @@ struct RelationColumn {
 /// A leaf (or plain table) as the WAL position sees it. Immutable once announced; a change of schema is a new object.
 struct Relation {
     std::uint32_t oid = 0;
-    QualifiedName name; ///< of the leaf
+    QualifiedName name;  ///< of the leaf
     char identity = 'd'; ///< d default, n nothing, f full, i index
     std::vector<RelationColumn> columns;
 };
@@ -44,15 +44,15 @@ enum class ChangeKind : std::uint8_t { insert, update, remove, truncate };
 struct Change {
     ChangeKind kind = ChangeKind::insert;
     std::shared_ptr<const Relation> relation;
-    bool old_is_key = false;      ///< `before` holds only the identity columns
+    bool old_is_key = false; ///< `before` holds only the identity columns
     std::optional<Tuple> before;
     std::optional<Tuple> after;
-    Lsn lsn;                      ///< of the message
-    std::uint64_t seq = 0;        ///< index in its transaction
+    Lsn lsn;               ///< of the message
+    std::uint64_t seq = 0; ///< index in its transaction
 };
 
 struct Begin {
-    Lsn commit_lsn;               ///< LSN of the commit record
+    Lsn commit_lsn;                  ///< LSN of the commit record
     std::int64_t commit_time_us = 0; ///< microseconds since the Unix epoch
     std::uint32_t xid = 0;
 };

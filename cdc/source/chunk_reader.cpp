@@ -28,7 +28,8 @@ RowSnapshot current_snapshot(pg::Connection& connection)
     const pg::Result rows = connection.query("SELECT pg_catalog.pg_current_snapshot()::text");
     const std::optional<RowSnapshot> snapshot = RowSnapshot::parse(rows.text(0, 0));
     if (!snapshot) {
-        throw FatalError({"reading rows for the topic on " + connection.name(), "pg_current_snapshot() is not as expected", "Report this."});
+        throw FatalError({"reading rows for the topic on " + connection.name(),
+                          "pg_current_snapshot() is not as expected", "Report this."});
     }
     return *snapshot;
 }
@@ -37,7 +38,8 @@ RowSnapshot current_snapshot(pg::Connection& connection)
 
 ChunkReader::ChunkReader(pg::Connection& connection, std::shared_ptr<const TableSchema> table, const Relation& relation,
                          std::optional<std::vector<std::string>> last_key)
-    : connection_(connection), table_(std::move(table)), last_key_(std::move(last_key)), previous_key_(last_key_), limit_(kFirstRows)
+    : connection_(connection), table_(std::move(table)), last_key_(std::move(last_key)), previous_key_(last_key_),
+      limit_(kFirstRows)
 {
     for (const RelationColumn& column : relation.columns) {
         columns_ += (columns_.empty() ? "" : ", ") + quote_identifier(column.name);
@@ -47,7 +49,8 @@ ChunkReader::ChunkReader(pg::Connection& connection, std::shared_ptr<const Table
     source_ = (kind.rows() != 0 && kind.boolean(0, 0) ? "" : "ONLY ") + relation.name.quoted();
     for (const std::size_t index : table_->key) {
         const ColumnSchema& column = table_->columns[index];
-        const pg::Result type = connection_.query("SELECT pg_catalog.format_type($1::oid, NULL)", {std::to_string(column.type.oid)});
+        const pg::Result type =
+            connection_.query("SELECT pg_catalog.format_type($1::oid, NULL)", {std::to_string(column.type.oid)});
         key_columns_ += (key_columns_.empty() ? "" : ", ") + quote_identifier(column.name);
         key_parameters_ += fmt::format("{}${}::{}", key_parameters_.empty() ? "" : ", ",
                                        1 + std::ranges::count(key_parameters_, '$'), type.text(0, 0));
@@ -74,7 +77,8 @@ bool ChunkReader::read(SnapshotChunk& chunk)
 pg::Result ChunkReader::by_key(SnapshotChunk& chunk)
 {
     const std::string after = last_key_ ? fmt::format("WHERE ({}) > ({}) ", key_columns_, key_parameters_) : "";
-    const std::string sql = fmt::format("SELECT {} FROM {} {}ORDER BY {} LIMIT {}", columns_, source_, after, key_columns_, limit_);
+    const std::string sql =
+        fmt::format("SELECT {} FROM {} {}ORDER BY {} LIMIT {}", columns_, source_, after, key_columns_, limit_);
     std::vector<pg::Parameter> parameters;
     if (last_key_) {
         for (const std::string& value : *last_key_) {
@@ -93,7 +97,8 @@ pg::Result ChunkReader::by_cursor(SnapshotChunk& chunk)
     if (!cursor_) {
         cursor_.emplace(connection_, pg::Transaction::Isolation::repeatable_read);
         cursor_snapshot_ = current_snapshot(connection_);
-        connection_.script(fmt::format("DECLARE rows_of_leaf NO SCROLL CURSOR FOR SELECT {} FROM {}", columns_, source_));
+        connection_.script(
+            fmt::format("DECLARE rows_of_leaf NO SCROLL CURSOR FOR SELECT {} FROM {}", columns_, source_));
     }
     chunk.snapshot = cursor_snapshot_;
     return connection_.query(fmt::format("FETCH {} FROM rows_of_leaf", limit_));

@@ -4,8 +4,10 @@
 
 namespace keyshift::cdc {
 
-ControlSession::ControlSession(const catalog::Node& node, std::chrono::milliseconds heartbeat_interval, std::function<void()> wake)
-    : slot_name_(node.slot), heartbeat_interval_(heartbeat_interval), wake_(std::move(wake)), connection_(node.connection("cdc control"))
+ControlSession::ControlSession(const catalog::Node& node, std::chrono::milliseconds heartbeat_interval,
+                               std::function<void()> wake)
+    : slot_name_(node.slot), heartbeat_interval_(heartbeat_interval), wake_(std::move(wake)),
+      connection_(node.connection("cdc control"))
 {
     // A heartbeat need not be durable.
     connection_.script("SET synchronous_commit = off");

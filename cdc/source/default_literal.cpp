@@ -24,7 +24,8 @@ bool is_cast_or_nothing(std::string_view rest)
     }
     rest.remove_prefix(2);
     return std::ranges::all_of(rest, [](char letter) {
-        return std::isalnum(static_cast<unsigned char>(letter)) != 0 || std::string_view("_ .\"[],()").find(letter) != std::string_view::npos;
+        return std::isalnum(static_cast<unsigned char>(letter)) != 0 ||
+               std::string_view("_ .\"[],()").find(letter) != std::string_view::npos;
     });
 }
 

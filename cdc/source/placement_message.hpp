@@ -23,7 +23,7 @@ struct PlacementMessage {
     BucketId bucket{};
     Epoch epoch{}; ///< the one that the move gives: the recipient's
     std::string token;
-    Lsn lsn;       ///< first position after the donor's last write; first position of the recipient's writes
+    Lsn lsn; ///< first position after the donor's last write; first position of the recipient's writes
 
     bool operator==(const PlacementMessage&) const = default;
 };

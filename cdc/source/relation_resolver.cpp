@@ -2,7 +2,8 @@
 
 namespace keyshift::cdc {
 
-const CapturedRelation* RelationResolver::resolve(const std::shared_ptr<const Relation>& relation, const CapturedTables& tables)
+const CapturedRelation* RelationResolver::resolve(const std::shared_ptr<const Relation>& relation,
+                                                  const CapturedTables& tables)
 {
     if (last_ == nullptr || last_->relation != relation) {
         Entry& entry = known_[relation->oid];
@@ -14,7 +15,8 @@ const CapturedRelation* RelationResolver::resolve(const std::shared_ptr<const Re
     return last_->captured ? &*last_->captured : nullptr;
 }
 
-std::optional<CapturedRelation> RelationResolver::look_up(const std::shared_ptr<const Relation>& relation, const CapturedTables& tables)
+std::optional<CapturedRelation> RelationResolver::look_up(const std::shared_ptr<const Relation>& relation,
+                                                          const CapturedTables& tables)
 {
     auto place = schemas_.locate(*relation, tables);
     if (!place) {

@@ -21,14 +21,19 @@ public:
     /// nullptr: not captured. The result stays valid until the relation is announced anew or forget().
     const CapturedRelation* resolve(const std::shared_ptr<const Relation>& relation, const CapturedTables& tables);
     /// The captured tables changed.
-    void forget() { known_.clear(); last_ = nullptr; }
+    void forget()
+    {
+        known_.clear();
+        last_ = nullptr;
+    }
 
 private:
     struct Entry {
         std::shared_ptr<const Relation> relation;
         std::optional<CapturedRelation> captured;
     };
-    std::optional<CapturedRelation> look_up(const std::shared_ptr<const Relation>& relation, const CapturedTables& tables);
+    std::optional<CapturedRelation> look_up(const std::shared_ptr<const Relation>& relation,
+                                            const CapturedTables& tables);
 
     SchemaReader& schemas_;
     Ownership& ownership_;

@@ -32,12 +32,13 @@ void check_identity(const Relation& relation, const TableSchema& table, const st
     const bool complete =
         std::ranges::all_of(table.key, [&](std::size_t column) { return table.columns[column].identity; });
     if (relation.identity == 'i' && !complete) {
-        throw FatalError({fmt::format("capturing {} on {}", relation.name.to_string(), node),
-                          "its replica identity is an index that lacks a column of the primary key, so the key of an updated or "
-                          "deleted row is not in the WAL",
-                          fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX of an index that also has the primary key, or "
-                                      "REPLICA IDENTITY DEFAULT.",
-                                      relation.name.quoted())});
+        throw FatalError(
+            {fmt::format("capturing {} on {}", relation.name.to_string(), node),
+             "its replica identity is an index that lacks a column of the primary key, so the key of an updated or "
+             "deleted row is not in the WAL",
+             fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX of an index that also has the primary key, or "
+                         "REPLICA IDENTITY DEFAULT.",
+                         relation.name.quoted())});
     }
 }
 

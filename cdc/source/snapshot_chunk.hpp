@@ -31,8 +31,8 @@ struct SnapshotChunk {
     std::shared_ptr<const Relation> relation; ///< columns of the rows, in order
     std::string group;
     BucketId bucket{};
-    bool keyed = true;   ///< false: rows have no key, none can be superseded in the window
-    bool first = false;  ///< of the table on this node
+    bool keyed = true;  ///< false: rows have no key, none can be superseded in the window
+    bool first = false; ///< of the table on this node
     bool last = false;
     std::optional<pg::Result> rows;
     RowSnapshot snapshot;

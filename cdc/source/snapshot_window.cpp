@@ -110,7 +110,8 @@ std::shared_ptr<SnapshotChunk> SnapshotWindow::high(const std::string& id, const
         return nullptr;
     }
     const RowSnapshot& snapshot = current_->snapshot;
-    if (current_->keyed && delivered.any_of_first(delivered_before_, [&](std::uint32_t xid) { return !snapshot.shows(xid); })) {
+    if (current_->keyed &&
+        delivered.any_of_first(delivered_before_, [&](std::uint32_t xid) { return !snapshot.shows(xid); })) {
         retry();
         return nullptr;
     }

@@ -30,12 +30,14 @@ std::vector<SnapshotPart> unfinished_parts(pg::Connection& catalog, const std::s
     return parts;
 }
 
-void save_progress(pg::Connection& catalog, const std::string& node, const SnapshotPart& part, std::int64_t rows, bool done)
+void save_progress(pg::Connection& catalog, const std::string& node, const SnapshotPart& part, std::int64_t rows,
+                   bool done)
 {
     const std::string table = std::to_string(part.table_id);
     const std::string bucket = std::to_string(number(part.bucket));
     const std::string count = std::to_string(rows);
-    const std::optional<std::string> key = part.last_key ? std::optional(catalog::write_array(*part.last_key)) : std::nullopt;
+    const std::optional<std::string> key =
+        part.last_key ? std::optional(catalog::write_array(*part.last_key)) : std::nullopt;
     catalog.query("UPDATE keyshift.snapshot SET state = $4, last_key = $5::text[], rows = rows + $6::bigint "
                   "WHERE table_id = $1::bigint AND node = $2 AND bucket = $3::int",
                   {table, node, bucket, done ? "done" : "running", key, count});

@@ -19,13 +19,14 @@ struct SnapshotPart {
     QualifiedName leaf;  ///< where the rows are; the root itself when not distributed
     std::string group;
     BucketId bucket{};
-    bool owned = true;   ///< false: the bucket is another node's, nothing is read here
+    bool owned = true; ///< false: the bucket is another node's, nothing is read here
     std::optional<std::vector<std::string>> last_key;
 };
 
 /// Parts that are not done, by table and bucket.
 std::vector<SnapshotPart> unfinished_parts(pg::Connection& catalog, const std::string& node);
 /// Persists how far a part has come; `rows` more are in Kafka.
-void save_progress(pg::Connection& catalog, const std::string& node, const SnapshotPart& part, std::int64_t rows, bool done);
+void save_progress(pg::Connection& catalog, const std::string& node, const SnapshotPart& part, std::int64_t rows,
+                   bool done);
 
 } // namespace keyshift::cdc

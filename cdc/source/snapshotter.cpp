@@ -21,8 +21,8 @@ void throw_if(std::stop_token stop)
 
 } // namespace
 
-Snapshotter::Snapshotter(catalog::Node node, pg::ConnectionSettings catalog, SnapshotWindow& window, SchemaVersions& versions,
-                         Acknowledged acknowledged, std::function<bool()> wanted)
+Snapshotter::Snapshotter(catalog::Node node, pg::ConnectionSettings catalog, SnapshotWindow& window,
+                         SchemaVersions& versions, Acknowledged acknowledged, std::function<bool()> wanted)
     : node_(std::move(node)), catalog_(std::move(catalog)), window_(window), versions_(versions),
       acknowledged_(std::move(acknowledged)), wanted_(std::move(wanted))
 {
@@ -43,7 +43,8 @@ void Snapshotter::run(std::stop_token stop)
             backoff.reset();
         } catch (const Error& error) {
             if (!stop.stop_requested()) {
-                log::warning("cdc", "node={} reading existing rows into the topic is tried again: {}", node_.name, error.what());
+                log::warning("cdc", "node={} reading existing rows into the topic is tried again: {}", node_.name,
+                             error.what());
                 backoff.wait(stop);
             }
         }
@@ -72,8 +73,8 @@ void Snapshotter::read_part(pg::Connection& catalog, SnapshotPart& part, bool fi
     SchemaReader schemas(connection, versions_);
     const std::shared_ptr<const Relation> relation = schemas.describe(part.leaf);
     if (!relation) {
-        throw FatalError({fmt::format("reading {} of {} into its topic", part.leaf.to_string(), node_.name), "there is no such table",
-                          "Check the table, or remove it from the captured ones."});
+        throw FatalError({fmt::format("reading {} of {} into its topic", part.leaf.to_string(), node_.name),
+                          "there is no such table", "Check the table, or remove it from the captured ones."});
     }
     const std::shared_ptr<const TableSchema> table = schemas.read(*relation, part.table);
     ChunkReader reader(connection, table, *relation, part.last_key);
@@ -108,8 +109,8 @@ void Snapshotter::read_part(pg::Connection& catalog, SnapshotPart& part, bool fi
     }
 }
 
-bool Snapshotter::carry(pg::Connection& marker, const std::shared_ptr<SnapshotChunk>& chunk, const std::function<void()>& read,
-                        std::stop_token stop)
+bool Snapshotter::carry(pg::Connection& marker, const std::shared_ptr<SnapshotChunk>& chunk,
+                        const std::function<void()>& read, std::stop_token stop)
 {
     chunk->id = fmt::format("{}-{}", run_id_, ++chunks_);
     window_.expect(chunk);

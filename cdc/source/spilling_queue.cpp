@@ -3,9 +3,9 @@
 #include "core/error.hpp"
 
 #include <cerrno>
-#include <fcntl.h>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace keyshift::cdc {
@@ -129,7 +129,8 @@ std::string SpillingQueue::take_from_file()
     std::string record(length, '\0');
     std::size_t got = 0;
     while (got < length) {
-        const ssize_t count = ::pread(file_, record.data() + got, length - got, static_cast<off_t>(read_at_ + sizeof length + got));
+        const ssize_t count =
+            ::pread(file_, record.data() + got, length - got, static_cast<off_t>(read_at_ + sizeof length + got));
         if (count <= 0) {
             fail(directory_, "reading");
         }

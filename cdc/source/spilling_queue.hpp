@@ -3,8 +3,8 @@
 /// unlinked as soon as it is open (INV-OPS-1). Order is kept. Records become visible to the reader only when published, so
 /// a transaction that breaks off half way can be taken back.
 
-#include <condition_variable>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>

@@ -6,8 +6,8 @@ namespace keyshift::cdc {
 
 StreamSubscription::StreamSubscription(Subject subject, Lsn begin, std::unordered_set<std::uint32_t> delivered,
                                        std::size_t memory_limit, const std::string& spool_directory)
-    : subject_(std::move(subject)), begin_(begin), delivered_(std::move(delivered)), queue_(memory_limit, spool_directory),
-      confirmed_(begin.value), received_(begin.value)
+    : subject_(std::move(subject)), begin_(begin), delivered_(std::move(delivered)),
+      queue_(memory_limit, spool_directory), confirmed_(begin.value), received_(begin.value)
 {
 }
 

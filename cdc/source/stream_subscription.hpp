@@ -26,8 +26,8 @@ public:
         std::string group;
         BucketId bucket{};
     };
-    StreamSubscription(Subject subject, Lsn begin, std::unordered_set<std::uint32_t> delivered, std::size_t memory_limit,
-                       const std::string& spool_directory);
+    StreamSubscription(Subject subject, Lsn begin, std::unordered_set<std::uint32_t> delivered,
+                       std::size_t memory_limit, const std::string& spool_directory);
 
     const Subject& subject() const { return subject_; }
     Lsn begin() const { return begin_; }

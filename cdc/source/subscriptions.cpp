@@ -18,7 +18,9 @@ constexpr std::chrono::seconds kAnswerLimit{30};
 /// What the mover holds: ends the subscription when it goes.
 class Subscriptions::Handle : public Subscription {
 public:
-    Handle(Subscriptions& owner, std::shared_ptr<StreamSubscription> shared) : owner_(owner), shared_(std::move(shared)) {}
+    Handle(Subscriptions& owner, std::shared_ptr<StreamSubscription> shared) : owner_(owner), shared_(std::move(shared))
+    {
+    }
     ~Handle() override
     {
         std::scoped_lock lock(owner_.mutex_);
@@ -49,7 +51,8 @@ Subscriptions::Subscriptions(std::size_t memory_limit, std::string spool_directo
 {
 }
 
-std::unique_ptr<Subscription> Subscriptions::subscribe(const StreamSubscription::Subject& subject, std::optional<Lsn> from)
+std::unique_ptr<Subscription> Subscriptions::subscribe(const StreamSubscription::Subject& subject,
+                                                       std::optional<Lsn> from)
 {
     const auto request = std::make_shared<Request>();
     request->subject = subject;
@@ -101,8 +104,9 @@ void Subscriptions::answer_all(Lsn position)
 void Subscriptions::answer(Request& request, Lsn position)
 {
     if (request.from && *request.from < session_start_) {
-        request.refused = {"", fmt::format("its position {} is older than what the replication slot still holds ({})",
-                                           request.from->to_string(), session_start_.to_string()),
+        request.refused = {"",
+                           fmt::format("its position {} is older than what the replication slot still holds ({})",
+                                       request.from->to_string(), session_start_.to_string()),
                            "Cancel the move and start it anew."};
         return;
     }
@@ -111,7 +115,8 @@ void Subscriptions::answer(Request& request, Lsn position)
         return;
     }
     const Lsn begin = request.from.value_or(position);
-    request.answer = std::make_shared<StreamSubscription>(request.subject, begin, delivered_.all(), memory_limit_, spool_directory_);
+    request.answer =
+        std::make_shared<StreamSubscription>(request.subject, begin, delivered_.all(), memory_limit_, spool_directory_);
     all_.push_back(request.answer);
 }
 
@@ -190,7 +195,9 @@ std::optional<Lsn> Subscriptions::hold(const std::vector<UnfinishedMove>& unfini
     last_reading_ = reading;
     std::erase_if(departed_, [&](const Departed& departed) { return departed.reading + 2 <= reading; });
     std::optional<Lsn> least;
-    const auto keep = [&](Lsn lsn) { least = least ? std::min(*least, lsn) : lsn; };
+    const auto keep = [&](Lsn lsn) {
+        least = least ? std::min(*least, lsn) : lsn;
+    };
     for (const auto& subscription : all_) {
         keep(subscription->confirmed());
     }
@@ -203,8 +210,8 @@ std::optional<Lsn> Subscriptions::hold(const std::vector<UnfinishedMove>& unfini
         }
     }
     for (const UnfinishedMove& move : unfinished) {
-        const bool subscribed =
-            std::ranges::any_of(all_, [&](const auto& subscription) { return subscription->subject().move == move.move; });
+        const bool subscribed = std::ranges::any_of(
+            all_, [&](const auto& subscription) { return subscription->subject().move == move.move; });
         if (!subscribed) {
             keep(move.position);
         }

@@ -62,7 +62,8 @@ std::vector<std::string> TypeReader::labels(std::uint32_t oid)
     const std::string text = std::to_string(oid);
     const std::array<pg::Parameter, 1> parameters{pg::Parameter(text)};
     const pg::Result found = node_.run_prepared(
-        "cdc enum", "SELECT enumlabel FROM pg_catalog.pg_enum WHERE enumtypid = $1::oid ORDER BY enumsortorder", parameters);
+        "cdc enum", "SELECT enumlabel FROM pg_catalog.pg_enum WHERE enumtypid = $1::oid ORDER BY enumsortorder",
+        parameters);
     std::vector<std::string> labels;
     for (int row = 0; row < found.rows(); ++row) {
         labels.emplace_back(found.text(row, 0));

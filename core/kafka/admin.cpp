@@ -52,7 +52,8 @@ bool Admin::ensure_topic(const TopicSettings& topic)
     }
     const std::string doing = "creating topic " + topic.name;
     std::array<char, 512> reason{};
-    const NewTopic wanted(rd_kafka_NewTopic_new(topic.name.c_str(), topic.partitions, topic.replication_factor, reason.data(), reason.size()));
+    const NewTopic wanted(rd_kafka_NewTopic_new(topic.name.c_str(), topic.partitions, topic.replication_factor,
+                                                reason.data(), reason.size()));
     if (!wanted) {
         throw FatalError({doing, reason.data(), "Correct partitions and replication factor in [cdc]."});
     }
@@ -63,7 +64,8 @@ bool Admin::ensure_topic(const TopicSettings& topic)
     rd_kafka_CreateTopics(state_->client.get(), &list, 1, nullptr, state_->queue.get());
     const Event event = wait_event(state_->queue.get(), doing);
     std::size_t count = 0;
-    const rd_kafka_topic_result_t** results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
+    const rd_kafka_topic_result_t** results =
+        rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
     const auto error = rd_kafka_topic_result_error(results[0]);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR && error != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
         const char* words = rd_kafka_topic_result_error_string(results[0]);
@@ -85,7 +87,8 @@ std::string Admin::topic_config(const std::string& topic, const std::string& key
     rd_kafka_DescribeConfigs(state_->client.get(), &list, 1, nullptr, state_->queue.get());
     const Event event = wait_event(state_->queue.get(), doing);
     std::size_t count = 0;
-    const auto** resources = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
+    const auto** resources =
+        rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
     if (count == 0 || rd_kafka_ConfigResource_error(resources[0]) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         throw_error(count == 0 ? RD_KAFKA_RESP_ERR_UNKNOWN : rd_kafka_ConfigResource_error(resources[0]), doing);
     }
@@ -105,7 +108,8 @@ void Admin::ping(std::chrono::milliseconds timeout)
     const rd_kafka_metadata_t* raw = nullptr;
     const auto error = rd_kafka_metadata(state_->client.get(), 0, nullptr, &raw, static_cast<int>(timeout.count()));
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        throw Error(ErrorKind::unreachable, {"connecting to Kafka", rd_kafka_err2str(error), "Check \"bootstrap.servers\" in [kafka] and that a broker runs."});
+        throw Error(ErrorKind::unreachable, {"connecting to Kafka", rd_kafka_err2str(error),
+                                             "Check \"bootstrap.servers\" in [kafka] and that a broker runs."});
     }
     rd_kafka_metadata_destroy(raw);
 }

@@ -33,11 +33,11 @@ struct Header {
 };
 struct Record {
     std::string_view topic;
-    std::optional<std::int32_t> partition;   ///< nullopt: murmur2 of the key as the Java client, random without key
+    std::optional<std::int32_t> partition; ///< nullopt: murmur2 of the key as the Java client, random without key
     std::optional<std::string_view> key;
-    std::optional<std::string_view> value;   ///< nullopt: a tombstone
+    std::optional<std::string_view> value; ///< nullopt: a tombstone
     std::span<const Header> headers;
-    std::uint64_t token = 0;                 ///< comes back in Delivery
+    std::uint64_t token = 0; ///< comes back in Delivery
 };
 /// What became of one record.
 struct Delivery {
@@ -55,7 +55,8 @@ public:
     /// Called from within poll() on the polling thread.
     using OnDelivery = std::function<void(const Delivery&)>;
     /// queue_bytes bounds librdkafka's queue (rounded to KiB); linger as linger.ms.
-    Producer(const Settings& settings, std::string client_id, std::size_t queue_bytes, std::chrono::milliseconds linger, OnDelivery on_delivery);
+    Producer(const Settings& settings, std::string client_id, std::size_t queue_bytes, std::chrono::milliseconds linger,
+             OnDelivery on_delivery);
     ~Producer();
     Producer(const Producer&) = delete;
     Producer& operator=(const Producer&) = delete;

@@ -30,8 +30,10 @@ Message converted(const rd_kafka_message_t& raw)
         const char* name = nullptr;
         const void* value = nullptr;
         std::size_t size = 0;
-        for (std::size_t at = 0; rd_kafka_header_get_all(headers, at, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++at) {
-            message.headers.emplace_back(name, value == nullptr ? std::string() : std::string(static_cast<const char*>(value), size));
+        for (std::size_t at = 0;
+             rd_kafka_header_get_all(headers, at, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++at) {
+            message.headers.emplace_back(name, value == nullptr ? std::string()
+                                                                : std::string(static_cast<const char*>(value), size));
         }
     }
     return message;
@@ -76,10 +78,17 @@ struct Consumer::State {
 
 Consumer::Consumer(const Settings& settings, std::string client_id) : state_(std::make_unique<State>())
 {
-    const Settings defaults{{"group.id", client_id},          {"enable.auto.commit", "false"},      {"auto.offset.reset", "error"},
-                            {"enable.partition.eof", "false"}, {"fetch.wait.max.ms", "100"},         {"queued.max.messages.kbytes", "16384"},
-                            {"fetch.error.backoff.ms", "50"},  {"socket.nagle.disable", "true"},     {"reconnect.backoff.max.ms", "1000"},
-                            {"allow.auto.create.topics", "false"}, {"topic.metadata.propagation.max.ms", "5000"}};
+    const Settings defaults{{"group.id", client_id},
+                            {"enable.auto.commit", "false"},
+                            {"auto.offset.reset", "error"},
+                            {"enable.partition.eof", "false"},
+                            {"fetch.wait.max.ms", "100"},
+                            {"queued.max.messages.kbytes", "16384"},
+                            {"fetch.error.backoff.ms", "50"},
+                            {"socket.nagle.disable", "true"},
+                            {"reconnect.backoff.max.ms", "1000"},
+                            {"allow.auto.create.topics", "false"},
+                            {"topic.metadata.propagation.max.ms", "5000"}};
     Configuration conf = configuration(settings, defaults, client_id);
     rd_kafka_conf_set_opaque(conf.get(), state_.get());
     // Called within poll(), on its thread.
@@ -102,7 +111,8 @@ void Consumer::assign(std::span<const TopicPartition> positions)
 {
     const TopicList list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
     for (const TopicPartition& position : positions) {
-        rd_kafka_topic_partition_list_add(list.get(), position.topic.c_str(), position.partition)->offset = position.offset;
+        rd_kafka_topic_partition_list_add(list.get(), position.topic.c_str(), position.partition)->offset =
+            position.offset;
     }
     if (const auto error = rd_kafka_assign(state_->client.get(), list.get()); error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         throw_error(error, "assigning partitions");
@@ -124,8 +134,9 @@ std::vector<Message> Consumer::poll(std::size_t most, std::chrono::milliseconds 
             messages.push_back(converted(*raw));
         } else if (is_missing(raw->err) || classify(raw->err) != ErrorClass::transient) {
             const std::string topic = raw->rkt == nullptr ? "" : rd_kafka_topic_name(raw->rkt);
-            state_->failure = State::Failure{raw->err, fmt::format("reading topic {} partition {} at offset {}", topic, raw->partition, raw->offset),
-                                             rd_kafka_message_errstr(raw.get())};
+            state_->failure = State::Failure{
+                raw->err, fmt::format("reading topic {} partition {} at offset {}", topic, raw->partition, raw->offset),
+                rd_kafka_message_errstr(raw.get())};
             break;
         } else {
             break;
@@ -141,7 +152,8 @@ std::pair<std::int64_t, std::int64_t> Consumer::watermarks(const std::string& to
 {
     std::int64_t low = 0;
     std::int64_t high = 0;
-    const auto error = rd_kafka_query_watermark_offsets(state_->client.get(), topic.c_str(), partition, &low, &high, kTimeoutMs);
+    const auto error =
+        rd_kafka_query_watermark_offsets(state_->client.get(), topic.c_str(), partition, &low, &high, kTimeoutMs);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         throw_error(error, fmt::format("asking for the offsets of {} partition {}", topic, partition));
     }

@@ -25,9 +25,11 @@ void log_line(const rd_kafka_t*, int level, const char*, const char* text)
 void set(rd_kafka_conf_t* configuration, const std::string& key, const std::string& value)
 {
     std::array<char, 512> reason{};
-    if (rd_kafka_conf_set(configuration, key.c_str(), value.c_str(), reason.data(), reason.size()) != RD_KAFKA_CONF_OK) {
+    if (rd_kafka_conf_set(configuration, key.c_str(), value.c_str(), reason.data(), reason.size()) !=
+        RD_KAFKA_CONF_OK) {
         throw Error(ErrorKind::configuration,
-                    {fmt::format("[kafka] \"{}\"", key), reason.data(), "Correct the key in the [kafka] section; librdkafka 2.0's names are meant."});
+                    {fmt::format("[kafka] \"{}\"", key), reason.data(),
+                     "Correct the key in the [kafka] section; librdkafka 2.0's names are meant."});
     }
 }
 
@@ -50,7 +52,8 @@ Configuration configuration(const Settings& settings, const Settings& defaults, 
 void check(const Settings& settings)
 {
     if (!settings.contains("bootstrap.servers")) {
-        throw Error(ErrorKind::configuration, {"[kafka]", "\"bootstrap.servers\" is missing", "Name at least one broker: \"bootstrap.servers\" = \"host:9092\"."});
+        throw Error(ErrorKind::configuration, {"[kafka]", "\"bootstrap.servers\" is missing",
+                                               "Name at least one broker: \"bootstrap.servers\" = \"host:9092\"."});
     }
     make_client(RD_KAFKA_PRODUCER, configuration(settings, {}, "keyshift-check"));
 }

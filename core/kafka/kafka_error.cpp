@@ -39,10 +39,12 @@ ErrorClass classify(int code)
 ErrorParts parts_of(int code, const std::string& doing, const std::string& detail)
 {
     const auto error = static_cast<rd_kafka_resp_err_t>(code);
-    const std::string why = fmt::format("{} [{}]{}{}", rd_kafka_err2str(error), rd_kafka_err2name(error), detail.empty() ? "" : ": ", detail);
+    const std::string why = fmt::format("{} [{}]{}{}", rd_kafka_err2str(error), rd_kafka_err2name(error),
+                                        detail.empty() ? "" : ": ", detail);
     switch (classify(code)) {
     case ErrorClass::too_large:
-        return {doing, why, "Raise max.message.bytes of the topic and message.max.bytes in [kafka], or leave the column out."};
+        return {doing, why,
+                "Raise max.message.bytes of the topic and message.max.bytes in [kafka], or leave the column out."};
     case ErrorClass::authorization:
         return {doing, why, "Give the user of [kafka] the rights Describe, Create, Write and Read on these topics."};
     case ErrorClass::permanent:
@@ -50,7 +52,8 @@ ErrorParts parts_of(int code, const std::string& doing, const std::string& detai
     case ErrorClass::transient:
         break;
     }
-    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+        code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
         return {doing, why, "Create the topic again, or see whether somebody deleted it; it is tried again."};
     }
     return {doing, why, "It is tried again when the brokers answer."};

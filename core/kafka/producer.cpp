@@ -13,8 +13,8 @@ namespace keyshift::kafka {
 struct Producer::State {
     OnDelivery on_delivery;
     mutable std::mutex mutex;
-    std::string broker_error;                ///< guarded by mutex
-    std::optional<ErrorParts> fatal;         ///< guarded by mutex
+    std::string broker_error;        ///< guarded by mutex
+    std::optional<ErrorParts> fatal; ///< guarded by mutex
     Client client;
 
     void delivered(const rd_kafka_message_t& message);
@@ -39,7 +39,8 @@ void Producer::State::delivered(const rd_kafka_message_t& message)
     delivery.partition = message.partition;
     delivery.offset = message.offset;
     if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        delivery.error = parts_of(message.err, fmt::format("writing a record of {} bytes to topic {}", message.len, delivery.topic));
+        delivery.error =
+            parts_of(message.err, fmt::format("writing a record of {} bytes to topic {}", message.len, delivery.topic));
         delivery.retry = may_retry(message.err);
     } else {
         std::scoped_lock lock(mutex);
@@ -61,18 +62,20 @@ void Producer::State::failed(rd_kafka_t* handle, int code, const char* reason)
     }
 }
 
-Producer::Producer(const Settings& settings, std::string client_id, std::size_t queue_bytes, std::chrono::milliseconds linger, OnDelivery on_delivery)
+Producer::Producer(const Settings& settings, std::string client_id, std::size_t queue_bytes,
+                   std::chrono::milliseconds linger, OnDelivery on_delivery)
     : state_(std::make_unique<State>())
 {
     state_->on_delivery = std::move(on_delivery);
-    const Settings defaults{{"compression.codec", "lz4"},
-                            {"queue.buffering.max.messages", "10000000"},
-                            {"batch.num.messages", "10000"},
-                            {"socket.nagle.disable", "true"},
-                            {"socket.keepalive.enable", "true"},
-                            {"reconnect.backoff.max.ms", "1000"},
-                            {"linger.ms", std::to_string(linger.count())},
-                            {"queue.buffering.max.kbytes", std::to_string(std::max<std::size_t>(queue_bytes / 1024, 1))}};
+    const Settings defaults{
+        {"compression.codec", "lz4"},
+        {"queue.buffering.max.messages", "10000000"},
+        {"batch.num.messages", "10000"},
+        {"socket.nagle.disable", "true"},
+        {"socket.keepalive.enable", "true"},
+        {"reconnect.backoff.max.ms", "1000"},
+        {"linger.ms", std::to_string(linger.count())},
+        {"queue.buffering.max.kbytes", std::to_string(std::max<std::size_t>(queue_bytes / 1024, 1))}};
     // Order per key and no silent loss rest on these: the user's section cannot weaken them.
     Settings fixed = settings;
     fixed["enable.idempotence"] = "true";
@@ -139,7 +142,8 @@ bool Producer::try_produce(const Record& record)
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
         throw TransientError(fatal().value_or(parts_of(code, "producing to " + topic)));
     }
-    throw_error(code, fmt::format("writing a record of {} bytes to topic {}", record.value ? record.value->size() : 0, topic));
+    throw_error(
+        code, fmt::format("writing a record of {} bytes to topic {}", record.value ? record.value->size() : 0, topic));
 }
 
 int Producer::poll(std::chrono::milliseconds wait)

@@ -25,21 +25,32 @@ std::vector<Shape> shapes()
     return {
         {{int2}, "k1 smallint", "k1", "(i * 257 - 32768)::smallint"},
         {{int4}, "k1 integer", "k1", "(i::bigint * 16777259 - 2147483648)::integer"},
-        {{int8}, "k1 bigint", "k1", "CASE i WHEN 0 THEN '-9223372036854775808' ELSE (i - 100)::bigint * (i - 90) * 1000000007 * i END"},
+        {{int8},
+         "k1 bigint",
+         "k1",
+         "CASE i WHEN 0 THEN '-9223372036854775808' ELSE (i - 100)::bigint * (i - 90) * 1000000007 * i END"},
         {{uuid}, "k1 uuid", "k1", "md5(i::text)::uuid"},
         {{text}, "k1 text", "k1", "left(repeat('k\u00e9y ' || i, 9), i % 40)"},
-        {{date}, "k1 date", "k1", "CASE i WHEN 0 THEN 'infinity' WHEN 1 THEN '-infinity' WHEN 2 THEN '0044-03-15 BC' ELSE date '0001-01-01' + i * 3653 END"},
-        {{timestamptz}, "k1 timestamptz", "k1",
+        {{date},
+         "k1 date",
+         "k1",
+         "CASE i WHEN 0 THEN 'infinity' WHEN 1 THEN '-infinity' WHEN 2 THEN '0044-03-15 BC' ELSE date '0001-01-01' + i * 3653 END"},
+        {{timestamptz},
+         "k1 timestamptz",
+         "k1",
          "CASE i WHEN 0 THEN 'infinity' WHEN 1 THEN '-infinity' WHEN 2 THEN '0044-03-15 12:00:00.000001+00 BC' "
          "ELSE timestamptz '1001-01-01 00:00:00+00' + i * interval '2411 days 3 hours 1.000007 seconds' END"},
-        {{text, int8, uuid}, "k1 text, k2 bigint, k3 uuid", "k1, k2, k3",
+        {{text, int8, uuid},
+         "k1 text, k2 bigint, k3 uuid",
+         "k1, k2, k3",
          "CASE WHEN i % 3 = 0 THEN NULL ELSE 'a' || i END, CASE WHEN i % 5 = 0 THEN NULL ELSE i * 37::bigint END, md5(i::text)::uuid"},
     };
 }
 
 void compare(Connection& connection, const Shape& shape)
 {
-    const std::string keys = fmt::format("pg_catalog.generate_series(0, 255) i, LATERAL (SELECT {}) v({})", shape.values, shape.key);
+    const std::string keys =
+        fmt::format("pg_catalog.generate_series(0, 255) i, LATERAL (SELECT {}) v({})", shape.values, shape.key);
     const Result rows = connection.query(fmt::format("SELECT {} FROM {} ORDER BY i", shape.key, keys));
     std::string computed = "{";
     for (int row = 0; row < rows.rows(); ++row) {
@@ -49,20 +60,24 @@ void compare(Connection& connection, const Shape& shape)
         }
         const auto hash = partition_hash(shape.types, key);
         // No bucket satisfies NULL: a value that does not read as its type is a difference too.
-        computed += (row == 0 ? "" : ",") + (hash ? std::to_string(number(bucket_of_hash(*hash, kBuckets))) : std::string("NULL"));
+        computed += (row == 0 ? "" : ",") +
+                    (hash ? std::to_string(number(bucket_of_hash(*hash, kBuckets))) : std::string("NULL"));
     }
     computed += "}";
-    connection.script(fmt::format("CREATE TEMPORARY TABLE keyshift_probe ({}) PARTITION BY HASH ({})", shape.columns, shape.key));
+    connection.script(
+        fmt::format("CREATE TEMPORARY TABLE keyshift_probe ({}) PARTITION BY HASH ({})", shape.columns, shape.key));
     const Result differing = connection.query(
-        fmt::format("SELECT pg_catalog.count(*) FROM {} WHERE ($1::int[])[i + 1] IS NULL OR NOT pg_catalog.satisfies_hash_partition("
-                    "'pg_temp.keyshift_probe'::regclass, {}, ($1::int[])[i + 1], {})",
-                    keys, kBuckets, shape.key),
+        fmt::format(
+            "SELECT pg_catalog.count(*) FROM {} WHERE ($1::int[])[i + 1] IS NULL OR NOT pg_catalog.satisfies_hash_partition("
+            "'pg_temp.keyshift_probe'::regclass, {}, ($1::int[])[i + 1], {})",
+            keys, kBuckets, shape.key),
         {computed});
     connection.script("DROP TABLE pg_temp.keyshift_probe");
     if (differing.integer(0, 0) != 0) {
-        throw FatalError({fmt::format("comparing buckets of keys ({}) with {}", shape.columns, connection.name()),
-                          fmt::format("{} of {} keys fall into another bucket there", differing.integer(0, 0), rows.rows()),
-                          "Do not use this server as a node: its hash partitioning or its encoding (UTF8 is needed) differs."});
+        throw FatalError(
+            {fmt::format("comparing buckets of keys ({}) with {}", shape.columns, connection.name()),
+             fmt::format("{} of {} keys fall into another bucket there", differing.integer(0, 0), rows.rows()),
+             "Do not use this server as a node: its hash partitioning or its encoding (UTF8 is needed) differs."});
     }
 }
 

@@ -10,7 +10,10 @@
 
 namespace keyshift::pg {
 
-SqlError::SqlError(std::string sqlstate, ErrorParts parts) : FatalError(std::move(parts)), sqlstate_(std::move(sqlstate)) {}
+SqlError::SqlError(std::string sqlstate, ErrorParts parts)
+    : FatalError(std::move(parts)), sqlstate_(std::move(sqlstate))
+{
+}
 
 TransientSqlError::TransientSqlError(std::string sqlstate, ErrorParts parts)
     : TransientError(std::move(parts)), sqlstate_(std::move(sqlstate))
@@ -22,7 +25,8 @@ namespace {
 /// The first words of a statement, for messages: never its values.
 std::string summary(const std::string& sql)
 {
-    std::string words = sql.substr(sql.find_first_not_of(" \n\t") == std::string::npos ? 0 : sql.find_first_not_of(" \n\t"), 80);
+    std::string words =
+        sql.substr(sql.find_first_not_of(" \n\t") == std::string::npos ? 0 : sql.find_first_not_of(" \n\t"), 80);
     for (char& letter : words) {
         letter = letter == '\n' ? ' ' : letter;
     }
@@ -60,7 +64,8 @@ PgResult checked(PGconn* connection, PGresult* raw, const std::string& name, con
 {
     PgResult result(raw);
     const ExecStatusType status = PQresultStatus(raw);
-    if (raw == nullptr || status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE || status == PGRES_NONFATAL_ERROR) {
+    if (raw == nullptr || status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE ||
+        status == PGRES_NONFATAL_ERROR) {
         throw_error(connection, raw, name, summary(sql));
     }
     return result;
@@ -109,13 +114,14 @@ Result Connection::run_prepared(const std::string& name, const std::string& sql,
     const RawParameters raw(parameters);
     PGconn* connection = state_->connection.get();
     if (!state_->prepared.contains(name)) {
-        checked(connection, PQprepare(connection, name.c_str(), sql.c_str(), static_cast<int>(raw.types.size()), raw.types.data()),
+        checked(connection,
+                PQprepare(connection, name.c_str(), sql.c_str(), static_cast<int>(raw.types.size()), raw.types.data()),
                 settings_.name, sql);
         state_->prepared.insert(name);
     }
     return Result(checked(connection,
-                          PQexecPrepared(connection, name.c_str(), static_cast<int>(raw.values.size()), raw.values.data(),
-                                         raw.lengths.data(), raw.formats.data(), 0),
+                          PQexecPrepared(connection, name.c_str(), static_cast<int>(raw.values.size()),
+                                         raw.values.data(), raw.lengths.data(), raw.formats.data(), 0),
                           settings_.name, sql)
                       .release());
 }
@@ -209,7 +215,9 @@ Address address_of(const std::string& conninfo)
         if (conninfo.find("password") != std::string::npos || conninfo.find('@') != std::string::npos) {
             why = "it is no libpq connection string (and it seems to hold a password, so it is not shown)";
         }
-        throw Error(ErrorKind::configuration, {"reading a dsn", why, "Write it as 'host=... port=... dbname=...' or postgresql://host:port/dbname."});
+        throw Error(
+            ErrorKind::configuration,
+            {"reading a dsn", why, "Write it as 'host=... port=... dbname=...' or postgresql://host:port/dbname."});
     }
     Address address;
     for (const PQconninfoOption* option = options.get(); option->keyword != nullptr; ++option) {
@@ -218,8 +226,9 @@ Address address_of(const std::string& conninfo)
             continue;
         }
         if (keyword == "password" || keyword == "sslpassword") {
-            throw Error(ErrorKind::refused, {"reading a dsn", "it holds a password, which would end up in a catalog row",
-                                             "Leave it out and use --password-file, a passfile or a service."});
+            throw Error(ErrorKind::refused,
+                        {"reading a dsn", "it holds a password, which would end up in a catalog row",
+                         "Leave it out and use --password-file, a passfile or a service."});
         }
         if (keyword == "host") {
             address.host = option->val;

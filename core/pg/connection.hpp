@@ -116,7 +116,8 @@ public:
     /// COPY ... TO STDOUT: hands each chunk to `take` until the end. Returns rows copied. What `take` throws passes on,
     /// after the server's side was cancelled. When stop is requested all COPY functions end within a second with a
     /// TransientSqlError of 57014; a server that does not even answer then costs the connection.
-    std::int64_t copy_out(const std::string& sql, const std::function<void(std::string_view)>& take, std::stop_token stop = {});
+    std::int64_t copy_out(const std::string& sql, const std::function<void(std::string_view)>& take,
+                          std::stop_token stop = {});
     /// COPY ... FROM STDIN: begin, put chunks, end (returns rows) or abort.
     void copy_in_begin(const std::string& sql, std::stop_token stop = {});
     void copy_in_put(std::string_view bytes, std::stop_token stop = {});

@@ -47,7 +47,8 @@ public:
 
     [[noreturn]] void throw_stopped(const std::string& how) const
     {
-        throw TransientSqlError("57014", {"COPY on " + connection_.name(), how + " [57014]", "It goes on when its worker runs again."});
+        throw TransientSqlError(
+            "57014", {"COPY on " + connection_.name(), how + " [57014]", "It goes on when its worker runs again."});
     }
 
 private:
@@ -110,7 +111,8 @@ Result finished(PGconn* connection, const std::string& name, const std::string& 
 
 } // namespace
 
-std::int64_t Connection::copy_out(const std::string& sql, const std::function<void(std::string_view)>& take, std::stop_token stop)
+std::int64_t Connection::copy_out(const std::string& sql, const std::function<void(std::string_view)>& take,
+                                  std::stop_token stop)
 {
     PGconn* connection = state_->connection.get();
     StoppableWait waiter(*this, *state_, std::move(stop));

@@ -83,7 +83,7 @@ void ReplicationConnection::start(const std::string& slot, const std::string& pu
 
 ReplicationConnection::Received ReplicationConnection::try_receive()
 {
-    constexpr int kWalHeader = 25;      // 'w', start, end, send time
+    constexpr int kWalHeader = 25;       // 'w', start, end, send time
     constexpr int kKeepaliveLength = 18; // 'k', end, send time, reply requested
     PGconn* connection = state_->connection.get();
     char* bytes = nullptr;
@@ -103,18 +103,23 @@ ReplicationConnection::Received ReplicationConnection::try_receive()
         const ExecStatusType status = PQresultStatus(result.get());
         if (length == -1 && (status == PGRES_COMMAND_OK || status == PGRES_COPY_IN)) {
             throw TransientSqlError("57P01", {"receiving the change stream of " + state_->settings.name,
-                                              "the server ended it (it is shutting down)", "It is tried again when the server answers."});
+                                              "the server ended it (it is shutting down)",
+                                              "It is tried again when the server answers."});
         }
         throw_error(connection, result.get(), state_->settings.name, "receiving the change stream");
     }
     if (bytes[0] == 'w' && length >= kWalHeader) {
-        return {WalMessage{{read_be64(bytes + 1)}, {read_be64(bytes + 9)}, {bytes + kWalHeader, static_cast<std::size_t>(length - kWalHeader)}}, {}};
+        return {WalMessage{{read_be64(bytes + 1)},
+                           {read_be64(bytes + 9)},
+                           {bytes + kWalHeader, static_cast<std::size_t>(length - kWalHeader)}},
+                {}};
     }
     if (bytes[0] == 'k' && length >= kKeepaliveLength) {
         return {{}, Keepalive{{read_be64(bytes + 1)}, bytes[17] != 0}};
     }
     throw FatalError({"receiving the change stream of " + state_->settings.name,
-                      fmt::format("unknown message '{}' of {} bytes", bytes[0], length), "Check that the server is PostgreSQL 15 to 18."});
+                      fmt::format("unknown message '{}' of {} bytes", bytes[0], length),
+                      "Check that the server is PostgreSQL 15 to 18."});
 }
 
 bool ReplicationConnection::wait_readable(std::chrono::milliseconds timeout, int wake_fd)

@@ -18,8 +18,8 @@ namespace keyshift::pg {
 
 /// One XLogData message. `payload` is valid until the next call on the connection.
 struct WalMessage {
-    Lsn start;         ///< WAL position of the data (Debezium's source.lsn)
-    Lsn server_end;    ///< the server's current end of WAL
+    Lsn start;      ///< WAL position of the data (Debezium's source.lsn)
+    Lsn server_end; ///< the server's current end of WAL
     std::string_view payload;
 };
 /// A keepalive: the server's end of WAL, and whether it wants an answer now.

@@ -37,12 +37,14 @@ std::string read_password(const ConnectionSettings& settings)
     }
     struct stat file {};
     if (::stat(settings.password_file.c_str(), &file) != 0) {
-        throw Error(ErrorKind::configuration, {"reading the password file of " + settings.name,
-                                               settings.password_file + " is not there or not readable", "Name a file that holds one line."});
+        throw Error(ErrorKind::configuration,
+                    {"reading the password file of " + settings.name,
+                     settings.password_file + " is not there or not readable", "Name a file that holds one line."});
     }
     if ((file.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-        throw Error(ErrorKind::configuration, {"reading the password file of " + settings.name,
-                                               settings.password_file + " can be read by others", "chmod 600 " + settings.password_file});
+        throw Error(ErrorKind::configuration,
+                    {"reading the password file of " + settings.name, settings.password_file + " can be read by others",
+                     "chmod 600 " + settings.password_file});
     }
     std::ifstream in(settings.password_file);
     std::string password;
@@ -66,9 +68,12 @@ ErrorParts unreachable(PGconn* connection, const ConnectionSettings& settings)
     const char* host = connection == nullptr ? nullptr : PQhost(connection);
     const char* port = connection == nullptr ? nullptr : PQport(connection);
     const std::string why = trimmed(connection == nullptr ? "out of memory" : PQerrorMessage(connection));
-    const bool credentials = why.find("authentication") != std::string::npos || why.find("pg_hba.conf") != std::string::npos ||
+    const bool credentials = why.find("authentication") != std::string::npos ||
+                             why.find("pg_hba.conf") != std::string::npos ||
                              why.find("no password supplied") != std::string::npos;
-    return {fmt::format("connecting to {} at {}:{}", settings.name, host == nullptr ? "?" : host, port == nullptr ? "?" : port), why,
+    return {fmt::format("connecting to {} at {}:{}", settings.name, host == nullptr ? "?" : host,
+                        port == nullptr ? "?" : port),
+            why,
             credentials ? "Check the user, its password (password file, passfile or service) and pg_hba.conf."
                         : "Check that the server runs and that host, port and database are right."};
 }
@@ -134,7 +139,8 @@ PgConnection open_session(const ConnectionSettings& settings, bool replication)
     }
     // Only the texts of a lost connection are read; they name the SQLSTATE in this form alone.
     PQsetErrorVerbosity(connection.get(), PQERRORS_VERBOSE);
-    PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
+    PQsetNoticeProcessor(
+        connection.get(), [](void*, const char*) {}, nullptr);
     // A walsender takes SQL too, and writes values as its session says (dates, floats, bytea).
     const PgResult set(PQexec(connection.get(), kSession));
     if (PQresultStatus(set.get()) != PGRES_COMMAND_OK) {
@@ -143,13 +149,15 @@ PgConnection open_session(const ConnectionSettings& settings, bool replication)
     return connection;
 }
 
-void throw_error(PGconn* connection, const PGresult* result, const std::string& name, const std::string& doing, const std::string& ended_by)
+void throw_error(PGconn* connection, const PGresult* result, const std::string& name, const std::string& doing,
+                 const std::string& ended_by)
 {
     const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const bool lost = PQstatus(connection) == CONNECTION_BAD;
     const std::string words = trimmed(PQerrorMessage(connection));
     const std::string sqlstate = state != nullptr ? state : lost ? lost_by(words, ended_by) : "XX001";
-    const std::string why = state != nullptr ? server_words(result, sqlstate) : fmt::format("{} [{}]", one_line(words), sqlstate);
+    const std::string why =
+        state != nullptr ? server_words(result, sqlstate) : fmt::format("{} [{}]", one_line(words), sqlstate);
     ErrorParts parts{fmt::format("{} on {}", doing, name), why, std::string(advice(sqlstate))};
     if (lost || classify(sqlstate) == SqlClass::transient) {
         throw TransientSqlError(sqlstate, std::move(parts));

@@ -17,7 +17,7 @@ using PgResult = Handle<PGresult, &PQclear>;
 PgConnection open_session(const ConnectionSettings& settings, bool replication);
 /// The error a failed result or broken connection stands for: SqlError or TransientSqlError. `ended_by`: SQLSTATE by which
 /// the server ended the session before, if it is known.
-[[noreturn]] void throw_error(PGconn* connection, const PGresult* result, const std::string& name, const std::string& doing,
-                              const std::string& ended_by = {});
+[[noreturn]] void throw_error(PGconn* connection, const PGresult* result, const std::string& name,
+                              const std::string& doing, const std::string& ended_by = {});
 
 } // namespace keyshift::pg

@@ -33,7 +33,8 @@ constexpr std::array<Advice, 12> kAdvice{{
     {"28", "Check the user, its password (password file, passfile or service) and pg_hba.conf."},
     {"42501", "Grant the right to the user that Keyshift connects as, or connect as the owner."},
     {"53300", "Raise max_connections, or wait until sessions end; it is tried again."},
-    {"53400", "Raise the server's limit that the message names (max_replication_slots, max_wal_senders); it is tried again."},
+    {"53400",
+     "Raise the server's limit that the message names (max_replication_slots, max_wal_senders); it is tried again."},
     {"531", "Free disk space on the server; it is tried again."},
     {"55P03", "Another session holds the lock (`keyshift reshard explain` names it); it is tried again."},
     {"55006", "Another session uses the object; end it if it is not Keyshift's. It is tried again."},
@@ -63,8 +64,9 @@ std::string_view advice(std::string_view sqlstate)
             return row.text;
         }
     }
-    return classify(sqlstate) == SqlClass::transient ? "It is tried again when the server answers."
-                                                     : "The server's log has the statement; mend what the message names and run it again.";
+    return classify(sqlstate) == SqlClass::transient
+               ? "It is tried again when the server answers."
+               : "The server's log has the statement; mend what the message names and run it again.";
 }
 
 } // namespace keyshift::pg

@@ -12,12 +12,11 @@ void add_cdc_commands(CLI::App& app, CommandContext& context)
 {
     CLI::App* cdc = add_verb(app, "cdc", "Change capture", "keyshift cdc status");
     cdc->require_subcommand(1);
-    add_verb(*cdc, "status", "Each node's stream: state, slot, lag, retained WAL",
-             "keyshift cdc status -o json")
+    add_verb(*cdc, "status", "Each node's stream: state, slot, lag, retained WAL", "keyshift cdc status -o json")
         ->callback([&context] {
             pg::Connection catalog = context.catalog();
-            context.print(cdc_status(catalog), {"node", "state", "slot", "confirmed_lsn", "lag_bytes",
-                                                "lag_seconds", "retained_bytes", "error"});
+            context.print(cdc_status(catalog), {"node", "state", "slot", "confirmed_lsn", "lag_bytes", "lag_seconds",
+                                                "retained_bytes", "error"});
         });
 }
 

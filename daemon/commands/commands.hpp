@@ -21,8 +21,7 @@ void add_run_commands(CLI::App& app, CommandContext& context);        ///< run, 
 void add_absent_commands(CLI::App& app);                              ///< after all others
 
 /// A subcommand with its help text and an example at the end of --help.
-CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help,
-                   const std::string& example);
+CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help, const std::string& example);
 /// For a verb that changes something: --dry-run.
 CLI::App* changes(CLI::App* verb, CommandContext& context);
 /// For one that takes something away: --dry-run and --yes.

@@ -48,8 +48,8 @@ void add_node_commands(CLI::App& app, CommandContext& context)
         pg::Connection catalog = context.catalog();
         context.print(catalog::show_node(catalog, *name));
     });
-    CLI::App* remove = add_verb(*node, "remove", "Take a node that owns nothing out of the cluster",
-                                "keyshift node remove n3 --yes");
+    CLI::App* remove =
+        add_verb(*node, "remove", "Take a node that owns nothing out of the cluster", "keyshift node remove n3 --yes");
     remove->add_option("name", *name, "Name of the node")->required();
     destroys(remove, context)->callback([&context, name] {
         context.confirm("Remove node " + *name + "?");

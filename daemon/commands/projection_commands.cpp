@@ -49,17 +49,16 @@ void wait_for_backfill(CommandContext& context, pg::Connection& catalog, const s
 void create(CommandContext& context, CreateOptions& options)
 {
     if (options.request.sql.empty() == options.file.empty()) {
-        throw Error(ErrorKind::usage,
-                    {"projection create", "give the definition by --sql or by --file, one of them",
-                     "--sql 'SELECT user_id, ... FROM interactions'"});
+        throw Error(ErrorKind::usage, {"projection create", "give the definition by --sql or by --file, one of them",
+                                       "--sql 'SELECT user_id, ... FROM interactions'"});
     }
     if (!options.file.empty()) {
         std::ifstream in(options.file);
         std::ostringstream text;
         text << in.rdbuf();
         if (!in) {
-            throw Error(ErrorKind::usage, {"projection create --file " + options.file,
-                                           "the file cannot be read", "Name a file with one SELECT."});
+            throw Error(ErrorKind::usage, {"projection create --file " + options.file, "the file cannot be read",
+                                           "Name a file with one SELECT."});
         }
         options.request.sql = text.str();
     }
@@ -99,20 +98,17 @@ void add_create(CLI::App& projection, CommandContext& context)
         projection, "create", "Keep a table keyed by another column",
         "keyshift projection create user_interactions --key user_id --sql 'SELECT user_id, interaction_id, post_id FROM interactions'");
     verb->add_option("name", options->request.name, "Name of the projection and of its view")->required();
-    verb->add_option("--key", options->request.key, "column[,column] it is sharded by")
-        ->required()
-        ->delimiter(',');
+    verb->add_option("--key", options->request.key, "column[,column] it is sharded by")->required()->delimiter(',');
     verb->add_option("--sql", options->request.sql, "One SELECT over captured tables");
     verb->add_option("--file", options->file, "A file with the SELECT");
-    verb->add_option("--buckets", options->request.buckets, "Hash slices, a power of two")
-        ->capture_default_str();
+    verb->add_option("--buckets", options->request.buckets, "Hash slices, a power of two")->capture_default_str();
     verb->add_flag("--apply", options->request.apply, "Also run the ALTERs that it needs");
     verb->add_flag("--skip-null", options->request.skip_null, "Leave rows with a NULL key out");
     takes_long(changes(verb, context), context)->callback([&context, options] { create(context, *options); });
 }
 
-CLI::App* add_named(CLI::App& projection, CommandContext& context, const std::string& name,
-                    const std::string& help, std::function<void(CommandContext&, const std::string&)> run)
+CLI::App* add_named(CLI::App& projection, CommandContext& context, const std::string& name, const std::string& help,
+                    std::function<void(CommandContext&, const std::string&)> run)
 {
     const auto which = std::make_shared<std::string>();
     CLI::App* verb = add_verb(projection, name, help, "keyshift projection " + name + " user_interactions");
@@ -124,8 +120,8 @@ CLI::App* add_named(CLI::App& projection, CommandContext& context, const std::st
 using Change = void (*)(pg::Connection&, const std::string&);
 
 /// A verb that only changes a projection's row.
-void add_change(CLI::App& projection, CommandContext& context, const std::string& name,
-                const std::string& help, const char* done, Change change)
+void add_change(CLI::App& projection, CommandContext& context, const std::string& name, const std::string& help,
+                const char* done, Change change)
 {
     changes(add_named(projection, context, name, help,
                       [change, done](CommandContext& common, const std::string& which) {
@@ -147,8 +143,7 @@ void add_rejections(CLI::App& app, CommandContext& context)
                                   "keyshift rejections list user_interactions");
     rejected->require_subcommand(1);
     const auto which = std::make_shared<std::string>();
-    CLI::App* list =
-        add_verb(*rejected, "list", "All, or those of one projection", "keyshift rejections list");
+    CLI::App* list = add_verb(*rejected, "list", "All, or those of one projection", "keyshift rejections list");
     list->add_option("projection", *which, "Projection");
     list->callback([&context, which] {
         pg::Connection catalog = context.catalog();
@@ -169,8 +164,8 @@ void add_rejections(CLI::App& app, CommandContext& context)
 
 void add_projection_commands(CLI::App& app, CommandContext& context)
 {
-    CLI::App* projection = add_verb(app, "projection", "Tables keyed by something else, kept from the topics",
-                                    "keyshift projection list");
+    CLI::App* projection =
+        add_verb(app, "projection", "Tables keyed by something else, kept from the topics", "keyshift projection list");
     projection->require_subcommand(1);
     add_create(*projection, context);
     add_verb(*projection, "list", "All projections", "keyshift projection list")->callback([&context] {
@@ -182,22 +177,22 @@ void add_projection_commands(CLI::App& app, CommandContext& context)
                   pg::Connection catalog = common.catalog();
                   common.print(projections::show(catalog, name));
               });
-    add_named(*projection, context, "verify",
-              "Compare with its definition over all nodes; exit 6 where it differs", verify);
+    add_named(*projection, context, "verify", "Compare with its definition over all nodes; exit 6 where it differs",
+              verify);
     add_change(*projection, context, "pause", "Stop applying; the topics keep what comes", "paused",
                projections::pause);
     add_change(*projection, context, "resume", "Go on applying", "resumed", projections::resume);
-    CLI::App* drop = add_named(
-        *projection, context, "drop", "Remove it and all that it left on the nodes",
-        [](CommandContext& common, const std::string& name) {
-            pg::Connection catalog = common.catalog();
-            static_cast<void>(projections::show(catalog, name));
-            common.confirm("Drop projection " + name + "?");
-            if (!common.dry_run) {
-                projections::drop(catalog, name);
-            }
-            common.print({{"projection", name}, {"done", common.dry_run ? "nothing: a dry run" : "dropped"}});
-        });
+    CLI::App* drop =
+        add_named(*projection, context, "drop", "Remove it and all that it left on the nodes",
+                  [](CommandContext& common, const std::string& name) {
+                      pg::Connection catalog = common.catalog();
+                      static_cast<void>(projections::show(catalog, name));
+                      common.confirm("Drop projection " + name + "?");
+                      if (!common.dry_run) {
+                          projections::drop(catalog, name);
+                      }
+                      common.print({{"projection", name}, {"done", common.dry_run ? "nothing: a dry run" : "dropped"}});
+                  });
     destroys(drop, context);
     add_rejections(app, context);
 }

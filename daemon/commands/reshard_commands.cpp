@@ -30,9 +30,8 @@ struct JobOptions {
 };
 
 const std::vector<std::string> kMoveColumns{"group", "bucket", "donor", "recipient", "rows", "bytes", "why"};
-const std::vector<std::string> kStatusColumns{"move",      "bucket",         "group",   "donor",
-                                              "recipient", "state",          "rows",    "bytes",
-                                              "lag_bytes", "write_block_ms", "verified"};
+const std::vector<std::string> kStatusColumns{"move", "bucket", "group",     "donor",          "recipient", "state",
+                                              "rows", "bytes",  "lag_bytes", "write_block_ms", "verified"};
 
 std::shared_ptr<PlanOptions> add_wish(CLI::App& verb)
 {
@@ -63,8 +62,8 @@ void print_plan(const CommandContext& context, const Json& plan)
     if (plan["moves"].size() > kShown) {
         fmt::print("... and {} more\n", plan["moves"].size() - kShown);
     }
-    fmt::print("plan {}: {} moves, {} bytes, about {} s\n", plan["plan"].get<std::string>(),
-               plan["moves"].size(), plan["bytes"].dump(), plan["seconds"].dump());
+    fmt::print("plan {}: {} moves, {} bytes, about {} s\n", plan["plan"].get<std::string>(), plan["moves"].size(),
+               plan["bytes"].dump(), plan["seconds"].dump());
 }
 
 void print_status(const CommandContext& context, const Json& status)
@@ -110,12 +109,10 @@ void wait_for_job(CommandContext& context, pg::Connection& catalog, std::int64_t
         throw FatalError(
             {fmt::format("reshard job {}", job),
              fmt::format("it is {}{}", status["state"].get<std::string>(),
-                         error.is_object() && error.contains("why") ? ": " + error["why"].get<std::string>()
-                                                                    : ""),
+                         error.is_object() && error.contains("why") ? ": " + error["why"].get<std::string>() : ""),
              fmt::format("`keyshift reshard status {}` shows each move.", job)});
     }
-    context.print({{"job", job}, {"state", "done"}, {"moved", status["moved"]}, {"total", status["total"]}},
-                  {});
+    context.print({{"job", job}, {"state", "done"}, {"moved", status["moved"]}, {"total", status["total"]}}, {});
 }
 
 void start(CommandContext& context, const PlanOptions& options)
@@ -125,8 +122,8 @@ void start(CommandContext& context, const PlanOptions& options)
         print_plan(context, resharder::plan(catalog, options.wish));
         return;
     }
-    const std::int64_t job = resharder::start(
-        catalog, options.wish, options.plan.empty() ? std::nullopt : std::optional(options.plan));
+    const std::int64_t job =
+        resharder::start(catalog, options.wish, options.plan.empty() ? std::nullopt : std::optional(options.plan));
     if (job == 0) {
         note("nothing to do: the buckets are where they should be");
         return;
@@ -184,9 +181,8 @@ void add_plan_and_start(CLI::App& reshard, CommandContext& context)
 }
 
 /// A verb that takes a job; `required`: it wants to be told which.
-CLI::App* add_job_verb(CLI::App& reshard, CommandContext& context, const std::string& name,
-                       const std::string& help, bool required,
-                       std::function<void(CommandContext&, pg::Connection&, const JobOptions&)> run)
+CLI::App* add_job_verb(CLI::App& reshard, CommandContext& context, const std::string& name, const std::string& help,
+                       bool required, std::function<void(CommandContext&, pg::Connection&, const JobOptions&)> run)
 {
     const auto options = std::make_shared<JobOptions>();
     CLI::App* verb = add_verb(reshard, name, help, "keyshift reshard " + name + " 1");
@@ -242,8 +238,7 @@ void add_reshard_commands(CLI::App& app, CommandContext& context)
                              tell(common, catalog, job.job, resharder::resume, "run");
                          }),
             context);
-    destroys(add_job_verb(*reshard, context, "cancel", "Take back every move that is not past its fence",
-                          true,
+    destroys(add_job_verb(*reshard, context, "cancel", "Take back every move that is not past its fence", true,
                           [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
                               static_cast<void>(resharder::status(catalog, job.job));
                               common.confirm(fmt::format("Cancel job {}?", job.job));

@@ -25,11 +25,9 @@ void print_findings(const CommandContext& context, const Json& findings)
         fmt::print("nothing found\n");
     }
     for (const Json& finding : findings) {
-        fmt::print("-- {}: {} on {}: {}\n", finding["severity"].get<std::string>(),
-                   finding["check"].get<std::string>(), finding["object"].get<std::string>(),
-                   finding["why"].get<std::string>());
-        if (finding.contains("fix") && finding["fix"].is_string() &&
-            !finding["fix"].get<std::string>().empty()) {
+        fmt::print("-- {}: {} on {}: {}\n", finding["severity"].get<std::string>(), finding["check"].get<std::string>(),
+                   finding["object"].get<std::string>(), finding["why"].get<std::string>());
+        if (finding.contains("fix") && finding["fix"].is_string() && !finding["fix"].get<std::string>().empty()) {
             const std::string fix = finding["fix"].get<std::string>();
             fmt::print("{}{}\n", fix, fix.ends_with(';') ? "" : ";");
         }
@@ -45,15 +43,13 @@ void print_status(const CommandContext& context, const Json& report)
     const Json& daemon = report["daemon"];
     if (daemon["running"] == true) {
         fmt::print("daemon: version {}, pid {} on {}, http://{}/\n", daemon["version"].get<std::string>(),
-                   daemon["pid"].dump(), daemon["host"].get<std::string>(),
-                   daemon["http"].get<std::string>());
+                   daemon["pid"].dump(), daemon["host"].get<std::string>(), daemon["http"].get<std::string>());
     } else {
         fmt::print("daemon: none runs\n");
     }
     static const std::vector<std::pair<std::string, std::vector<std::string>>> kSections{
         {"nodes", {"node", "state", "host", "port", "dbname", "buckets"}},
-        {"streams",
-         {"node", "state", "confirmed_lsn", "lag_bytes", "lag_seconds", "retained_bytes", "error"}},
+        {"streams", {"node", "state", "confirmed_lsn", "lag_bytes", "lag_seconds", "retained_bytes", "error"}},
         {"tables", {"table", "kind", "group", "key", "buckets"}},
         {"jobs", {"job", "state", "moved", "total", "error"}},
         {"projections", {"name", "state", "rows", "lag_seconds", "rejections", "error"}}};
@@ -129,9 +125,9 @@ void config_show(CommandContext& context)
                         {"needs_restart", key.needs_restart}});
     }
     for (const auto& [name, value] : loaded.config.kafka) {
-        const bool secret =
-            name.find("password") != std::string::npos || name.find(".pem") != std::string::npos ||
-            name.find("secret") != std::string::npos || name.find("oauthbearer.config") != std::string::npos;
+        const bool secret = name.find("password") != std::string::npos || name.find(".pem") != std::string::npos ||
+                            name.find("secret") != std::string::npos ||
+                            name.find("oauthbearer.config") != std::string::npos;
         rows.push_back({{"key", "kafka." + name},
                         {"value", secret ? "***" : value},
                         {"origin", loaded.origins.at("kafka." + name)},
@@ -172,14 +168,12 @@ void add_route(CLI::App& app, CommandContext& context)
 
 void add_setup_commands(CLI::App& app, CommandContext& context)
 {
-    CLI::App* init =
-        add_verb(app, "init", "Make the catalog: schema keyshift in the catalog database; may be run again",
-                 "keyshift init");
+    CLI::App* init = add_verb(
+        app, "init", "Make the catalog: schema keyshift in the catalog database; may be run again", "keyshift init");
     changes(init, context)->callback([&context] {
         const Config config = context.config();
         pg::Connection catalog = context.raw_catalog();
-        context.print(
-            catalog::init(catalog, config.cluster_name(), config.cdc.topic_prefix, context.dry_run));
+        context.print(catalog::init(catalog, config.cluster_name(), config.cdc.topic_prefix, context.dry_run));
         context.next_step("keyshift node add n1 --dsn 'host=... dbname=...'");
     });
     const auto node = std::make_shared<std::string>();
@@ -191,13 +185,11 @@ void add_setup_commands(CLI::App& app, CommandContext& context)
         context.confirm("Remove Keyshift from " +
                         (node->empty() ? std::string("all nodes and the catalog") : "node " + *node) + "?");
         pg::Connection catalog = context.catalog();
-        context.print(
-            catalog::deinit(catalog, node->empty() ? std::nullopt : std::optional(*node), context.dry_run));
+        context.print(catalog::deinit(catalog, node->empty() ? std::nullopt : std::optional(*node), context.dry_run));
     });
     const auto plan = std::make_shared<std::string>();
-    CLI::App* check =
-        add_verb(app, "doctor", "What is wrong, with the SQL that mends it; exit 5 when something is",
-                 "keyshift doctor --plan users=user_id,posts=user_id,interactions=post_id");
+    CLI::App* check = add_verb(app, "doctor", "What is wrong, with the SQL that mends it; exit 5 when something is",
+                               "keyshift doctor --plan users=user_id,posts=user_id,interactions=post_id");
     check->add_option("--plan", *plan, "table=column,...: what these shard keys would break");
     check->callback([&context, plan] { doctor(context, *plan); });
     add_verb(app, "status", "Nodes, streams, jobs and projections at a glance", "keyshift status -o json")

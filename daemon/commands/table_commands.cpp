@@ -50,8 +50,8 @@ void add_capture(CLI::App& table, CommandContext& context)
     verb->add_option("--node", options->node, "The node, where several have the name");
     changes(verb, context)->callback([&context, options] {
         if (options->tables.empty() == !options->all) {
-            throw Error(ErrorKind::usage, {"table capture", "name tables, or say --all, not both",
-                                           "keyshift table capture audit_log"});
+            throw Error(ErrorKind::usage,
+                        {"table capture", "name tables, or say --all, not both", "keyshift table capture audit_log"});
         }
         pg::Connection catalog = context.catalog();
         context.print(catalog::capture(catalog, options->tables, options->all,
@@ -74,8 +74,7 @@ void add_table_commands(CLI::App& app, CommandContext& context)
         context.print(catalog::list_tables(catalog), {"table", "kind", "group", "key", "buckets", "node"});
     });
     const auto name = std::make_shared<std::string>();
-    CLI::App* show =
-        add_verb(*table, "show", "One table and where its buckets are", "keyshift table show posts");
+    CLI::App* show = add_verb(*table, "show", "One table and where its buckets are", "keyshift table show posts");
     show->add_option("table", *name, "Table")->required();
     show->callback([&context, name] {
         pg::Connection catalog = context.catalog();

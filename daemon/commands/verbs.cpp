@@ -5,8 +5,7 @@
 
 namespace keyshift::daemon {
 
-CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help,
-                   const std::string& example)
+CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help, const std::string& example)
 {
     CLI::App* verb = parent.add_subcommand(name, help);
     verb->footer("Example: " + example);
@@ -48,18 +47,15 @@ void add_absent_commands(CLI::App& app)
     const auto family = [&app](const char* name) -> CLI::App& {
         return *app.get_subcommand(name);
     };
-    add_absent_verb(app, "advise",
-                    "`keyshift doctor --plan TABLE=COLUMN,...` shows what shard keys would break.");
-    add_absent_verb(
-        app, "ddl",
-        "Run the statement on every node yourself while no move runs; `keyshift reshard status` tells.");
+    add_absent_verb(app, "advise", "`keyshift doctor --plan TABLE=COLUMN,...` shows what shard keys would break.");
+    add_absent_verb(app, "ddl",
+                    "Run the statement on every node yourself while no move runs; `keyshift reshard status` tells.");
     add_absent_verb(family("node"), "drain",
                     "`keyshift reshard start --drain NAME --wait` moves everything away from a node.");
     add_absent_verb(family("table"), "reference",
                     "`keyshift table capture TABLE` streams a table that stays where it is.");
-    add_absent_verb(
-        family("table"), "undistribute",
-        "Tables that are distributed stay so; `keyshift deinit` leaves them as plain partitioned tables.");
+    add_absent_verb(family("table"), "undistribute",
+                    "Tables that are distributed stay so; `keyshift deinit` leaves them as plain partitioned tables.");
     for (const char* name : {"rollback", "split", "isolate"}) {
         add_absent_verb(family("reshard"), name,
                         "`keyshift reshard start --buckets N --to NODE` moves buckets, also back.");
@@ -74,8 +70,7 @@ void add_absent_commands(CLI::App& app)
                         "`keyshift cdc status` shows each stream; streams run while the daemon does.");
     }
     for (const char* name : {"retry", "drop"}) {
-        add_absent_verb(family("rejections"), name,
-                        "`keyshift rejections show ID` has the event and the reason.");
+        add_absent_verb(family("rejections"), name, "`keyshift rejections show ID` has the event and the reason.");
     }
 }
 

@@ -24,7 +24,8 @@ bool contains(const std::vector<std::string>& names, const std::string& name)
 }
 
 /// A refusal with the caret under a place of the definition.
-[[noreturn]] void refuse_at(const std::string& name, const ParsedSelect& select, std::size_t place, const std::string& why, const std::string& next)
+[[noreturn]] void refuse_at(const std::string& name, const ParsedSelect& select, std::size_t place,
+                            const std::string& why, const std::string& next)
 {
     refuse(name, why + "\n" + with_caret(select.sql, place), next);
 }
@@ -38,16 +39,20 @@ std::size_t place_of(const ParsedSelect& select, const std::string& column)
 void check_round_trip(const CreateRequest& request, const ParsedSelect& select, const BaseColumn& column)
 {
     if (!round_trips(column)) {
-        refuse_at(request.name, select, place_of(select, column.name), "column " + column.name + " of type " + column.type + " cannot be read back from its event",
+        refuse_at(request.name, select, place_of(select, column.name),
+                  "column " + column.name + " of type " + column.type + " cannot be read back from its event",
                   "Leave it out of the projection.");
     }
     if (column.type_name == "numeric" && request.decimal == "double") {
-        refuse_at(request.name, select, place_of(select, column.name), "column " + column.name + " of type " + column.type + " is rounded in its events (cdc.decimal = \"double\")",
+        refuse_at(request.name, select, place_of(select, column.name),
+                  "column " + column.name + " of type " + column.type +
+                      " is rounded in its events (cdc.decimal = \"double\")",
                   "Set cdc.decimal to precise or string, or leave the column out.");
     }
 }
 
-BaseColumn read_column(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select, const catalog::TableDefinition& base, const std::string& name)
+BaseColumn read_column(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
+                       const catalog::TableDefinition& base, const std::string& name)
 {
     const QualifiedName& table = base.name;
     const pg::Result row = node.query(
@@ -66,7 +71,8 @@ BaseColumn read_column(pg::Connection& node, const CreateRequest& request, const
         refuse_at(request.name, select, place_of(select, name), "table " + table.to_string() + " has no column " + name,
                   did_you_mean(name, names) + "`keyshift table show " + table.to_string() + "` lists its columns.");
     }
-    BaseColumn column{name, std::string(row.text(0, 0)), std::string(row.text(0, 1)), static_cast<std::int32_t>(row.integer(0, 2)), row.boolean(0, 3)};
+    BaseColumn column{name, std::string(row.text(0, 0)), std::string(row.text(0, 1)),
+                      static_cast<std::int32_t>(row.integer(0, 2)), row.boolean(0, 3)};
     column.decimal_text = column.type_name == "numeric" && request.decimal == "string";
     check_round_trip(request, select, column);
     return column;
@@ -81,20 +87,27 @@ std::vector<ProjectedColumn> ask_types(pg::Connection& node, const Definition& d
     const std::string where = definition.condition.empty() ? "" : " WHERE " + definition.condition;
     std::vector<ProjectedColumn> columns;
     try {
-        node.script(fmt::format("CREATE TEMP VIEW keyshift_types AS SELECT {} FROM {}{}", definition.select_list, from, where));
-        const pg::Result types = node.query("SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'pg_temp.keyshift_types'::regclass AND attnum > 0 ORDER BY attnum");
+        node.script(
+            fmt::format("CREATE TEMP VIEW keyshift_types AS SELECT {} FROM {}{}", definition.select_list, from, where));
+        const pg::Result types = node.query(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'pg_temp.keyshift_types'::regclass AND attnum > 0 ORDER BY attnum");
         for (int row = 0; row < types.rows(); ++row) {
             columns.push_back({std::string(types.text(row, 0)), std::string(types.text(row, 1))});
         }
-        node.script(fmt::format("CREATE TEMP TABLE {} (LIKE {})", quote_identifier(definition.alias), definition.base.quoted()));
+        node.script(fmt::format("CREATE TEMP TABLE {} (LIKE {})", quote_identifier(definition.alias),
+                                definition.base.quoted()));
         // A row of the whole list is immutable when each of its parts is.
         std::string predicate = fmt::format("ROW({}) IS NOT NULL", fmt::join(select.expressions, ", "));
         predicate += definition.condition.empty() ? "" : fmt::format(" AND ({})", definition.condition);
-        node.script(fmt::format("CREATE INDEX ON pg_temp.{} ((1)) WHERE {}", quote_identifier(definition.alias), predicate));
+        node.script(
+            fmt::format("CREATE INDEX ON pg_temp.{} ((1)) WHERE {}", quote_identifier(definition.alias), predicate));
     } catch (const pg::SqlError& error) {
         const bool changing = error.sqlstate() == "42P17";
-        refuse(definition.name, changing ? "it uses something whose value changes with time, session or settings: " + error.parts().why : error.parts().why,
-               changing ? "Use immutable functions and operators only; store other values in a column." : "Correct the SELECT.");
+        refuse(definition.name,
+               changing ? "it uses something whose value changes with time, session or settings: " + error.parts().why
+                        : error.parts().why,
+               changing ? "Use immutable functions and operators only; store other values in a column."
+                        : "Correct the SELECT.");
     }
     return columns;
 }
@@ -105,20 +118,25 @@ void check_key(const CreateRequest& request, Definition& definition, const Parse
         refuse(request.name, "it has no key", "Name the columns it is sharded by: --key user_id.");
     }
     for (const std::string& name : request.key) {
-        const auto selected = std::find_if(select.columns.begin(), select.columns.end(), [&](const SelectedColumn& column) { return column.name == name; });
+        const auto selected = std::find_if(select.columns.begin(), select.columns.end(),
+                                           [&](const SelectedColumn& column) { return column.name == name; });
         if (selected == select.columns.end()) {
-            refuse(request.name, "the key column " + name + " is not selected", "Select it, or name a column of the SELECT.");
+            refuse(request.name, "the key column " + name + " is not selected",
+                   "Select it, or name a column of the SELECT.");
         }
         if (selected->base_column.empty()) {
-            refuse(request.name, "the key column " + name + " is an expression", "Key the projection by a column of the table.");
+            refuse(request.name, "the key column " + name + " is an expression",
+                   "Key the projection by a column of the table.");
         }
         const BaseColumn& column = definition.base_columns[definition.base_column(selected->base_column)];
         if (!key_type(column.type) || column.array) {
-            refuse(request.name, "a key of type " + column.type + " is not supported", "Keys are smallint, integer, bigint, uuid, text, varchar, date or timestamptz.");
+            refuse(request.name, "a key of type " + column.type + " is not supported",
+                   "Keys are smallint, integer, bigint, uuid, text, varchar, date or timestamptz.");
         }
         definition.key.push_back(name);
         definition.key_base.push_back(selected->base_column);
-        const auto typed = std::find_if(definition.columns.begin(), definition.columns.end(), [&](const ProjectedColumn& shown) { return shown.name == name; });
+        const auto typed = std::find_if(definition.columns.begin(), definition.columns.end(),
+                                        [&](const ProjectedColumn& shown) { return shown.name == name; });
         definition.key_types.push_back(typed->type);
     }
 }
@@ -133,14 +151,20 @@ catalog::CapturedTable find_base(pg::Connection& catalog, const ParsedSelect& se
         if (!table.captured) {
             continue;
         }
-        if (table.name.name == select.table && (select.schema.empty() ? table.name.schema == "public" : table.name.schema == select.schema)) {
+        if (table.name.name == select.table &&
+            (select.schema.empty() ? table.name.schema == "public" : table.name.schema == select.schema)) {
             return table;
         }
         known += (known.empty() ? "" : ", ") + table.name.to_string();
         names.push_back(table.name.name);
     }
-    throw RefusedError({"reading the projection's SQL", "table " + (select.schema.empty() ? "" : select.schema + ".") + select.table + " is not captured\n" + with_caret(select.sql, select.table_place),
-                        did_you_mean(select.table, names) + (known.empty() ? "Capture or distribute it first: `keyshift table capture " + select.table + "`." : "Captured are: " + known + ".")});
+    throw RefusedError(
+        {"reading the projection's SQL",
+         "table " + (select.schema.empty() ? "" : select.schema + ".") + select.table + " is not captured\n" +
+             with_caret(select.sql, select.table_place),
+         did_you_mean(select.table, names) +
+             (known.empty() ? "Capture or distribute it first: `keyshift table capture " + select.table + "`."
+                            : "Captured are: " + known + ".")});
 }
 
 std::vector<catalog::Node> nodes_of(pg::Connection& catalog, const catalog::CapturedTable& table)
@@ -155,7 +179,8 @@ std::vector<catalog::Node> nodes_of(pg::Connection& catalog, const catalog::Capt
     return nodes;
 }
 
-Definition define(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select, const catalog::CapturedTable& table)
+Definition define(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
+                  const catalog::CapturedTable& table)
 {
     Definition definition;
     definition.name = request.name;
@@ -167,7 +192,9 @@ Definition define(pg::Connection& node, const CreateRequest& request, const Pars
     const catalog::TableDefinition base = catalog::read_table(node, table.name);
     const catalog::ConstraintDefinition* primary = base.primary_key();
     if (primary == nullptr) {
-        refuse(request.name, "table " + table.name.to_string() + " has no primary key, so its rows cannot be told apart", "ALTER TABLE " + table.name.quoted() + " ADD PRIMARY KEY (...)");
+        refuse(request.name,
+               "table " + table.name.to_string() + " has no primary key, so its rows cannot be told apart",
+               "ALTER TABLE " + table.name.quoted() + " ADD PRIMARY KEY (...)");
     }
     definition.pk = primary->columns;
     std::vector<std::string> used = select.used_columns;
@@ -175,7 +202,8 @@ Definition define(pg::Connection& node, const CreateRequest& request, const Pars
         if (!contains(used, column)) {
             used.push_back(column);
         }
-        const auto shown = std::find_if(select.columns.begin(), select.columns.end(), [&](const SelectedColumn& selected) { return selected.base_column == column; });
+        const auto shown = std::find_if(select.columns.begin(), select.columns.end(),
+                                        [&](const SelectedColumn& selected) { return selected.base_column == column; });
         definition.pk_names.push_back(shown == select.columns.end() ? "_pk_" + column : shown->name);
     }
     for (const std::string& column : used) {
@@ -211,17 +239,22 @@ bool identity_carries(pg::Connection& node, const QualifiedName& leaf, const std
         return true;
     }
     const auto held = nlohmann::json::parse(row.text(0, 1)).get<std::vector<std::string>>();
-    return row.text(0, 0) != "n" && std::all_of(columns.begin(), columns.end(), [&](const std::string& column) { return contains(held, column); });
+    return row.text(0, 0) != "n" && std::all_of(columns.begin(), columns.end(),
+                                                [&](const std::string& column) { return contains(held, column); });
 }
 
 bool not_null(pg::Connection& node, const QualifiedName& table, const std::string& column)
 {
-    return node.query("SELECT attnotnull FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2", {table.quoted(), column}).boolean(0, 0);
+    return node
+        .query("SELECT attnotnull FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2",
+               {table.quoted(), column})
+        .boolean(0, 0);
 }
 
 } // namespace
 
-std::vector<std::string> needed_alters(pg::Connection& node, Definition& definition, const catalog::CapturedTable& table, std::uint32_t buckets,
+std::vector<std::string> needed_alters(pg::Connection& node, Definition& definition,
+                                       const catalog::CapturedTable& table, std::uint32_t buckets,
                                        const std::vector<std::string>& other_keys)
 {
     std::vector<std::string> alters;
@@ -233,14 +266,16 @@ std::vector<std::string> needed_alters(pg::Connection& node, Definition& definit
     }
     for (const std::string& column : definition.key_base) {
         if (!not_null(node, table.name, column)) {
-            alters.push_back(fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", table.name.quoted(), quote_identifier(column)));
+            alters.push_back(fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", table.name.quoted(),
+                                         quote_identifier(column)));
         }
         if (!contains(columns, column)) {
             columns.push_back(column);
         }
     }
     const std::vector<QualifiedName> leaves = leaves_of(table, buckets);
-    if (std::all_of(leaves.begin(), leaves.end(), [&](const QualifiedName& leaf) { return identity_carries(node, leaf, columns); })) {
+    if (std::all_of(leaves.begin(), leaves.end(),
+                    [&](const QualifiedName& leaf) { return identity_carries(node, leaf, columns); })) {
         return alters;
     }
     const std::string index = fmt::format("{}_identity", definition.name);
@@ -249,17 +284,20 @@ std::vector<std::string> needed_alters(pg::Connection& node, Definition& definit
     for (const std::string& column : columns) {
         list += (list.empty() ? "" : ", ") + quote_identifier(column);
     }
-    alters.push_back(fmt::format("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({})", quote_identifier(index), table.name.quoted(), list));
+    alters.push_back(fmt::format("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({})", quote_identifier(index),
+                                 table.name.quoted(), list));
     if (!table.group.empty()) {
         // New leaves, and the copies that moves make, take their identity from the root.
-        alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(), quote_identifier(index)));
+        alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(),
+                                     quote_identifier(index)));
         alters.push_back(fmt::format(
             "DO $$ DECLARE l record; BEGIN FOR l IN SELECT x.indrelid::regclass AS leaf, c.relname AS index FROM pg_catalog.pg_inherits i "
             "JOIN pg_catalog.pg_index x ON x.indexrelid = i.inhrelid JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = {}::regclass "
             "LOOP EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', l.leaf, l.index); END LOOP; END $$",
             quote_literal(QualifiedName{table.name.schema, index}.quoted())));
     } else {
-        alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(), quote_identifier(index)));
+        alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(),
+                                     quote_identifier(index)));
     }
     return alters;
 }

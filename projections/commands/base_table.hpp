@@ -17,12 +17,14 @@ catalog::CapturedTable find_base(pg::Connection& catalog, const ParsedSelect& se
 /// The nodes that have the table.
 std::vector<catalog::Node> nodes_of(pg::Connection& catalog, const catalog::CapturedTable& table);
 /// Checks the SELECT against the table on `node` and makes the definition. Throws Error(refused).
-Definition define(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select, const catalog::CapturedTable& table);
+Definition define(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
+                  const catalog::CapturedTable& table);
 
 /// The ALTERs that the table's replica identity and the key's NOT NULL need on this node; empty: none. The name of the index
 /// they make goes into the definition. `other_keys`: columns that other projections of the table need in the old row: there
 /// is one replica identity for all of them.
-std::vector<std::string> needed_alters(pg::Connection& node, Definition& definition, const catalog::CapturedTable& table, std::uint32_t buckets,
+std::vector<std::string> needed_alters(pg::Connection& node, Definition& definition,
+                                       const catalog::CapturedTable& table, std::uint32_t buckets,
                                        const std::vector<std::string>& other_keys);
 
 } // namespace keyshift::projections

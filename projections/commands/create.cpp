@@ -17,25 +17,32 @@ namespace {
 
 using Json = nlohmann::json;
 
-void check_name(pg::Connection& catalog, pg::Connection& node, const CreateRequest& request, const catalog::CapturedTable& table)
+void check_name(pg::Connection& catalog, pg::Connection& node, const CreateRequest& request,
+                const catalog::CapturedTable& table)
 {
     const std::string doing = "creating projection " + request.name;
     constexpr std::size_t kLongest = 50;
-    if (request.name.empty() || request.name.size() > kLongest || request.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos) {
-        throw RefusedError({doing, "the name is not plain", "Use up to 50 lower case letters, digits and underscores."});
+    if (request.name.empty() || request.name.size() > kLongest ||
+        request.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos) {
+        throw RefusedError(
+            {doing, "the name is not plain", "Use up to 50 lower case letters, digits and underscores."});
     }
     const auto names = projection_names(catalog);
     if (std::find(names.begin(), names.end(), request.name) != names.end()) {
-        throw RefusedError({doing, "there is a projection of this name", "`keyshift projection show " + request.name + "` shows it; drop it first to make it anew."});
+        throw RefusedError(
+            {doing, "there is a projection of this name",
+             "`keyshift projection show " + request.name + "` shows it; drop it first to make it anew."});
     }
     if (catalog::table_exists(node, {table.name.schema, request.name})) {
-        throw RefusedError({doing, table.name.schema + "." + request.name + " is a table or view already", "Choose another name."});
+        throw RefusedError(
+            {doing, table.name.schema + "." + request.name + " is a table or view already", "Choose another name."});
     }
     if (catalog.query("SELECT FROM keyshift.table_group WHERE name = $1", {request.name}).rows() > 0) {
         throw RefusedError({doing, "a table group has this name", "Choose another name."});
     }
     if (request.buckets == 0 || request.buckets > 4096 || (request.buckets & (request.buckets - 1)) != 0) {
-        throw RefusedError({doing, fmt::format("{} buckets", request.buckets), "The number of buckets is a power of two up to 4096."});
+        throw RefusedError(
+            {doing, fmt::format("{} buckets", request.buckets), "The number of buckets is a power of two up to 4096."});
     }
 }
 
@@ -85,7 +92,8 @@ catalog::TableDefinition table_of(const Definition& definition)
     return table;
 }
 
-catalog::DistributedRoot root_of(const Definition& definition, std::uint32_t buckets, const std::vector<catalog::Node>& nodes)
+catalog::DistributedRoot root_of(const Definition& definition, std::uint32_t buckets,
+                                 const std::vector<catalog::Node>& nodes)
 {
     catalog::DistributedRoot root;
     root.definition = table_of(definition);
@@ -114,28 +122,34 @@ void make_on(catalog::OpenNode& node, const Definition& definition, catalog::Dis
     for (const ProjectedColumn& column : definition.columns) {
         columns += (columns.empty() ? "" : ", ") + quote_identifier(column.name);
     }
-    connection.script(fmt::format("CREATE VIEW {} AS SELECT {} FROM {} WHERE _live", definition.view().quoted(), columns, definition.table().quoted()));
+    connection.script(fmt::format("CREATE VIEW {} AS SELECT {} FROM {} WHERE _live", definition.view().quoted(),
+                                  columns, definition.table().quoted()));
     catalog::set_alias(connection, definition.table(), definition.view());
     transaction.commit();
 }
 
-void record(pg::Connection& catalog, const Definition& definition, const CreateRequest& request, const catalog::DistributedRoot& root)
+void record(pg::Connection& catalog, const Definition& definition, const CreateRequest& request,
+            const catalog::DistributedRoot& root)
 {
     pg::Transaction transaction(catalog);
     catalog.query("INSERT INTO keyshift.table_group (name, buckets, key_types, kind) VALUES ($1, $2, $3, 'projection')",
                   {definition.name, std::to_string(request.buckets), catalog::write_array(definition.key_types)});
-    catalog.query("INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns, captured) VALUES ($1, $2, $3, $4, false)",
-                  {definition.table().schema, definition.table().name, definition.name, catalog::write_array(definition.key)});
+    catalog.query(
+        "INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns, captured) VALUES ($1, $2, $3, $4, false)",
+        {definition.table().schema, definition.table().name, definition.name, catalog::write_array(definition.key)});
     for (std::uint32_t bucket = 0; bucket < request.buckets; ++bucket) {
         const std::string number = std::to_string(bucket);
-        catalog.query("INSERT INTO keyshift.bucket (group_name, bucket, node, epoch) VALUES ($1, $2, $3, 1)", {definition.name, number, root.placement[bucket].node});
-        // A projection of this name may have been dropped before: its history does not bind this one.
-        catalog.query("INSERT INTO keyshift.bucket_history (group_name, bucket, epoch, node, open_lsn) VALUES ($1, $2, 1, $3, '0/0') "
-                      "ON CONFLICT (group_name, bucket, epoch) DO UPDATE SET node = excluded.node, open_lsn = excluded.open_lsn, fence_lsn = NULL",
+        catalog.query("INSERT INTO keyshift.bucket (group_name, bucket, node, epoch) VALUES ($1, $2, $3, 1)",
                       {definition.name, number, root.placement[bucket].node});
+        // A projection of this name may have been dropped before: its history does not bind this one.
+        catalog.query(
+            "INSERT INTO keyshift.bucket_history (group_name, bucket, epoch, node, open_lsn) VALUES ($1, $2, 1, $3, '0/0') "
+            "ON CONFLICT (group_name, bucket, epoch) DO UPDATE SET node = excluded.node, open_lsn = excluded.open_lsn, fence_lsn = NULL",
+            {definition.name, number, root.placement[bucket].node});
     }
-    catalog.query("INSERT INTO keyshift.projection (name, view_schema, group_name, sql, definition) VALUES ($1, $2, $1, $3, $4)",
-                  {definition.name, definition.view_schema, request.sql, to_json(definition).dump()});
+    catalog.query(
+        "INSERT INTO keyshift.projection (name, view_schema, group_name, sql, definition) VALUES ($1, $2, $1, $3, $4)",
+        {definition.name, definition.view_schema, request.sql, to_json(definition).dump()});
     catalog::notify(catalog, "projection");
     transaction.commit();
 }
@@ -146,9 +160,16 @@ Json plan_of(const Definition& definition, const CreateRequest& request, const s
     for (const ProjectedColumn& column : definition.columns) {
         columns.push_back({{"column", column.name}, {"type", column.type}});
     }
-    return {{"projection", definition.name},       {"kind", "rekey"},        {"view", definition.view().to_string()}, {"table", definition.table().to_string()},
-            {"base", definition.base.to_string()}, {"key", definition.key},  {"buckets", request.buckets},            {"columns", columns},
-            {"alters", alters},                    {"dry_run", request.dry_run}};
+    return {{"projection", definition.name},
+            {"kind", "rekey"},
+            {"view", definition.view().to_string()},
+            {"table", definition.table().to_string()},
+            {"base", definition.base.to_string()},
+            {"key", definition.key},
+            {"buckets", request.buckets},
+            {"columns", columns},
+            {"alters", alters},
+            {"dry_run", request.dry_run}};
 }
 
 void refuse_alters(const CreateRequest& request, const std::vector<std::string>& alters)
@@ -157,9 +178,10 @@ void refuse_alters(const CreateRequest& request, const std::vector<std::string>&
     for (const std::string& alter : alters) {
         text += "\n" + alter + ";";
     }
-    throw RefusedError({"creating projection " + request.name,
-                        "the WAL does not carry the old key of a changed or deleted row: the replica identity lacks the projection's key",
-                        "Say --apply to run these statements on every node:" + text});
+    throw RefusedError(
+        {"creating projection " + request.name,
+         "the WAL does not carry the old key of a changed or deleted row: the replica identity lacks the projection's key",
+         "Say --apply to run these statements on every node:" + text});
 }
 
 } // namespace
@@ -167,13 +189,15 @@ void refuse_alters(const CreateRequest& request, const std::vector<std::string>&
 Json create(pg::Connection& catalog, const CreateRequest& request)
 {
     if (request.skip_null) {
-        throw RefusedError({"creating projection " + request.name, "--skip-null is not supported yet", "Make the key columns NOT NULL, or key the projection by others."});
+        throw RefusedError({"creating projection " + request.name, "--skip-null is not supported yet",
+                            "Make the key columns NOT NULL, or key the projection by others."});
     }
     const ParsedSelect select = parse_select(request.sql);
     const catalog::CapturedTable base = find_base(catalog, select);
     const std::vector<catalog::Node> sources = nodes_of(catalog, base);
     if (sources.empty()) {
-        throw RefusedError({"creating projection " + request.name, "no active node has table " + base.name.to_string(), "`keyshift node list` shows the nodes."});
+        throw RefusedError({"creating projection " + request.name, "no active node has table " + base.name.to_string(),
+                            "`keyshift node list` shows the nodes."});
     }
     pg::Connection first(sources.front().connection("projection create"));
     check_name(catalog, first, request, base);

@@ -44,11 +44,13 @@ bool hand_over_identity(pg::Connection& catalog, const Definition& definition)
         });
         if (needs) {
             for (const std::string& index : definition.identity_indexes) {
-                if (std::find(other.identity_indexes.begin(), other.identity_indexes.end(), index) == other.identity_indexes.end()) {
+                if (std::find(other.identity_indexes.begin(), other.identity_indexes.end(), index) ==
+                    other.identity_indexes.end()) {
                     other.identity_indexes.push_back(index);
                 }
             }
-            catalog.query("UPDATE keyshift.projection SET definition = $2 WHERE name = $1", {other.name, to_json(other).dump()});
+            catalog.query("UPDATE keyshift.projection SET definition = $2 WHERE name = $1",
+                          {other.name, to_json(other).dump()});
             return true;
         }
     }
@@ -60,10 +62,13 @@ bool hand_over_identity(pg::Connection& catalog, const Definition& definition)
 void drop(pg::Connection& catalog, const std::string& name)
 {
     const Definition definition = read_projection(catalog, name).definition;
-    const pg::Result moves = catalog.query("SELECT job FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')", {name});
+    const pg::Result moves = catalog.query(
+        "SELECT job FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')", {name});
     if (moves.rows() > 0) {
-        throw RefusedError({"dropping projection " + name, fmt::format("job {} still moves its buckets or waits for their grace period", moves.text(0, 0)),
-                            "Wait for it, or cancel it: `keyshift reshard status`."});
+        throw RefusedError(
+            {"dropping projection " + name,
+             fmt::format("job {} still moves its buckets or waits for their grace period", moves.text(0, 0)),
+             "Wait for it, or cancel it: `keyshift reshard status`."});
     }
     // The runner sees this within a second and writes no more; its tables may go under it meanwhile.
     catalog.query("UPDATE keyshift.projection SET wanted = 'drop', state = 'dropping' WHERE name = $1", {name});
@@ -74,7 +79,8 @@ void drop(pg::Connection& catalog, const std::string& name)
         if (!handed_over) {
             restore_identity(*node.connection, definition);
         }
-        node.connection->script(fmt::format("DROP VIEW IF EXISTS {}; DROP TABLE IF EXISTS {} CASCADE", definition.view().quoted(), definition.table().quoted()));
+        node.connection->script(fmt::format("DROP VIEW IF EXISTS {}; DROP TABLE IF EXISTS {} CASCADE",
+                                            definition.view().quoted(), definition.table().quoted()));
         catalog::forget_table(*node.connection, definition.table(), name);
         node.connection->query("DELETE FROM keyshift.projection_progress WHERE projection = $1", {name});
         transaction.commit();

@@ -18,8 +18,9 @@ std::int64_t count_rows(pg::Connection& catalog, const Definition& definition)
     std::int64_t rows = 0;
     for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection show")) {
         const pg::Result counted = node.connection->query(
-            "SELECT count(*) FROM " + definition.table().quoted() + " p WHERE _live AND NOT EXISTS (SELECT FROM keyshift.local_bucket b WHERE b.group_name = $1 "
-            "AND b.state <> 'open' AND p.tableoid = to_regclass(quote_ident('keyshift') || '.' || quote_ident($2 || '_b' || b.bucket)))",
+            "SELECT count(*) FROM " + definition.table().quoted() +
+                " p WHERE _live AND NOT EXISTS (SELECT FROM keyshift.local_bucket b WHERE b.group_name = $1 "
+                "AND b.state <> 'open' AND p.tableoid = to_regclass(quote_ident('keyshift') || '.' || quote_ident($2 || '_b' || b.bucket)))",
             {definition.name, definition.table().name});
         rows += counted.integer(0, 0);
     }
@@ -29,7 +30,9 @@ std::int64_t count_rows(pg::Connection& catalog, const Definition& definition)
 void wish(pg::Connection& catalog, const std::string& name, const std::string& wanted)
 {
     static_cast<void>(read_projection(catalog, name));
-    catalog.query("UPDATE keyshift.projection SET wanted = $2, state = CASE WHEN $2 = 'run' AND state = 'failed' THEN 'building' ELSE state END WHERE name = $1", {name, wanted});
+    catalog.query(
+        "UPDATE keyshift.projection SET wanted = $2, state = CASE WHEN $2 = 'run' AND state = 'failed' THEN 'building' ELSE state END WHERE name = $1",
+        {name, wanted});
     catalog::notify(catalog, "projection");
 }
 
@@ -37,15 +40,18 @@ void wish(pg::Connection& catalog, const std::string& name, const std::string& w
 
 Json list(pg::Connection& catalog)
 {
-    const pg::Result row = catalog.query("SELECT coalesce(json_agg(json_build_object('name', name, 'generation', generation, 'state', state, 'key', definition->'key', "
-                                         "'lag_seconds', lag_seconds, 'rejections', rejections) ORDER BY name), '[]')::text FROM keyshift.projection");
+    const pg::Result row = catalog.query(
+        "SELECT coalesce(json_agg(json_build_object('name', name, 'generation', generation, 'state', state, 'key', definition->'key', "
+        "'lag_seconds', lag_seconds, 'rejections', rejections) ORDER BY name), '[]')::text FROM keyshift.projection");
     return Json::parse(row.text(0, 0));
 }
 
 Json show(pg::Connection& catalog, const std::string& name)
 {
     const ProjectionRecord record = read_projection(catalog, name);
-    const pg::Result row = catalog.query("SELECT lag_seconds, rejections, error::text, (SELECT count(*) FROM jsonb_object_keys(backfill)) FROM keyshift.projection WHERE name = $1", {name});
+    const pg::Result row = catalog.query(
+        "SELECT lag_seconds, rejections, error::text, (SELECT count(*) FROM jsonb_object_keys(backfill)) FROM keyshift.projection WHERE name = $1",
+        {name});
     Json shown{{"name", name},
                {"generation", record.definition.generation},
                {"state", record.wanted == "pause" ? "paused" : record.state},
@@ -57,10 +63,13 @@ Json show(pg::Connection& catalog, const std::string& name)
                {"view", record.definition.view().to_string()},
                {"error", row.is_null(0, 2) ? Json() : Json::parse(row.text(0, 2))}};
     if (record.state == "building") {
-        const pg::Result buckets = catalog.query("SELECT coalesce(g.buckets, 1) FROM keyshift.captured_table t LEFT JOIN keyshift.table_group g ON g.name = t.group_name "
-                                                 "WHERE t.schema_name = $1 AND t.table_name = $2",
-                                                 {record.definition.base.schema, record.definition.base.name});
-        shown["backfill_done"] = buckets.rows() == 0 ? 0.0 : static_cast<double>(row.integer(0, 3)) / static_cast<double>(buckets.integer(0, 0));
+        const pg::Result buckets = catalog.query(
+            "SELECT coalesce(g.buckets, 1) FROM keyshift.captured_table t LEFT JOIN keyshift.table_group g ON g.name = t.group_name "
+            "WHERE t.schema_name = $1 AND t.table_name = $2",
+            {record.definition.base.schema, record.definition.base.name});
+        shown["backfill_done"] =
+            buckets.rows() == 0 ? 0.0
+                                : static_cast<double>(row.integer(0, 3)) / static_cast<double>(buckets.integer(0, 0));
     }
     return shown;
 }

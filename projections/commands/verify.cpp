@@ -33,7 +33,11 @@ using RowHashes = std::map<std::string, std::string>;
 
 class Comparison {
 public:
-    Comparison(pg::Connection& catalog, const ProjectionRecord& record) : catalog_(catalog), definition_(record.definition), table_(base()), nodes_(catalog::open_nodes(catalog, "projection verify")) {}
+    Comparison(pg::Connection& catalog, const ProjectionRecord& record)
+        : catalog_(catalog), definition_(record.definition), table_(base()),
+          nodes_(catalog::open_nodes(catalog, "projection verify"))
+    {
+    }
 
     std::int64_t rows() const { return rows_; }
 
@@ -63,15 +67,18 @@ private:
                 return table;
             }
         }
-        throw RefusedError({"verifying projection " + definition_.name, "table " + definition_.base.to_string() + " is not captured any more", "Drop the projection."});
+        throw RefusedError({"verifying projection " + definition_.name,
+                            "table " + definition_.base.to_string() + " is not captured any more",
+                            "Drop the projection."});
     }
 
     /// Leaves of buckets that are open on this node; a frozen copy on a donor does not count.
     static std::string open_only(const std::string& group, const QualifiedName& root)
     {
-        return fmt::format("tableoid IN (SELECT to_regclass(quote_ident({}) || '.' || quote_ident({} || '_b' || b.bucket)) FROM keyshift.local_bucket b "
-                           "WHERE b.group_name = {} AND b.state = 'open')",
-                           quote_literal(root.schema), quote_literal(root.name), quote_literal(group));
+        return fmt::format(
+            "tableoid IN (SELECT to_regclass(quote_ident({}) || '.' || quote_ident({} || '_b' || b.bucket)) FROM keyshift.local_bucket b "
+            "WHERE b.group_name = {} AND b.state = 'open')",
+            quote_literal(root.schema), quote_literal(root.name), quote_literal(group));
     }
 
     std::string row_text(const std::string& from) const
@@ -90,26 +97,29 @@ private:
         std::string list = definition_.select_list;
         if (by_definition) {
             for (std::size_t at = 0; at < definition_.pk.size(); ++at) {
-                list += fmt::format(", {}.{} AS \"_ks_pk{}\"", quote_identifier(definition_.alias), quote_identifier(definition_.pk[at]), at);
+                list += fmt::format(", {}.{} AS \"_ks_pk{}\"", quote_identifier(definition_.alias),
+                                    quote_identifier(definition_.pk[at]), at);
                 keys += fmt::format("{}q.\"_ks_pk{}\"", at == 0 ? "" : ", ", at);
             }
             const std::string only = table_.group.empty() ? "true" : open_only(table_.group, definition_.base);
             const std::string where = definition_.condition.empty() ? "" : " WHERE " + definition_.condition;
-            return fmt::format("SELECT ROW({})::text AS pk, {} AS hash FROM (SELECT {} FROM (SELECT * FROM {} WHERE {}) AS {}{}) q", keys, row_text("q"), list,
-                               definition_.base.quoted(), only, quote_identifier(definition_.alias), where);
+            return fmt::format(
+                "SELECT ROW({})::text AS pk, {} AS hash FROM (SELECT {} FROM (SELECT * FROM {} WHERE {}) AS {}{}) q",
+                keys, row_text("q"), list, definition_.base.quoted(), only, quote_identifier(definition_.alias), where);
         }
         for (const std::string& name : definition_.pk_names) {
             keys += (keys.empty() ? "q." : ", q.") + quote_identifier(name);
         }
-        return fmt::format("SELECT ROW({})::text AS pk, {} AS hash FROM {} q WHERE _live AND {}", keys, row_text("q"), definition_.table().quoted(),
-                           open_only(definition_.name, definition_.table()));
+        return fmt::format("SELECT ROW({})::text AS pk, {} AS hash FROM {} q WHERE _live AND {}", keys, row_text("q"),
+                           definition_.table().quoted(), open_only(definition_.name, definition_.table()));
     }
 
     Slices sums(bool by_definition)
     {
         Slices slices;
-        const std::string query = fmt::format("SELECT s, count(*), sum(hash::numeric)::text FROM (SELECT (hashtextextended(pk, 1) & {}) AS s, hash FROM ({}) r) x GROUP BY s", kSlices - 1,
-                                              row_query(by_definition));
+        const std::string query = fmt::format(
+            "SELECT s, count(*), sum(hash::numeric)::text FROM (SELECT (hashtextextended(pk, 1) & {}) AS s, hash FROM ({}) r) x GROUP BY s",
+            kSlices - 1, row_query(by_definition));
         for (catalog::OpenNode& node : nodes_) {
             if (by_definition && table_.group.empty() && node.node.name != table_.node) {
                 continue;
@@ -118,7 +128,9 @@ private:
             for (int row = 0; row < rows.rows(); ++row) {
                 SliceSum& slice = slices[static_cast<int>(rows.integer(row, 0))];
                 slice.rows += rows.integer(row, 1);
-                slice.hash = node.connection->query("SELECT ($1::numeric + $2::numeric)::text", {slice.hash, rows.text(row, 2)}).text(0, 0);
+                slice.hash =
+                    node.connection->query("SELECT ($1::numeric + $2::numeric)::text", {slice.hash, rows.text(row, 2)})
+                        .text(0, 0);
             }
         }
         return slices;
@@ -135,7 +147,9 @@ private:
             if (by_definition && table_.group.empty() && node.node.name != table_.node) {
                 continue;
             }
-            const pg::Result rows = node.connection->query(fmt::format("SELECT pk, hash FROM ({}) r WHERE (hashtextextended(pk, 1) & {}) IN ({})", row_query(by_definition), kSlices - 1, list));
+            const pg::Result rows = node.connection->query(
+                fmt::format("SELECT pk, hash FROM ({}) r WHERE (hashtextextended(pk, 1) & {}) IN ({})",
+                            row_query(by_definition), kSlices - 1, list));
             for (int row = 0; row < rows.rows(); ++row) {
                 // A primary key that stands twice is a difference too.
                 found[std::string(rows.text(row, 0))] += std::string(rows.text(row, 1)) + " ";
@@ -188,7 +202,10 @@ bool wait_until_passed(pg::Connection& catalog, const std::string& name, std::st
         wanted[node.node.name] = node.connection->query("SELECT pg_current_wal_insert_lsn()::text").text(0, 0);
     }
     for (const auto& [node, lsn] : wanted) {
-        while (catalog.query("SELECT FROM keyshift.stream_status WHERE node = $1 AND confirmed_lsn >= $2::pg_lsn", {node, lsn}).rows() == 0) {
+        while (catalog
+                   .query("SELECT FROM keyshift.stream_status WHERE node = $1 AND confirmed_lsn >= $2::pg_lsn",
+                          {node, lsn})
+                   .rows() == 0) {
             if (std::chrono::steady_clock::now() - begin > kMost || !sleep_for(kPause, stop)) {
                 return false;
             }
@@ -199,7 +216,9 @@ bool wait_until_passed(pg::Connection& catalog, const std::string& name, std::st
     std::set<std::string> looks;
     const auto in_kafka = std::chrono::steady_clock::now();
     while (true) {
-        const pg::Result row = catalog.query("SELECT xmin::text, coalesce(lag_seconds, 1e9) FROM keyshift.projection WHERE name = $1 AND state IN ('building', 'live')", {name});
+        const pg::Result row = catalog.query(
+            "SELECT xmin::text, coalesce(lag_seconds, 1e9) FROM keyshift.projection WHERE name = $1 AND state IN ('building', 'live')",
+            {name});
         if (row.rows() == 0) {
             return false;
         }
@@ -240,7 +259,8 @@ Differences settled(const Differences& earlier, const Differences& later)
     return same;
 }
 
-Differences lasting_differences(pg::Connection& catalog, Comparison& comparison, const std::string& name, std::stop_token stop)
+Differences lasting_differences(pg::Connection& catalog, Comparison& comparison, const std::string& name,
+                                std::stop_token stop)
 {
     constexpr int kMostLooks = 20;
     constexpr int kStableLooks = 6; // where nobody moves the projection on: what stays the same for a while
@@ -281,7 +301,11 @@ Json verify(pg::Connection& catalog, const std::string& name, std::stop_token st
             examples.push_back({{"primary_key", key}, {"kind", kind}});
         }
     }
-    return {{"name", name},   {"rows", comparison.rows()}, {"missing", missing}, {"extra", extra}, {"different", static_cast<std::int64_t>(different.size()) - missing - extra},
+    return {{"name", name},
+            {"rows", comparison.rows()},
+            {"missing", missing},
+            {"extra", extra},
+            {"different", static_cast<std::int64_t>(different.size()) - missing - extra},
             {"examples", examples}};
 }
 

@@ -1,5 +1,5 @@
-#include "resharder/blockers.hpp"
 #include "catalog/catalog.hpp"
+#include "resharder/blockers.hpp"
 #include "resharder/bucket_move.hpp"
 #include "resharder/commands/facts.hpp"
 #include "resharder/commands/jobs.hpp"
@@ -18,9 +18,15 @@ nlohmann::json holders(NodeConnections& connections, const std::string& node, co
 try {
     nlohmann::json list = nlohmann::json::array();
     for (const Blocker& blocker : blockers(connections.to(node), tables, false, 0ms)) {
-        list.push_back({{"node", node}, {"pid", blocker.pid ? nlohmann::json(*blocker.pid) : nlohmann::json()},
-                        {"user", blocker.user}, {"application", blocker.application}, {"state", blocker.state},
-                        {"table", blocker.table}, {"lock", blocker.lock}, {"seconds", blocker.seconds}, {"query", blocker.query}});
+        list.push_back({{"node", node},
+                        {"pid", blocker.pid ? nlohmann::json(*blocker.pid) : nlohmann::json()},
+                        {"user", blocker.user},
+                        {"application", blocker.application},
+                        {"state", blocker.state},
+                        {"table", blocker.table},
+                        {"lock", blocker.lock},
+                        {"seconds", blocker.seconds},
+                        {"query", blocker.query}});
     }
     return list;
 } catch (const Error& error) {
@@ -32,9 +38,10 @@ try {
 nlohmann::json explain(pg::Connection& catalog, std::optional<std::int64_t> job)
 {
     const std::string id = std::to_string(job_or_newest(catalog, job));
-    const auto rows = catalog.query("SELECT id, group_name, bucket, donor, recipient, state, waiting_for, fence_tries FROM keyshift.move "
-                                    "WHERE job = $1 AND state NOT IN ('planned', 'done', 'aborted') ORDER BY id",
-                                    {id});
+    const auto rows = catalog.query(
+        "SELECT id, group_name, bucket, donor, recipient, state, waiting_for, fence_tries FROM keyshift.move "
+        "WHERE job = $1 AND state NOT IN ('planned', 'done', 'aborted') ORDER BY id",
+        {id});
     NodeConnections connections(catalog, "reshard explain");
     nlohmann::json moves = nlohmann::json::array();
     for (int row = 0; row < rows.rows(); ++row) {
@@ -46,10 +53,14 @@ nlohmann::json explain(pg::Connection& catalog, std::optional<std::int64_t> job)
         nlohmann::json locks = holders(connections, std::string(rows.text(row, 3)), tables);
         const nlohmann::json there = holders(connections, std::string(rows.text(row, 4)), tables);
         locks.insert(locks.end(), there.begin(), there.end());
-        moves.push_back({{"move", rows.integer(row, 0)}, {"group", std::string(rows.text(row, 1))}, {"bucket", rows.integer(row, 2)},
-                         {"state", std::string(rows.text(row, 5))}, {"fence_tries", rows.integer(row, 7)},
-                         {"waiting_for", rows.is_null(row, 6) ? nlohmann::json() : nlohmann::json(std::string(rows.text(row, 6)))},
-                         {"locks", std::move(locks)}});
+        moves.push_back(
+            {{"move", rows.integer(row, 0)},
+             {"group", std::string(rows.text(row, 1))},
+             {"bucket", rows.integer(row, 2)},
+             {"state", std::string(rows.text(row, 5))},
+             {"fence_tries", rows.integer(row, 7)},
+             {"waiting_for", rows.is_null(row, 6) ? nlohmann::json() : nlohmann::json(std::string(rows.text(row, 6)))},
+             {"locks", std::move(locks)}});
     }
     return {{"job", std::stoll(id)}, {"moves", std::move(moves)}};
 }

@@ -15,9 +15,10 @@ void add_sizes(pg::Connection& node, const QualifiedName& root, const std::strin
     for (std::size_t bucket = 0; bucket < group.buckets.size(); ++bucket) {
         bucket_of_leaf[catalog::leaf_name(root, static_cast<BucketId>(bucket)).name] = bucket;
     }
-    const auto rows = node.query("SELECT c.relname, pg_total_relation_size(c.oid), greatest(c.reltuples, 0)::bigint "
-                                 "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1)",
-                                 {root.quoted()});
+    const auto rows =
+        node.query("SELECT c.relname, pg_total_relation_size(c.oid), greatest(c.reltuples, 0)::bigint "
+                   "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1)",
+                   {root.quoted()});
     for (int row = 0; row < rows.rows(); ++row) {
         const auto found = bucket_of_leaf.find(rows.text(row, 0));
         if (found != bucket_of_leaf.end() && group.buckets[found->second].owner == name) {

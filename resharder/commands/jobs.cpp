@@ -9,14 +9,18 @@ namespace {
 
 RefusedError cannot(const std::string& verb, std::int64_t job, const std::string& why)
 {
-    return RefusedError({verb + " job " + std::to_string(job), why, "look at `keyshift reshard status " + std::to_string(job) + "`"});
+    return RefusedError(
+        {verb + " job " + std::to_string(job), why, "look at `keyshift reshard status " + std::to_string(job) + "`"});
 }
 
-void want(pg::Connection& catalog, std::int64_t job, const std::string& verb, const std::string& wanted, const std::string& from)
+void want(pg::Connection& catalog, std::int64_t job, const std::string& verb, const std::string& wanted,
+          const std::string& from)
 {
-    const auto result = catalog.query("UPDATE keyshift.job SET wanted = $2, state = CASE WHEN $2 = 'pause' THEN state ELSE 'running' END "
-                                      "WHERE id = $1 AND state IN (" + from + ")",
-                                      {std::to_string(job), wanted});
+    const auto result = catalog.query(
+        "UPDATE keyshift.job SET wanted = $2, state = CASE WHEN $2 = 'pause' THEN state ELSE 'running' END "
+        "WHERE id = $1 AND state IN (" +
+            from + ")",
+        {std::to_string(job), wanted});
     if (result.affected() != 1) {
         job_or_newest(catalog, job);
         throw cannot(verb, job, "it has finished");
@@ -28,11 +32,13 @@ void want(pg::Connection& catalog, std::int64_t job, const std::string& verb, co
 
 std::int64_t job_or_newest(pg::Connection& catalog, std::optional<std::int64_t> job)
 {
-    const auto rows = catalog.query("SELECT id FROM keyshift.job WHERE kind = 'reshard' AND ($1::bigint IS NULL OR id = $1::bigint) "
-                                    "ORDER BY id DESC LIMIT 1",
-                                    {job ? std::optional(std::to_string(*job)) : std::nullopt});
+    const auto rows =
+        catalog.query("SELECT id FROM keyshift.job WHERE kind = 'reshard' AND ($1::bigint IS NULL OR id = $1::bigint) "
+                      "ORDER BY id DESC LIMIT 1",
+                      {job ? std::optional(std::to_string(*job)) : std::nullopt});
     if (rows.rows() == 0) {
-        throw RefusedError({job ? "job " + std::to_string(*job) : "reshard jobs", "there is none", "look at `keyshift reshard list`"});
+        throw RefusedError(
+            {job ? "job " + std::to_string(*job) : "reshard jobs", "there is none", "look at `keyshift reshard list`"});
     }
     return rows.integer(0, 0);
 }
@@ -49,9 +55,10 @@ void resume(pg::Connection& catalog, std::int64_t job)
 
 void cancel(pg::Connection& catalog, std::int64_t job)
 {
-    const auto rows = catalog.query("SELECT count(*) FROM keyshift.move WHERE job = $1 AND "
-                                    "state IN ('planned', 'copying', 'indexing', 'catching_up', 'attached', 'aborting')",
-                                    {std::to_string(job)});
+    const auto rows =
+        catalog.query("SELECT count(*) FROM keyshift.move WHERE job = $1 AND "
+                      "state IN ('planned', 'copying', 'indexing', 'catching_up', 'attached', 'aborting')",
+                      {std::to_string(job)});
     if (rows.integer(0, 0) == 0) {
         job_or_newest(catalog, job);
         throw cannot("cancelling", job, "every move is past its fence: from there it only goes forward");

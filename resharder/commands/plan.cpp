@@ -22,14 +22,16 @@ std::string joined(const std::vector<std::string>& names)
 void check_node(const ClusterFacts& cluster, const std::string& node)
 {
     if (std::find(cluster.nodes.begin(), cluster.nodes.end(), node) == cluster.nodes.end()) {
-        throw RefusedError({"planning moves", "there is no active node " + node, "the nodes are: " + joined(cluster.nodes)});
+        throw RefusedError(
+            {"planning moves", "there is no active node " + node, "the nodes are: " + joined(cluster.nodes)});
     }
 }
 
 Wish checked(const ClusterFacts& cluster, const PlanWish& wish)
 {
     if (wish.by != "count" && wish.by != "size") {
-        throw Error(ErrorKind::usage, {"planning moves", "--by takes count or size, not " + wish.by, "leave it out for count"});
+        throw Error(ErrorKind::usage,
+                    {"planning moves", "--by takes count or size, not " + wish.by, "leave it out for count"});
     }
     for (const std::string& node : wish.to) {
         check_node(cluster, node);
@@ -41,7 +43,8 @@ Wish checked(const ClusterFacts& cluster, const PlanWish& wish)
         }
     }
     const bool any = std::any_of(cluster.groups.begin(), cluster.groups.end(), [&](const GroupFacts& group) {
-        return std::all_of(wish.buckets.begin(), wish.buckets.end(), [&](std::uint32_t bucket) { return bucket < group.buckets.size(); });
+        return std::all_of(wish.buckets.begin(), wish.buckets.end(),
+                           [&](std::uint32_t bucket) { return bucket < group.buckets.size(); });
     });
     if (!any && !wish.buckets.empty()) {
         throw RefusedError({"planning moves", "no group has all of the buckets that --buckets names",
@@ -91,7 +94,11 @@ nlohmann::json node_summary(const ClusterFacts& cluster, const std::vector<Plann
             after += sign;
             bytes_after += sign * move.bytes;
         }
-        nodes.push_back({{"node", node}, {"buckets", now}, {"buckets_after", after}, {"bytes", bytes_now}, {"bytes_after", bytes_after}});
+        nodes.push_back({{"node", node},
+                         {"buckets", now},
+                         {"buckets_after", after},
+                         {"bytes", bytes_now},
+                         {"bytes_after", bytes_after}});
     }
     return nodes;
 }
@@ -107,11 +114,20 @@ nlohmann::json plan(pg::Connection& catalog, const PlanWish& wish)
     std::int64_t bytes = 0;
     for (const PlannedMove& move : moves) {
         bytes += move.bytes;
-        list.push_back({{"group", move.group}, {"bucket", number(move.bucket)}, {"donor", move.donor}, {"recipient", move.recipient},
-                        {"bytes", move.bytes}, {"rows", move.rows}, {"why", move.why}});
+        list.push_back({{"group", move.group},
+                        {"bucket", number(move.bucket)},
+                        {"donor", move.donor},
+                        {"recipient", move.recipient},
+                        {"bytes", move.bytes},
+                        {"rows", move.rows},
+                        {"why", move.why}});
     }
-    const double seconds = static_cast<double>(moves.size()) * kSecondsAMove + static_cast<double>(bytes) / kBytesASecond;
-    return {{"plan", plan_id(cluster, moves)}, {"moves", std::move(list)}, {"bytes", bytes}, {"seconds", seconds},
+    const double seconds =
+        static_cast<double>(moves.size()) * kSecondsAMove + static_cast<double>(bytes) / kBytesASecond;
+    return {{"plan", plan_id(cluster, moves)},
+            {"moves", std::move(list)},
+            {"bytes", bytes},
+            {"seconds", seconds},
             {"nodes", node_summary(cluster, moves)}};
 }
 

@@ -15,7 +15,8 @@ using namespace std::chrono_literals;
 
 void refuse_unfinished_job(pg::Connection& catalog)
 {
-    const auto rows = catalog.query("SELECT id, state FROM keyshift.job WHERE kind = 'reshard' AND state IN ('running', 'paused') LIMIT 1");
+    const auto rows = catalog.query(
+        "SELECT id, state FROM keyshift.job WHERE kind = 'reshard' AND state IN ('running', 'paused') LIMIT 1");
     if (rows.rows() > 0) {
         const std::string job(rows.text(0, 0));
         throw RefusedError({"starting a reshard", "job " + job + " is still " + std::string(rows.text(0, 1)),
@@ -25,12 +26,14 @@ void refuse_unfinished_job(pg::Connection& catalog)
 
 void refuse_running_snapshot(pg::Connection& catalog, const nlohmann::json& moves)
 {
-    const auto rows = catalog.query("SELECT DISTINCT t.group_name FROM keyshift.snapshot s JOIN keyshift.captured_table t ON t.id = s.table_id "
-                                    "WHERE s.state <> 'done' AND t.group_name IS NOT NULL");
+    const auto rows = catalog.query(
+        "SELECT DISTINCT t.group_name FROM keyshift.snapshot s JOIN keyshift.captured_table t ON t.id = s.table_id "
+        "WHERE s.state <> 'done' AND t.group_name IS NOT NULL");
     for (int row = 0; row < rows.rows(); ++row) {
         for (const auto& move : moves) {
             if (move.at("group").get<std::string>() == rows.text(row, 0)) {
-                throw RefusedError({"starting a reshard", "rows of group " + std::string(rows.text(row, 0)) +
+                throw RefusedError({"starting a reshard",
+                                    "rows of group " + std::string(rows.text(row, 0)) +
                                         " are still being written to Kafka as snapshot events",
                                     "run the daemon (`keyshift run`) and wait; see `keyshift cdc status`"});
             }
@@ -44,8 +47,9 @@ void end_grace(pg::Connection& catalog, const nlohmann::json& moves)
     for (const auto& move : moves) {
         const std::string group = move.at("group");
         const std::string bucket = std::to_string(move.at("bucket").get<std::uint32_t>());
-        catalog.query("UPDATE keyshift.move SET settle_until = now() WHERE group_name = $1 AND bucket = $2 AND state = 'settling'",
-                      {group, bucket});
+        catalog.query(
+            "UPDATE keyshift.move SET settle_until = now() WHERE group_name = $1 AND bucket = $2 AND state = 'settling'",
+            {group, bucket});
     }
     catalog::notify(catalog, "job");
     for (int tries = 0;; ++tries) {
@@ -53,14 +57,19 @@ void end_grace(pg::Connection& catalog, const nlohmann::json& moves)
         for (const auto& move : moves) {
             const std::string group = move.at("group");
             const std::string bucket = std::to_string(move.at("bucket").get<std::uint32_t>());
-            left += catalog.query("SELECT count(*) FROM keyshift.move WHERE group_name = $1 AND bucket = $2 AND state NOT IN ('done', 'aborted')",
-                                  {group, bucket}).integer(0, 0);
+            left +=
+                catalog
+                    .query(
+                        "SELECT count(*) FROM keyshift.move WHERE group_name = $1 AND bucket = $2 AND state NOT IN ('done', 'aborted')",
+                        {group, bucket})
+                    .integer(0, 0);
         }
         if (left == 0) {
             return;
         }
         if (tries == 300) {
-            throw RefusedError({"starting a reshard", std::to_string(left) + " of its buckets are still settling from their last move",
+            throw RefusedError({"starting a reshard",
+                                std::to_string(left) + " of its buckets are still settling from their last move",
                                 "let the daemon run and try again; `keyshift reshard explain` says what holds them"});
         }
         sleep_for(100ms, std::stop_token());
@@ -80,11 +89,14 @@ void preflight_nodes(pg::Connection& catalog, const nlohmann::json& moves)
             "SELECT to_regclass('keyshift.local_bucket') IS NOT NULL AND to_regclass('keyshift.move_progress') IS NOT NULL, "
             "(SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database())");
         if (!rows.boolean(0, 0)) {
-            throw RefusedError({"starting a reshard", "node " + name + " lacks the schema keyshift", "run `keyshift node add` for it again"});
+            throw RefusedError({"starting a reshard", "node " + name + " lacks the schema keyshift",
+                                "run `keyshift node add` for it again"});
         }
         if (rows.integer(0, 1) > 0) {
-            throw RefusedError({"starting a reshard", "node " + name + " has prepared transactions; their locks would hold each fence off",
-                                "finish them: SELECT gid FROM pg_prepared_xacts; then COMMIT PREPARED or ROLLBACK PREPARED"});
+            throw RefusedError(
+                {"starting a reshard",
+                 "node " + name + " has prepared transactions; their locks would hold each fence off",
+                 "finish them: SELECT gid FROM pg_prepared_xacts; then COMMIT PREPARED or ROLLBACK PREPARED"});
         }
     }
 }
@@ -94,7 +106,9 @@ std::int64_t store(pg::Connection& catalog, const nlohmann::json& planned)
     pg::Transaction transaction(catalog);
     catalog.query("LOCK TABLE keyshift.job IN SHARE ROW EXCLUSIVE MODE");
     refuse_unfinished_job(catalog);
-    const std::int64_t job = catalog.query("INSERT INTO keyshift.job (plan) VALUES ($1::jsonb) RETURNING id", {planned.dump()}).integer(0, 0);
+    const std::int64_t job =
+        catalog.query("INSERT INTO keyshift.job (plan) VALUES ($1::jsonb) RETURNING id", {planned.dump()})
+            .integer(0, 0);
     for (const auto& move : planned.at("moves")) {
         const std::string group = move.at("group");
         const std::string donor = move.at("donor");
@@ -105,7 +119,8 @@ std::int64_t store(pg::Connection& catalog, const nlohmann::json& planned)
             "FROM keyshift.bucket b WHERE b.group_name = $2 AND b.bucket = $3 AND b.node = $4",
             {std::to_string(job), group, std::to_string(move.at("bucket").get<std::uint32_t>()), donor, recipient});
         if (stored.affected() != 1) {
-            throw RefusedError({"starting a reshard", "the placement has changed since the plan was made", "plan again"});
+            throw RefusedError(
+                {"starting a reshard", "the placement has changed since the plan was made", "plan again"});
         }
     }
     catalog::notify(catalog, "job");

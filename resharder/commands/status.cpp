@@ -42,9 +42,12 @@ nlohmann::json move_json(const pg::Result& rows, int row)
 nlohmann::json status(pg::Connection& catalog, std::optional<std::int64_t> job)
 {
     const std::string id = std::to_string(job_or_newest(catalog, job));
-    const auto head = catalog.query("SELECT state, wanted, error, created_at::text, finished_at::text FROM keyshift.job WHERE id = $1", {id});
-    const auto rows = catalog.query("SELECT id, bucket, group_name, donor, recipient, state, rows, bytes, lag_bytes, write_block_ms, verified, error, "
-                                    "waiting_for, fence_tries, epoch, switched_at::text FROM keyshift.move WHERE job = $1 ORDER BY id", {id});
+    const auto head = catalog.query(
+        "SELECT state, wanted, error, created_at::text, finished_at::text FROM keyshift.job WHERE id = $1", {id});
+    const auto rows = catalog.query(
+        "SELECT id, bucket, group_name, donor, recipient, state, rows, bytes, lag_bytes, write_block_ms, verified, error, "
+        "waiting_for, fence_tries, epoch, switched_at::text FROM keyshift.move WHERE job = $1 ORDER BY id",
+        {id});
     nlohmann::json moves = nlohmann::json::array();
     int moved = 0;
     for (int row = 0; row < rows.rows(); ++row) {
@@ -65,15 +68,19 @@ nlohmann::json status(pg::Connection& catalog, std::optional<std::int64_t> job)
 
 nlohmann::json list(pg::Connection& catalog)
 {
-    const auto rows = catalog.query(
-        "SELECT j.id, j.state, j.requested_by, j.created_at::text, j.finished_at::text, count(m.id), "
-        "count(m.id) FILTER (WHERE m.state IN ('switched', 'settling', 'done')) FROM keyshift.job j "
-        "LEFT JOIN keyshift.move m ON m.job = j.id WHERE j.kind = 'reshard' GROUP BY j.id ORDER BY j.id");
+    const auto rows =
+        catalog.query("SELECT j.id, j.state, j.requested_by, j.created_at::text, j.finished_at::text, count(m.id), "
+                      "count(m.id) FILTER (WHERE m.state IN ('switched', 'settling', 'done')) FROM keyshift.job j "
+                      "LEFT JOIN keyshift.move m ON m.job = j.id WHERE j.kind = 'reshard' GROUP BY j.id ORDER BY j.id");
     nlohmann::json jobs = nlohmann::json::array();
     for (int row = 0; row < rows.rows(); ++row) {
-        jobs.push_back({{"job", rows.integer(row, 0)}, {"state", std::string(rows.text(row, 1))}, {"requested_by", std::string(rows.text(row, 2))},
-                        {"created_at", std::string(rows.text(row, 3))}, {"finished_at", text_or_null(rows, row, 4)},
-                        {"total", rows.integer(row, 5)}, {"moved", rows.integer(row, 6)}});
+        jobs.push_back({{"job", rows.integer(row, 0)},
+                        {"state", std::string(rows.text(row, 1))},
+                        {"requested_by", std::string(rows.text(row, 2))},
+                        {"created_at", std::string(rows.text(row, 3))},
+                        {"finished_at", text_or_null(rows, row, 4)},
+                        {"total", rows.integer(row, 5)},
+                        {"moved", rows.integer(row, 6)}});
     }
     return jobs;
 }

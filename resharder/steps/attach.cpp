@@ -1,6 +1,6 @@
+#include "catalog/node_sql.hpp"
 #include "core/failpoint.hpp"
 #include "core/log.hpp"
-#include "catalog/node_sql.hpp"
 #include "resharder/blockers.hpp"
 #include "resharder/move_owner.hpp"
 #include "resharder/short_lock.hpp"
@@ -50,7 +50,8 @@ public:
     void attach(const MoveTable& table)
     {
         add_foreign_keys(table);
-        with_short_locks(context_.recipient, [&] { swap(table); }, [&] { explain(table); }, stop_);
+        with_short_locks(
+            context_.recipient, [&] { swap(table); }, [&] { explain(table); }, stop_);
         failpoint("move.attach.swapped");
     }
 
@@ -64,9 +65,10 @@ private:
             const std::string constraint = quote_identifier(key.name);
             if (!has_constraint(node, table.staging, key.name)) {
                 const bool valid = key.definition.find(" NOT VALID") == std::string::npos;
-                const std::string add =
-                    fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}{}", staging, constraint, key.definition, valid ? " NOT VALID" : "");
-                with_short_locks(node, [&] { node.query(add); }, [&] { explain(table); }, stop_);
+                const std::string add = fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}{}", staging, constraint,
+                                                    key.definition, valid ? " NOT VALID" : "");
+                with_short_locks(
+                    node, [&] { node.query(add); }, [&] { explain(table); }, stop_);
             }
             node.query("ALTER TABLE " + staging + " VALIDATE CONSTRAINT " + constraint);
         }
@@ -95,15 +97,17 @@ private:
             node.query("ALTER INDEX " + QualifiedName{table.leaf.schema, index.staged}.quoted() + " RENAME TO " +
                        quote_identifier(index.final));
         }
-        node.query(fmt::format("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES WITH (MODULUS {}, REMAINDER {})", root, leaf,
-                               context_.group.buckets, number(move.bucket)));
+        node.query(fmt::format("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES WITH (MODULUS {}, REMAINDER {})", root,
+                               leaf, context_.group.buckets, number(move.bucket)));
         node.query("ALTER TABLE " + leaf + " DROP CONSTRAINT keyshift_bucket");
     }
 
     void explain(const MoveTable& table)
     {
-        const auto holders = blockers(context_.recipient, {table.root, table.leaf}, false, std::chrono::milliseconds(0));
-        context_.journal.waiting_for(holders.empty() ? "a lock on " + table.leaf.to_string() + " on node " + context_.move().recipient
+        const auto holders =
+            blockers(context_.recipient, {table.root, table.leaf}, false, std::chrono::milliseconds(0));
+        context_.journal.waiting_for(holders.empty() ? "a lock on " + table.leaf.to_string() + " on node " +
+                                                           context_.move().recipient
                                                      : holders.front().sentence(context_.move().recipient));
         between_tries_();
     }

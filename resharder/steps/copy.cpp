@@ -43,7 +43,8 @@ Snapshot take_snapshot(MoveContext& context, std::stop_token stop)
         }
         context.donor.query("ROLLBACK");
         if (!sleep_for(10ms, stop)) {
-            throw TransientError({"copying " + context.move().subject(), "the daemon stops", "it begins again at the next start"});
+            throw TransientError(
+                {"copying " + context.move().subject(), "the daemon stops", "it begins again at the next start"});
         }
     }
 }
@@ -66,8 +67,8 @@ public:
 
     void run(std::stop_token stop)
     {
-        const std::size_t count =
-            std::min(context_.tables.size(), static_cast<std::size_t>(std::max(1, context_.environment.options.copy_workers)));
+        const std::size_t count = std::min(
+            context_.tables.size(), static_cast<std::size_t>(std::max(1, context_.environment.options.copy_workers)));
         std::stop_callback forward(stop, [this] { failed_.request_stop(); });
         std::vector<std::jthread> workers;
         working_ = count;
@@ -88,7 +89,8 @@ public:
         }
         // Workers that were stopped between two tables end without a failure, and without the rows.
         if (copied_ != context_.tables.size()) {
-            throw TransientError({"copying " + context_.move().subject(), "the daemon or the job stops", "it begins again when they go on"});
+            throw TransientError({"copying " + context_.move().subject(), "the daemon or the job stops",
+                                  "it begins again when they go on"});
         }
         report();
         const BucketMove& move = context_.move();
@@ -183,7 +185,8 @@ void copy_locked(MoveContext& context, pg::Connection& donor, std::stop_token st
         copy_table(donor, context.recipient, table, meter, stop);
     }
     context.journal.record_progress(meter.rows(), meter.bytes());
-    context.environment.metrics->rows_copied(context.move().donor, context.move().recipient).add(static_cast<double>(meter.rows()));
+    context.environment.metrics->rows_copied(context.move().donor, context.move().recipient)
+        .add(static_cast<double>(meter.rows()));
 }
 
 } // namespace keyshift::resharder

@@ -41,9 +41,11 @@ void make_staging(pg::Connection& recipient, const MoveTable& table)
     const std::string staging = table.staging.quoted();
     const std::string leaf = table.leaf.quoted();
     recipient.query("DROP TABLE IF EXISTS " + staging);
-    recipient.query("CREATE TABLE " + staging + " (LIKE " + leaf + " INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY)");
+    recipient.query("CREATE TABLE " + staging + " (LIKE " + leaf +
+                    " INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY)");
     const auto rows = recipient.query(
-        "SELECT quote_ident(pg_get_userbyid(relowner)), array_to_string(reloptions, ', ') FROM pg_class WHERE oid = $1::regclass", {leaf});
+        "SELECT quote_ident(pg_get_userbyid(relowner)), array_to_string(reloptions, ', ') FROM pg_class WHERE oid = $1::regclass",
+        {leaf});
     if (!rows.is_null(0, 1) && !rows.text(0, 1).empty()) {
         recipient.query("ALTER TABLE " + staging + " SET (" + std::string(rows.text(0, 1)) + ")");
     }
@@ -68,7 +70,8 @@ void copy_table(pg::Connection& donor, pg::Connection& recipient, const MoveTabl
     const std::string columns = " (" + column_list(table) + ")";
     pg::Transaction transaction(recipient);
     recipient.query("TRUNCATE ONLY " + table.staging.quoted()); // FREEZE wants it in the same transaction
-    recipient.copy_in_begin("COPY " + table.staging.quoted() + columns + " FROM STDIN WITH (" + format + ", FREEZE true)");
+    recipient.copy_in_begin("COPY " + table.staging.quoted() + columns + " FROM STDIN WITH (" + format +
+                            ", FREEZE true)");
     std::string chunk;
     std::int64_t rows = 0;
     const auto pass_on = [&] {

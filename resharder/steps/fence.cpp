@@ -28,8 +28,8 @@ struct BackOut {
 class FenceTry {
 public:
     FenceTry(MoveContext& context, CatchUp& apply, BucketComparison& comparison, std::stop_token stop)
-        : context_(context), apply_(apply), comparison_(comparison), stop_(std::move(stop)), session_(context.connect_donor("fence")),
-          limit_(context.environment.options.write_block_limit)
+        : context_(context), apply_(apply), comparison_(comparison), stop_(std::move(stop)),
+          session_(context.connect_donor("fence")), limit_(context.environment.options.write_block_limit)
     {
         // The server itself ends the block when this daemon stops in it (corner 4).
         const std::string cap = quote_literal(std::to_string(limit_.count()) + "ms");
@@ -58,8 +58,8 @@ public:
         }
         committing_ = true;
         block.commit();
-        log::debug("resharder", "move={} write block: drained after {:.1f} ms, compared {:.1f} ms, fenced {:.1f} ms", context_.move().id,
-                   drained, compared, milliseconds_in_block());
+        log::debug("resharder", "move={} write block: drained after {:.1f} ms, compared {:.1f} ms, fenced {:.1f} ms",
+                   context_.move().id, drained, compared, milliseconds_in_block());
         failpoint("move.fence.committed");
     }
 
@@ -91,7 +91,8 @@ private:
     {
         pg::Connection& look = context_.donor;
         const auto holders = blockers(look, leaves(), true, 0ms);
-        return holders.empty() ? "a writer held a leaf for longer than a try waits" : holders.front().sentence(context_.move().donor);
+        return holders.empty() ? "a writer held a leaf for longer than a try waits"
+                               : holders.front().sentence(context_.move().donor);
     }
 
     std::vector<QualifiedName> leaves() const
@@ -188,7 +189,8 @@ bool is_timeout(std::string_view sqlstate)
 }
 
 /// nullopt: fenced; else why this try backed out.
-std::optional<std::string> try_fence(MoveContext& context, CatchUp& apply, BucketComparison& comparison, std::stop_token stop)
+std::optional<std::string> try_fence(MoveContext& context, CatchUp& apply, BucketComparison& comparison,
+                                     std::stop_token stop)
 {
     FenceTry attempt(context, apply, comparison, std::move(stop));
     try {

@@ -24,7 +24,8 @@ void write_fence(MoveContext& context, pg::Connection& donor)
                           "run `keyshift doctor`"});
     }
     catalog::refresh_ownership(donor, move.group);
-    catalog::write_local_placement(donor, move.group, move.bucket, {move.recipient, move.epoch}, context.recipient_node.address);
+    catalog::write_local_placement(donor, move.group, move.bucket, {move.recipient, move.epoch},
+                                   context.recipient_node.address);
     emit_control_message(donor, move, "fence", fenced.lsn(0, 0));
 }
 
@@ -33,9 +34,10 @@ namespace {
 std::optional<Lsn> fence_of(MoveContext& context)
 {
     const BucketMove& move = context.move();
-    const auto rows = context.donor.query("SELECT fence_lsn FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 "
-                                          "AND state = 'fenced' AND move = $3 AND token = $4",
-                                          {move.group, std::to_string(number(move.bucket)), std::to_string(move.id), move.token});
+    const auto rows =
+        context.donor.query("SELECT fence_lsn FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 "
+                            "AND state = 'fenced' AND move = $3 AND token = $4",
+                            {move.group, std::to_string(number(move.bucket)), std::to_string(move.id), move.token});
     return rows.rows() == 1 ? std::optional(rows.lsn(0, 0)) : std::nullopt;
 }
 
@@ -46,7 +48,8 @@ void compare_again(MoveContext& context)
     for (const MoveTable& table : context.tables) {
         leaves.push_back(table.leaf.quoted());
     }
-    context.hashes = {bucket_hash(context.donor, context.tables, leaves), bucket_hash(context.recipient, context.tables, leaves)};
+    context.hashes = {bucket_hash(context.donor, context.tables, leaves),
+                      bucket_hash(context.recipient, context.tables, leaves)};
     if (context.hashes.first != context.hashes.second) {
         context.journal.record_hashes(context.hashes.first, context.hashes.second, false);
         context.environment.metrics->verify_differences.add();
@@ -71,12 +74,14 @@ void record_fence(MoveContext& context)
         compare_again(context);
     }
     context.journal.step(MoveState::fenced, [&](pg::Connection& catalog) {
-        catalog.query("UPDATE keyshift.move SET fence_lsn = $2::pg_lsn, lag_bytes = 0, donor_hash = $3, recipient_hash = $4, "
-                      "verified = true WHERE id = $1",
-                      {std::to_string(move.id), fence, context.hashes.first, context.hashes.second});
-        catalog.query("UPDATE keyshift.bucket_history SET fence_lsn = $4::pg_lsn "
-                      "WHERE group_name = $1 AND bucket = $2 AND epoch = $3::bigint - 1 AND node = $5",
-                      {move.group, std::to_string(number(move.bucket)), std::to_string(number(move.epoch)), fence, move.donor});
+        catalog.query(
+            "UPDATE keyshift.move SET fence_lsn = $2::pg_lsn, lag_bytes = 0, donor_hash = $3, recipient_hash = $4, "
+            "verified = true WHERE id = $1",
+            {std::to_string(move.id), fence, context.hashes.first, context.hashes.second});
+        catalog.query(
+            "UPDATE keyshift.bucket_history SET fence_lsn = $4::pg_lsn "
+            "WHERE group_name = $1 AND bucket = $2 AND epoch = $3::bigint - 1 AND node = $5",
+            {move.group, std::to_string(number(move.bucket)), std::to_string(number(move.epoch)), fence, move.donor});
     });
     context.tell_streams();
 }

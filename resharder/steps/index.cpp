@@ -13,7 +13,7 @@ struct IndexTwin {
     std::string constraint; ///< definition where a constraint is behind it
     std::string tail;       ///< "USING ..." of a plain index
     bool unique = false;
-    bool identity = false;  ///< replica identity
+    bool identity = false; ///< replica identity
 };
 
 /// Unique among all moves; the order of indexes_of() makes it the same in every attempt.
@@ -54,7 +54,8 @@ void build(MoveContext& context, const MoveTable& table, const IndexTwin& index,
     failpoint("move.index.building");
     const std::string staging = table.staging.quoted();
     if (!index.constraint.empty()) {
-        context.recipient.query("ALTER TABLE " + staging + " ADD CONSTRAINT " + quote_identifier(twin) + " " + index.constraint);
+        context.recipient.query("ALTER TABLE " + staging + " ADD CONSTRAINT " + quote_identifier(twin) + " " +
+                                index.constraint);
     } else {
         context.recipient.query(fmt::format("CREATE {}INDEX {} ON {} {}", index.unique ? "UNIQUE " : "",
                                             quote_identifier(twin), staging, index.tail));
@@ -88,8 +89,8 @@ void add_bucket_check(MoveContext& context, const MoveTable& table)
     }
     context.recipient.query("ALTER TABLE " + staging + " DROP CONSTRAINT IF EXISTS keyshift_bucket");
     context.recipient.query(fmt::format(
-        "ALTER TABLE {} ADD CONSTRAINT keyshift_bucket CHECK (satisfies_hash_partition('{}'::oid, {}, {}{})) NOT VALID", staging,
-        oid, context.group.buckets, number(context.move().bucket), key));
+        "ALTER TABLE {} ADD CONSTRAINT keyshift_bucket CHECK (satisfies_hash_partition('{}'::oid, {}, {}{})) NOT VALID",
+        staging, oid, context.group.buckets, number(context.move().bucket), key));
     context.recipient.query("ALTER TABLE " + staging + " VALIDATE CONSTRAINT keyshift_bucket");
 }
 

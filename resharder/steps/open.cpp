@@ -32,7 +32,8 @@ void check_coverage(MoveContext& context)
     const auto applied = applied_lsn(context.recipient, context.move());
     if (!barrier || !applied || *applied < *barrier) {
         throw FatalError({"opening " + context.move().subject() + " on node " + context.move().recipient,
-                          "it has applied up to " + (applied ? applied->to_string() : "nothing") + ", the fence needs " +
+                          "it has applied up to " + (applied ? applied->to_string() : "nothing") +
+                              ", the fence needs " +
                               (barrier ? barrier->to_string() : "a barrier that the donor does not know"),
                           "the bucket stays closed; run `keyshift doctor` and compare both nodes with their backups"});
     }
@@ -46,7 +47,8 @@ void disable_reject_triggers(pg::Connection& node, const MoveTable& table)
                                  "WHERE t.tgrelid = $1::regclass AND NOT t.tgisinternal AND n.nspname = 'keyshift'",
                                  {table.leaf.quoted()});
     for (int row = 0; row < rows.rows(); ++row) {
-        node.query("ALTER TABLE ONLY " + table.leaf.quoted() + " DISABLE TRIGGER " + quote_identifier(rows.text(row, 0)));
+        node.query("ALTER TABLE ONLY " + table.leaf.quoted() + " DISABLE TRIGGER " +
+                   quote_identifier(rows.text(row, 0)));
     }
 }
 
@@ -66,9 +68,11 @@ void open_bucket(MoveContext& context)
         "ON CONFLICT (group_name, bucket) DO UPDATE SET state = excluded.state, epoch = excluded.epoch, "
         "open_lsn = excluded.open_lsn, fence_lsn = NULL, open_xid = excluded.open_xid, move = excluded.move, token = excluded.token "
         "RETURNING open_lsn",
-        {move.group, std::to_string(number(move.bucket)), std::to_string(number(move.epoch)), std::to_string(move.id), move.token});
+        {move.group, std::to_string(number(move.bucket)), std::to_string(number(move.epoch)), std::to_string(move.id),
+         move.token});
     catalog::refresh_ownership(node, move.group);
-    catalog::write_local_placement(node, move.group, move.bucket, {move.recipient, move.epoch}, context.recipient_node.address);
+    catalog::write_local_placement(node, move.group, move.bucket, {move.recipient, move.epoch},
+                                   context.recipient_node.address);
     emit_control_message(node, move, "open", opened.lsn(0, 0));
     failpoint("move.open.committing");
 }
@@ -90,16 +94,19 @@ void switch_catalog(MoveContext& context, Lsn open, std::optional<double> millis
     const std::string bucket = std::to_string(number(move.bucket));
     const std::string epoch = std::to_string(number(move.epoch));
     context.journal.step(MoveState::switched, [&](pg::Connection& catalog) {
-        catalog.query("UPDATE keyshift.bucket SET node = $3, epoch = $4 WHERE group_name = $1 AND bucket = $2 AND epoch < $4",
-                      {move.group, bucket, move.recipient, epoch});
+        catalog.query(
+            "UPDATE keyshift.bucket SET node = $3, epoch = $4 WHERE group_name = $1 AND bucket = $2 AND epoch < $4",
+            {move.group, bucket, move.recipient, epoch});
         catalog.query("INSERT INTO keyshift.bucket_history (group_name, bucket, epoch, node, open_lsn) "
                       "VALUES ($1, $2, $3, $4, $5::pg_lsn) ON CONFLICT DO NOTHING",
                       {move.group, bucket, epoch, move.recipient, open.to_string()});
-        catalog.query("UPDATE keyshift.move SET open_lsn = $2::pg_lsn, write_block_ms = coalesce($3::float8, write_block_ms) WHERE id = $1",
-                      {std::to_string(move.id), open.to_string(),
-                       milliseconds ? std::optional(fmt::format("{:.3f}", *milliseconds)) : std::nullopt});
-        catalog.query("SELECT pg_notify($1, json_build_object('group', $2::text, 'bucket', $3::int, 'node', $4::text, 'epoch', $5::bigint)::text)",
-                      {catalog::kPlacementChannel, move.group, bucket, move.recipient, epoch});
+        catalog.query(
+            "UPDATE keyshift.move SET open_lsn = $2::pg_lsn, write_block_ms = coalesce($3::float8, write_block_ms) WHERE id = $1",
+            {std::to_string(move.id), open.to_string(),
+             milliseconds ? std::optional(fmt::format("{:.3f}", *milliseconds)) : std::nullopt});
+        catalog.query(
+            "SELECT pg_notify($1, json_build_object('group', $2::text, 'bucket', $3::int, 'node', $4::text, 'epoch', $5::bigint)::text)",
+            {catalog::kPlacementChannel, move.group, bucket, move.recipient, epoch});
         catalog::notify(catalog, "job");
     });
 }
@@ -111,9 +118,10 @@ void open_recipient(MoveContext& context)
     std::optional<double> milliseconds;
     if (!opened_at(context)) {
         check_coverage(context);
-        with_short_locks(context.recipient, [&] { open_bucket(context); },
-                         [&] { context.journal.waiting_for("a lock on the leaves on node " + context.move().recipient); },
-                         std::stop_token());
+        with_short_locks(
+            context.recipient, [&] { open_bucket(context); },
+            [&] { context.journal.waiting_for("a lock on the leaves on node " + context.move().recipient); },
+            std::stop_token());
         measure_block(context, milliseconds);
         failpoint("move.open.committed");
     }
@@ -137,7 +145,8 @@ void spread_switch(MoveContext& context)
                                            context.recipient_node.address);
             transaction.commit();
         } catch (const Error& error) {
-            log::warning("resharder", "move={} node={} does not know of the switch yet: {}", move.id, node.name, error.what());
+            log::warning("resharder", "move={} node={} does not know of the switch yet: {}", move.id, node.name,
+                         error.what());
         }
     }
 }

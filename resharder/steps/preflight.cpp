@@ -8,22 +8,25 @@ namespace {
 
 RefusedError refusal(const MoveContext& context, std::string why, std::string next)
 {
-    return RefusedError({"moving " + context.move().subject() + " from " + context.move().donor + " to " +
-                             context.move().recipient,
-                         std::move(why), std::move(next)});
+    return RefusedError(
+        {"moving " + context.move().subject() + " from " + context.move().donor + " to " + context.move().recipient,
+         std::move(why), std::move(next)});
 }
 
 void donor_owns(MoveContext& context)
 {
-    const auto rows = context.donor.query("SELECT state, epoch FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2",
-                                          {context.move().group, std::to_string(number(context.move().bucket))});
+    const auto rows =
+        context.donor.query("SELECT state, epoch FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2",
+                            {context.move().group, std::to_string(number(context.move().bucket))});
     if (rows.rows() != 1 || rows.text(0, 0) != "open") {
         throw refusal(context, "the donor's own record says that the bucket is not open there",
                       "compare keyshift.local_bucket there with `keyshift route`; run `keyshift doctor`");
     }
     const auto epoch = static_cast<Epoch>(rows.integer(0, 1));
     if (number(epoch) + 1 != number(context.move().epoch)) {
-        throw refusal(context, fmt::format("the donor's epoch is {}, the move expects {}", number(epoch), number(context.move().epoch) - 1),
+        throw refusal(context,
+                      fmt::format("the donor's epoch is {}, the move expects {}", number(epoch),
+                                  number(context.move().epoch) - 1),
                       "make a new plan: `keyshift reshard plan`");
     }
 }
@@ -43,16 +46,20 @@ void same_schema(MoveContext& context, const MoveTable& table)
     const std::string there = shape(context.donor, table.leaf);
     const std::string here = shape(context.recipient, table.leaf);
     if (there.empty() || here.empty()) {
-        throw refusal(context, "table " + table.leaf.to_string() + " does not exist on node " +
-                                   (there.empty() ? context.move().donor : context.move().recipient),
+        throw refusal(context,
+                      "table " + table.leaf.to_string() + " does not exist on node " +
+                          (there.empty() ? context.move().donor : context.move().recipient),
                       "run `keyshift doctor`");
     }
     if (there != here) {
-        throw refusal(context, "columns of " + table.leaf.to_string() + " differ: donor has (" + there + "), recipient (" + here + ")",
+        throw refusal(context,
+                      "columns of " + table.leaf.to_string() + " differ: donor has (" + there + "), recipient (" +
+                          here + ")",
                       "make the table the same on both nodes");
     }
     if (table.primary_key.empty()) {
-        throw refusal(context, "table " + table.root.to_string() + " has no primary key", "add one that holds the shard key");
+        throw refusal(context, "table " + table.root.to_string() + " has no primary key",
+                      "add one that holds the shard key");
     }
 }
 
@@ -63,7 +70,8 @@ void snapshots_done(MoveContext& context)
         "WHERE t.group_name = $1 AND s.node = $2 AND s.bucket = $3 AND s.state <> 'done'",
         {context.move().group, context.move().donor, std::to_string(number(context.move().bucket))});
     if (rows.integer(0, 0) > 0) {
-        throw TransientError({"moving " + context.move().subject(), "its rows are still being written to Kafka as snapshot events",
+        throw TransientError({"moving " + context.move().subject(),
+                              "its rows are still being written to Kafka as snapshot events",
                               "wait; see `keyshift cdc status`"});
     }
 }
@@ -72,8 +80,9 @@ void placeholder_is_empty(MoveContext& context, const MoveTable& table)
 {
     const auto rows = context.recipient.query("SELECT EXISTS (SELECT FROM ONLY " + table.leaf.quoted() + ")");
     if (rows.boolean(0, 0)) {
-        throw refusal(context, "the recipient's placeholder " + table.leaf.to_string() + " holds rows",
-                      "an earlier move may still be settling there; look at `keyshift reshard list`, then remove the rows");
+        throw refusal(
+            context, "the recipient's placeholder " + table.leaf.to_string() + " holds rows",
+            "an earlier move may still be settling there; look at `keyshift reshard list`, then remove the rows");
     }
 }
 

@@ -15,10 +15,12 @@ void lock_bucket(MoveContext& context, pg::Connection& donor)
 {
     const BucketMove& move = context.move();
     check_owner(donor, move);
-    const auto rows = donor.query("SELECT state FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 FOR UPDATE",
-                                  {move.group, std::to_string(number(move.bucket))});
+    const auto rows =
+        donor.query("SELECT state FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 FOR UPDATE",
+                    {move.group, std::to_string(number(move.bucket))});
     if (rows.rows() != 1 || rows.text(0, 0) != "open") {
-        throw RefusedError({"moving " + move.subject(), "the bucket is not open on node " + move.donor, "run `keyshift doctor`"});
+        throw RefusedError(
+            {"moving " + move.subject(), "the bucket is not open on node " + move.donor, "run `keyshift doctor`"});
     }
 }
 
@@ -28,7 +30,8 @@ void compare(MoveContext& context, pg::Connection& donor)
     for (const MoveTable& table : context.tables) {
         leaves.push_back(table.leaf.quoted());
     }
-    context.hashes = {bucket_hash(donor, context.tables, leaves), bucket_hash(context.recipient, context.tables, leaves)};
+    context.hashes = {bucket_hash(donor, context.tables, leaves),
+                      bucket_hash(context.recipient, context.tables, leaves)};
     if (context.hashes.first != context.hashes.second) {
         context.journal.record_hashes(context.hashes.first, context.hashes.second, false);
         throw FatalError({"verifying " + context.move().subject() + " before the switch",
@@ -52,7 +55,8 @@ void move_projection_bucket(MoveContext& context, std::stop_token stop)
     context.journal.step(MoveState::indexing);
     build_indexes(context, stop);
     context.journal.step(MoveState::catching_up);
-    attach_copies(context, [] {}, stop);
+    attach_copies(
+        context, [] {}, stop);
     context.journal.step(MoveState::attached);
     compare(context, donor);
     write_fence(context, donor);

@@ -16,8 +16,9 @@ constexpr int kDeleteRows = 10'000;
 bool referenced(pg::Connection& node, const MoveTable& table)
 {
     return node
-        .query("SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid IN ($1::regclass, $2::regclass))",
-               {table.root.quoted(), table.leaf.quoted()})
+        .query(
+            "SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid IN ($1::regclass, $2::regclass))",
+            {table.root.quoted(), table.leaf.quoted()})
         .boolean(0, 0);
 }
 
@@ -29,9 +30,10 @@ bool old_snapshot_left(MoveContext& context)
         context.settle_horizon = context.donor.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::xid").text(0, 0);
     }
     return context.donor
-        .query("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND backend_xmin IS NOT NULL "
-               "AND backend_type <> 'walsender' AND pid <> pg_backend_pid() AND age(backend_xmin) > age($1::xid))",
-               {context.settle_horizon})
+        .query(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND backend_xmin IS NOT NULL "
+            "AND backend_type <> 'walsender' AND pid <> pg_backend_pid() AND age(backend_xmin) > age($1::xid))",
+            {context.settle_horizon})
         .boolean(0, 0);
 }
 
@@ -40,14 +42,18 @@ void delete_rows(MoveContext& context, const MoveTable& table, std::stop_token s
     const std::string leaf = table.leaf.quoted();
     while (true) {
         std::int64_t deleted = 0;
-        with_short_locks(context.donor, [&] {
-            check_owner(context.donor, context.move());
-            act_as_mover(context.donor, context.move());
-            deleted = context.donor
-                          .query(fmt::format("DELETE FROM ONLY {0} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY {0} LIMIT {1}))", leaf,
-                                             kDeleteRows))
-                          .affected();
-        }, {}, stop);
+        with_short_locks(
+            context.donor,
+            [&] {
+                check_owner(context.donor, context.move());
+                act_as_mover(context.donor, context.move());
+                deleted = context.donor
+                              .query(fmt::format(
+                                  "DELETE FROM ONLY {0} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY {0} LIMIT {1}))",
+                                  leaf, kDeleteRows))
+                              .affected();
+            },
+            {}, stop);
         failpoint("move.settle.deleted");
         if (deleted == 0) {
             break;
@@ -62,36 +68,43 @@ void clear_leaf(MoveContext& context, const MoveTable& table, std::stop_token st
         delete_rows(context, table, stop);
         return;
     }
-    with_short_locks(context.donor, [&] {
-        check_owner(context.donor, context.move());
-        act_as_mover(context.donor, context.move());
-        context.donor.query("TRUNCATE ONLY " + table.leaf.quoted());
-    }, {}, stop);
+    with_short_locks(
+        context.donor,
+        [&] {
+            check_owner(context.donor, context.move());
+            act_as_mover(context.donor, context.move());
+            context.donor.query("TRUNCATE ONLY " + table.leaf.quoted());
+        },
+        {}, stop);
 }
 
 /// From now on nobody passes, not even this move.
 void close_donor(MoveContext& context, std::stop_token stop)
 {
     const BucketMove& move = context.move();
-    with_short_locks(context.donor, [&] {
-        check_owner(context.donor, move);
-        for (const MoveTable& table : context.tables) {
-            catalog::create_reject_trigger(context.donor, table.leaf, move.group, move.bucket, "");
-            context.donor.query("ALTER TABLE " + table.leaf.quoted() + " RESET (autovacuum_enabled)");
-        }
-        context.donor.query("UPDATE keyshift.local_bucket SET state = 'closed', move = NULL, token = NULL "
-                            "WHERE group_name = $1 AND bucket = $2 AND move = $3 AND state = 'fenced'",
-                            {move.group, std::to_string(number(move.bucket)), std::to_string(move.id)});
-    }, {}, stop);
+    with_short_locks(
+        context.donor,
+        [&] {
+            check_owner(context.donor, move);
+            for (const MoveTable& table : context.tables) {
+                catalog::create_reject_trigger(context.donor, table.leaf, move.group, move.bucket, "");
+                context.donor.query("ALTER TABLE " + table.leaf.quoted() + " RESET (autovacuum_enabled)");
+            }
+            context.donor.query("UPDATE keyshift.local_bucket SET state = 'closed', move = NULL, token = NULL "
+                                "WHERE group_name = $1 AND bucket = $2 AND move = $3 AND state = 'fenced'",
+                                {move.group, std::to_string(number(move.bucket)), std::to_string(move.id)});
+        },
+        {}, stop);
 }
 
 /// Also a disabled one.
 bool any_reject_trigger(pg::Connection& node, const QualifiedName& leaf)
 {
     return node
-        .query("SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace "
-               "WHERE t.tgrelid = $1::regclass AND NOT t.tgisinternal AND n.nspname = 'keyshift')",
-               {leaf.quoted()})
+        .query(
+            "SELECT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oid = p.pronamespace "
+            "WHERE t.tgrelid = $1::regclass AND NOT t.tgisinternal AND n.nspname = 'keyshift')",
+            {leaf.quoted()})
         .boolean(0, 0);
 }
 
@@ -106,7 +119,8 @@ void drop_recipient_triggers(MoveContext& context, std::stop_token stop)
     }
     for (const MoveTable& table : context.tables) {
         if (any_reject_trigger(context.recipient, table.leaf)) {
-            with_short_locks(context.recipient, [&] { catalog::drop_reject_trigger(context.recipient, table.leaf); }, {}, stop);
+            with_short_locks(
+                context.recipient, [&] { catalog::drop_reject_trigger(context.recipient, table.leaf); }, {}, stop);
         }
     }
 }
@@ -121,14 +135,16 @@ bool donor_is_cleared(MoveContext& context)
 bool settle(MoveContext& context, std::stop_token stop)
 {
     drop_recipient_triggers(context, stop);
-    const auto due = context.catalog.query("SELECT coalesce(settle_until <= now(), true) FROM keyshift.move WHERE id = $1",
-                                           {std::to_string(context.move().id)});
+    const auto due =
+        context.catalog.query("SELECT coalesce(settle_until <= now(), true) FROM keyshift.move WHERE id = $1",
+                              {std::to_string(context.move().id)});
     if (!due.boolean(0, 0)) {
         return false;
     }
     if (!donor_is_cleared(context)) {
         if (old_snapshot_left(context)) {
-            context.journal.waiting_for("a transaction on node " + context.move().donor + " older than the switch to end");
+            context.journal.waiting_for("a transaction on node " + context.move().donor +
+                                        " older than the switch to end");
             return false;
         }
         for (auto table = context.tables.rbegin(); table != context.tables.rend(); ++table) {

@@ -13,8 +13,9 @@ bool swapped(MoveContext& context)
 {
     const BucketMove& move = context.move();
     return context.recipient
-               .query("SELECT FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 AND state <> 'open' AND move = $3",
-                      {move.group, std::to_string(number(move.bucket)), std::to_string(move.id)})
+               .query(
+                   "SELECT FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 AND state <> 'open' AND move = $3",
+                   {move.group, std::to_string(number(move.bucket)), std::to_string(move.id)})
                .rows() == 1;
 }
 
@@ -34,9 +35,10 @@ void restore_placeholder(MoveContext& context, const MoveTable& table)
 void reset_donor(MoveContext& context, std::stop_token stop)
 {
     for (const MoveTable& table : context.tables) {
-        with_short_locks(context.donor, [&] {
-            context.donor.query("ALTER TABLE " + table.leaf.quoted() + " RESET (autovacuum_enabled)");
-        }, {}, stop);
+        with_short_locks(
+            context.donor,
+            [&] { context.donor.query("ALTER TABLE " + table.leaf.quoted() + " RESET (autovacuum_enabled)"); }, {},
+            stop);
     }
 }
 
@@ -50,7 +52,8 @@ void take_back(MoveContext& context, std::stop_token stop)
         // Children first: a parent with rows that are referenced cannot be detached.
         for (auto table = context.tables.rbegin(); table != context.tables.rend(); ++table) {
             if (!table_exists(context.recipient, table->staging)) {
-                with_short_locks(context.recipient, [&] { restore_placeholder(context, *table); }, {}, stop);
+                with_short_locks(
+                    context.recipient, [&] { restore_placeholder(context, *table); }, {}, stop);
                 failpoint("move.take_back.restored");
             }
         }

@@ -18,8 +18,7 @@ INSERT INTO public.interactions SELECT public.uuid_generate_v4(), post_id, user_
 )sql";
 
 Cluster::Cluster()
-    : name_(unique_name("cluster")), catalog_database_(1, "catalog"),
-      catalog_(catalog_database_.connect("catalog"))
+    : name_(unique_name("cluster")), catalog_database_(1, "catalog"), catalog_(catalog_database_.connect("catalog"))
 {
     catalog::init(catalog_, name_, name_, false);
 }
@@ -32,12 +31,11 @@ TestDatabase& Cluster::add_database()
 
 void Cluster::add_node(std::size_t index)
 {
-    catalog::add_node(catalog_,
-                      {"n" + std::to_string(index + 1), databases_.at(index)->conninfo(), "", false});
+    catalog::add_node(catalog_, {"n" + std::to_string(index + 1), databases_.at(index)->conninfo(), "", false});
 }
 
-void Cluster::distribute(const std::string& table, const std::vector<std::string>& key,
-                         const std::string& with, std::uint32_t buckets)
+void Cluster::distribute(const std::string& table, const std::vector<std::string>& key, const std::string& with,
+                         std::uint32_t buckets)
 {
     catalog::distribute(catalog_, {table, key, buckets, with, true, false});
 }

@@ -26,8 +26,8 @@ public:
     }
     TestDatabase& database(std::size_t index) { return *databases_.at(index); }
     /// distribute --offline.
-    void distribute(const std::string& table, const std::vector<std::string>& key,
-                    const std::string& with = {}, std::uint32_t buckets = 8);
+    void distribute(const std::string& table, const std::vector<std::string>& key, const std::string& with = {},
+                    std::uint32_t buckets = 8);
     const std::string& name() const { return name_; }
 
 private:

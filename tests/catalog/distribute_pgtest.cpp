@@ -76,9 +76,8 @@ TEST_F(Sharded, keeps_every_row_in_the_leaf_that_bucket_of_names)
             n1,
             "INSERT INTO public.interactions SELECT interaction_id, post_id, user_id, 'shrug' FROM public.interactions LIMIT 1"),
         "23514");
-    EXPECT_EQ(
-        sqlstate_of(n1, "INSERT INTO public.posts VALUES (DEFAULT, public.uuid_generate_v4(), 'of nobody')"),
-        "23503");
+    EXPECT_EQ(sqlstate_of(n1, "INSERT INTO public.posts VALUES (DEFAULT, public.uuid_generate_v4(), 'of nobody')"),
+              "23503");
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
     EXPECT_EQ(catalog::doctor(cluster.catalog(), kPlan), nlohmann::json::array());
 }
@@ -98,8 +97,7 @@ TEST_F(Sharded, gives_a_second_node_placeholders_that_name_the_owner)
         EXPECT_THAT(error.what(), HasSubstr("of users moved to node n1 (epoch 1)"));
     }
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
-    EXPECT_EQ(one(n2, "SELECT keyshift.node_of('public.posts', '123e4567-e89b-12d3-a456-426614174000')"),
-              "n1");
+    EXPECT_EQ(one(n2, "SELECT keyshift.node_of('public.posts', '123e4567-e89b-12d3-a456-426614174000')"), "n1");
 }
 
 } // namespace

@@ -45,17 +45,14 @@ protected:
 TEST_F(MustOwn, is_planned_as_a_one_time_filter_on_an_empty_leaf)
 {
     pg::Connection n2 = cluster.connect(1);
-    for (
-        const std::string& statement :
-        {fmt::format(
-             "SELECT * FROM public.accounts WHERE id = {0} AND keyshift.must_own('public.accounts', {0}::uuid)",
-             kKey),
-         fmt::format(
-             "UPDATE public.accounts SET balance = 1 WHERE id = {0} AND keyshift.must_own('public.accounts', {0})",
-             kKey),
-         fmt::format(
-             "DELETE FROM public.accounts WHERE id = {0} AND keyshift.must_own('public.accounts', {0}::uuid)",
-             kKey)}) {
+    for (const std::string& statement :
+         {fmt::format(
+              "SELECT * FROM public.accounts WHERE id = {0} AND keyshift.must_own('public.accounts', {0}::uuid)", kKey),
+          fmt::format(
+              "UPDATE public.accounts SET balance = 1 WHERE id = {0} AND keyshift.must_own('public.accounts', {0})",
+              kKey),
+          fmt::format("DELETE FROM public.accounts WHERE id = {0} AND keyshift.must_own('public.accounts', {0}::uuid)",
+                      kKey)}) {
         EXPECT_THAT(plan_of(n2, statement), HasSubstr("One-Time Filter"));
         EXPECT_EQ(sqlstate_of(n2, statement), "KS001") << statement;
     }
@@ -186,14 +183,12 @@ TEST_F(MustOwn, takes_a_projections_view_for_its_table_until_it_is_forgotten)
     n1.script("CREATE VIEW public.balances AS SELECT * FROM public.accounts");
     catalog::set_alias(n1, root, {"public", "balances"});
     EXPECT_EQ(
-        one(n1,
-            fmt::format(
-                "SELECT keyshift.must_own('public.balances', {0}::uuid) AND keyshift.owns('public.balances', {0})",
-                kKey)),
+        one(n1, fmt::format(
+                    "SELECT keyshift.must_own('public.balances', {0}::uuid) AND keyshift.owns('public.balances', {0})",
+                    kKey)),
         "t");
     catalog::forget_table(n1, root, "accounts");
-    EXPECT_EQ(sqlstate_of(n1, fmt::format("SELECT keyshift.must_own('public.balances', {}::uuid)", kKey)),
-              "42P01");
+    EXPECT_EQ(sqlstate_of(n1, fmt::format("SELECT keyshift.must_own('public.balances', {}::uuid)", kKey)), "42P01");
     EXPECT_EQ(one(n1, "SELECT count(*) FROM keyshift.local_bucket WHERE group_name = 'accounts'"), "0");
 }
 
@@ -218,11 +213,9 @@ TEST_P(BucketOf, names_the_leaf_that_PostgreSQL_chose)
             "SELECT count(*) FROM public.t WHERE tableoid::regclass::text <> 'public.t_b' || keyshift.bucket_of('public.t', k::text)"),
         "0");
     EXPECT_EQ(one(n1, "SELECT count(*) FROM public.t WHERE NOT keyshift.must_own('public.t', k::text)"), "0");
-    const pg::Result some =
-        n1.query("SELECT k::text, tableoid::regclass::text FROM public.t ORDER BY k LIMIT 20");
+    const pg::Result some = n1.query("SELECT k::text, tableoid::regclass::text FROM public.t ORDER BY k LIMIT 20");
     for (int row = 0; row < some.rows(); ++row) {
-        const nlohmann::json answer =
-            catalog::route(cluster.catalog(), "t", {std::string(some.text(row, 0))});
+        const nlohmann::json answer = catalog::route(cluster.catalog(), "t", {std::string(some.text(row, 0))});
         EXPECT_EQ(fmt::format("public.t_b{}", answer["bucket"].get<int>()), some.text(row, 1));
     }
 }
@@ -235,8 +228,7 @@ INSTANTIATE_TEST_SUITE_P(
                     KeyCase{"timestamp with time zone",
                             "timestamptz '1999-12-31 23:59:59.123456+02' + n * interval '17 hours'"},
                     KeyCase{"character(12)", "'c' || n"}, KeyCase{"numeric", "n / 7.0"},
-                    KeyCase{"bytea", "decode(lpad(to_hex(n), 8, '0'), 'hex')"},
-                    KeyCase{"public.code", "n * 31"}));
+                    KeyCase{"bytea", "decode(lpad(to_hex(n), 8, '0'), 'hex')"}, KeyCase{"public.code", "n * 31"}));
 
 } // namespace
 } // namespace keyshift::test

@@ -52,9 +52,8 @@ nlohmann::json as_json(const catalog::TableDefinition& table)
 {
     nlohmann::json columns = nlohmann::json::array();
     for (const auto& c : table.columns) {
-        columns.push_back({c.name, c.type, c.collation, c.not_null, c.default_expression,
-                           std::string(1, c.generated), std::string(1, c.identity), c.storage,
-                           c.sequence_options});
+        columns.push_back({c.name, c.type, c.collation, c.not_null, c.default_expression, std::string(1, c.generated),
+                           std::string(1, c.identity), c.storage, c.sequence_options});
     }
     nlohmann::json constraints = nlohmann::json::array();
     for (const auto& c : table.constraints) {
@@ -105,8 +104,7 @@ TEST_F(Rich, distribute_carries_over_every_part_of_the_definition)
         one(n1,
             "INSERT INTO shop.\"Odd name\" (tenant, mail) VALUES (1, 'new') RETURNING id || ',' || line || ',' || number || ',' || note"),
         "55,51,450,x!");
-    EXPECT_EQ(one(n1, "SELECT pg_get_serial_sequence('shop.\"Odd name\"', 'line')"),
-              "shop.\"Odd name_line_seq\"");
+    EXPECT_EQ(one(n1, "SELECT pg_get_serial_sequence('shop.\"Odd name\"', 'line')"), "shop.\"Odd name_line_seq\"");
     EXPECT_EQ(one(n1, "SELECT count(*) FROM pg_class WHERE relname LIKE 'before_distribution%'"), "0");
     n1.script("DELETE FROM shop.parent WHERE tenant = 2");
     EXPECT_EQ(one(n1, "SELECT count(*) FROM shop.\"Odd name\" WHERE tenant = 2"), "0");
@@ -205,7 +203,8 @@ TEST(Distribute, after_a_refusal_on_its_holder_begins_anew_with_the_definition_o
     cluster.add_node(0);
     cluster.add_node(1);
     EXPECT_THROW(cluster.distribute("t", {"k"}), RefusedError); // n2 has its root by now
-    n1.script("DROP VIEW public.v; ALTER TABLE public.t DROP CONSTRAINT t_pkey, ADD COLUMN w text, ADD PRIMARY KEY (v, k)");
+    n1.script(
+        "DROP VIEW public.v; ALTER TABLE public.t DROP CONSTRAINT t_pkey, ADD COLUMN w text, ADD PRIMARY KEY (v, k)");
     cluster.distribute("t", {"v"}, {}, 4);
     pg::Connection n2 = cluster.connect(1);
     const QualifiedName table{"public", "t"};
@@ -241,16 +240,14 @@ TEST_P(CrashOfAdd, in_node_add_is_mended_by_a_second_run)
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
 }
 INSTANTIATE_TEST_SUITE_P(failpoints, CrashOfAdd,
-                         testing::Values("node.adding.persisted", "node.schema.persisted",
-                                         "node.slot.persisted"));
+                         testing::Values("node.adding.persisted", "node.schema.persisted", "node.slot.persisted"));
 
 TEST(Deinit, leaves_nothing_but_the_tables_with_their_rows)
 {
     TestDatabase first;
     TestDatabase second;
     pg::Connection n1 = first.connect("catalog");
-    n1.script(
-        "CREATE TABLE public.t (k bigint PRIMARY KEY); INSERT INTO public.t SELECT generate_series(1, 100)");
+    n1.script("CREATE TABLE public.t (k bigint PRIMARY KEY); INSERT INTO public.t SELECT generate_series(1, 100)");
     const std::string cluster = unique_name("cluster");
     catalog::init(n1, cluster, cluster, false); // the catalog's database is a node as well
     catalog::add_node(n1, {"n1", first.conninfo(), "", false});
@@ -262,8 +259,7 @@ TEST(Deinit, leaves_nothing_but_the_tables_with_their_rows)
     for (pg::Connection* node : {&n1, &n2}) {
         EXPECT_EQ(one(*node, "SELECT to_regnamespace('keyshift') IS NULL"), "t");
         EXPECT_EQ(one(*node, "SELECT count(*) FROM pg_publication"), "0");
-        EXPECT_EQ(one(*node, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"),
-                  "0");
+        EXPECT_EQ(one(*node, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"), "0");
         EXPECT_EQ(one(*node, "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'keyshift%'"), "0");
     }
     EXPECT_EQ(one(n1, "SELECT count(*) FROM public.t"), "100");
@@ -309,8 +305,8 @@ TEST(Doctor, names_what_is_missing_on_a_node)
             n2.script(finding["fix"].get<std::string>());
         }
     }
-    EXPECT_THAT(checks, testing::UnorderedElementsAre("slot_missing", "publication_incomplete",
-                                                      "reject_trigger", "ownership_differs"));
+    EXPECT_THAT(checks, testing::UnorderedElementsAre("slot_missing", "publication_incomplete", "reject_trigger",
+                                                      "ownership_differs"));
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}).size(), 3U);
 }
 

@@ -65,8 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
     tables, DistributeRefuses,
     testing::Values(
         TableCase{"no_primary_key", "CREATE TABLE public.t (k bigint NOT NULL)", "k", "no_primary_key"},
-        TableCase{"key_not_in_primary_key",
-                  "CREATE TABLE public.t (id bigint PRIMARY KEY, k bigint NOT NULL)", "k",
+        TableCase{"key_not_in_primary_key", "CREATE TABLE public.t (id bigint PRIMARY KEY, k bigint NOT NULL)", "k",
                   "ADD CONSTRAINT \"t_pkey\" PRIMARY KEY (\"k\", \"id\")"},
         TableCase{"unique_constraint", "CREATE TABLE public.t (k bigint PRIMARY KEY, email text UNIQUE)", "k",
                   "unique_lacks_shard_key"},
@@ -75,8 +74,8 @@ INSTANTIATE_TEST_SUITE_P(
             "CREATE TABLE public.t (k bigint PRIMARY KEY, email text); CREATE UNIQUE INDEX ON public.t (lower(email))",
             "k", "unique_lacks_shard_key"},
         TableCase{"exclusion",
-                  "CREATE TABLE public.t (k bigint PRIMARY KEY, r int4range, EXCLUDE USING gist (r WITH &&))",
-                  "k", "exclude_lacks_shard_key"},
+                  "CREATE TABLE public.t (k bigint PRIMARY KEY, r int4range, EXCLUDE USING gist (r WITH &&))", "k",
+                  "exclude_lacks_shard_key"},
         TableCase{"foreign_key_out_of_the_group",
                   "CREATE TABLE public.t (k bigint PRIMARY KEY, d bigint REFERENCES public.done)", "k",
                   "foreign_key_crosses_shards"},
@@ -89,29 +88,25 @@ INSTANTIATE_TEST_SUITE_P(
             "CREATE TABLE public.t (k bigint, id bigint, PRIMARY KEY (k, id), UNIQUE (id)); CREATE TABLE public.c (id bigint REFERENCES public.t (id))",
             "k", "foreign_key_direction"},
         TableCase{"unlogged", "CREATE UNLOGGED TABLE public.t (k bigint PRIMARY KEY)", "k", "unlogged"},
-        TableCase{
-            "inheritance",
-            "CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE TABLE public.child () INHERITS (public.t)",
-            "k", "inheritance"},
+        TableCase{"inheritance",
+                  "CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE TABLE public.child () INHERITS (public.t)", "k",
+                  "inheritance"},
         TableCase{"partitioned", "CREATE TABLE public.t (k bigint PRIMARY KEY) PARTITION BY RANGE (k)", "k",
                   "partitioned"},
         TableCase{"enum_key",
-                  "CREATE TYPE public.mood AS ENUM ('a'); CREATE TABLE public.t (k public.mood PRIMARY KEY)",
-                  "k", "enum"},
+                  "CREATE TYPE public.mood AS ENUM ('a'); CREATE TABLE public.t (k public.mood PRIMARY KEY)", "k",
+                  "enum"},
         TableCase{
             "nondeterministic_collation",
             "CREATE COLLATION public.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE public.t (k text COLLATE public.ci PRIMARY KEY)",
             "k", "nondeterministic"},
-        TableCase{
-            "replica_identity_nothing",
-            "CREATE TABLE public.t (k bigint PRIMARY KEY); ALTER TABLE public.t REPLICA IDENTITY NOTHING",
-            "k", "REPLICA IDENTITY DEFAULT"},
-        TableCase{
-            "view_upon_it",
-            "CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE VIEW public.v AS SELECT k FROM public.t",
-            "k", "depend"},
-        TableCase{"unknown_column", "CREATE TABLE public.t (k bigint PRIMARY KEY)", "absent",
-                  "no column absent"}),
+        TableCase{"replica_identity_nothing",
+                  "CREATE TABLE public.t (k bigint PRIMARY KEY); ALTER TABLE public.t REPLICA IDENTITY NOTHING", "k",
+                  "REPLICA IDENTITY DEFAULT"},
+        TableCase{"view_upon_it",
+                  "CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE VIEW public.v AS SELECT k FROM public.t", "k",
+                  "depend"},
+        TableCase{"unknown_column", "CREATE TABLE public.t (k bigint PRIMARY KEY)", "absent", "no column absent"}),
     [](const auto& row) { return std::string(row.param.name); });
 
 TEST(Distribute, refuses_an_unknown_table_a_second_time_and_an_odd_bucket_count)
@@ -122,11 +117,7 @@ TEST(Distribute, refuses_an_unknown_table_a_second_time_and_an_odd_bucket_count)
     cluster.add_node(0);
     expect_refused([&] { cluster.distribute("absent", {"k"}); }, "no node has such a table");
     expect_refused([&] { cluster.distribute("t", {"k"}, {}, 48); }, "power of two");
-    expect_refused(
-        [&] {
-            catalog::distribute(cluster.catalog(), {"t", {"k"}, 8, "", false, false});
-        },
-        "--offline");
+    expect_refused([&] { catalog::distribute(cluster.catalog(), {"t", {"k"}, 8, "", false, false}); }, "--offline");
     expect_refused([&] { cluster.distribute("t", {"k"}, "u"); }, "not a distributed table");
     cluster.distribute("t", {"k"});
     expect_refused([&] { cluster.distribute("t", {"k"}); }, "distributed already");
@@ -163,8 +154,7 @@ TEST(NodeAdd, refuses_a_role_without_rights)
     admin.script(fmt::format("CREATE ROLE {} LOGIN", role));
     std::string dsn = database.conninfo();
     const auto at = dsn.find("user=");
-    dsn = at == std::string::npos ? dsn + " user=" + role
-                                  : dsn.replace(at, dsn.find(' ', at) - at, "user=" + role);
+    dsn = at == std::string::npos ? dsn + " user=" + role : dsn.replace(at, dsn.find(' ', at) - at, "user=" + role);
     const auto add = [&] {
         catalog::add_node(cluster.catalog(), {"n1", dsn, "", false});
     };
@@ -210,9 +200,7 @@ TEST(NodeAdd, tells_a_wrong_password_from_a_server_that_is_away)
     const std::string password_file = directory.write("password", "wrong");
     std::filesystem::permissions(password_file, std::filesystem::perms(0600));
     const std::string dsn = fmt::format("host=127.0.0.1 port={} dbname=postgres user=guarded", server.port());
-    const Error error = error_of([&] {
-        catalog::add_node(cluster.catalog(), {"n1", dsn, password_file, false});
-    });
+    const Error error = error_of([&] { catalog::add_node(cluster.catalog(), {"n1", dsn, password_file, false}); });
     EXPECT_EQ(exit_status(error.kind()), 4);
     EXPECT_THAT(error.parts().why, HasSubstr("password authentication failed"));
     EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.node"), "0");
@@ -243,15 +231,12 @@ TEST(Capture, wants_an_identity_and_takes_a_table_once)
                    "REPLICA IDENTITY FULL");
     expect_refused([&] { catalog::capture(cluster.catalog(), {"absent"}, false, std::nullopt, false); },
                    "no node has such a table");
-    EXPECT_EQ(catalog::capture(cluster.catalog(), {"audit"}, false, std::nullopt, false)["captured"].size(),
-              1U);
-    EXPECT_EQ(catalog::capture(cluster.catalog(), {"audit"}, false, std::nullopt, false)["captured"].size(),
-              0U);
+    EXPECT_EQ(catalog::capture(cluster.catalog(), {"audit"}, false, std::nullopt, false)["captured"].size(), 1U);
+    EXPECT_EQ(catalog::capture(cluster.catalog(), {"audit"}, false, std::nullopt, false)["captured"].size(), 0U);
     n1.script("ALTER TABLE public.log REPLICA IDENTITY FULL");
     EXPECT_EQ(catalog::capture(cluster.catalog(), {}, true, std::nullopt, false)["captured"].size(), 1U);
     EXPECT_EQ(one(n1, "SELECT count(*) FROM pg_publication_tables WHERE pubname LIKE 'keyshift\\_%'"), "2");
-    EXPECT_EQ(one(cluster.catalog(),
-                  "SELECT count(*) FROM keyshift.snapshot WHERE state = 'pending' AND bucket = 0"),
+    EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.snapshot WHERE state = 'pending' AND bucket = 0"),
               "2");
     cluster.distribute("audit", {"id"});
     EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.snapshot"), "9");

@@ -68,7 +68,8 @@ TEST(BoundedQueue, WhatWasQueuedBeforeCloseIsStillRead)
     EXPECT_EQ(queue.pop({}), std::nullopt);
 }
 
-RC_GTEST_PROP(BoundedQueueProperty, KeepsOrderAndNeverExceedsItsLimitByMoreThanOneItem, (const std::vector<std::uint8_t>& weights))
+RC_GTEST_PROP(BoundedQueueProperty, KeepsOrderAndNeverExceedsItsLimitByMoreThanOneItem,
+              (const std::vector<std::uint8_t>& weights))
 {
     constexpr std::size_t kLimit = 300;
     BoundedQueue<std::size_t> queue(kLimit);

@@ -91,11 +91,13 @@ TEST(BucketMap, LeavesToTheServerWhatItCannotRead)
     EXPECT_EQ(bucket({int2}, {"32768"}), std::nullopt);
     EXPECT_EQ(bucket({uuid}, {"123e4567-e89b-12d3-a456-42661417400g"}), std::nullopt);
     EXPECT_EQ(bucket({uuid}, {"123e4567"}), std::nullopt);
-    for (const char* text : {"2023-02-29", "2023-13-01", "2023-00-01", "2023-01-00", "0000-01-01", "1/2/2023", "2023-01-01x", "now"}) {
+    for (const char* text :
+         {"2023-02-29", "2023-13-01", "2023-00-01", "2023-01-00", "0000-01-01", "1/2/2023", "2023-01-01x", "now"}) {
         EXPECT_EQ(bucket({date}, {text}), std::nullopt) << text;
     }
-    for (const char* text : {"2023-01-01", "2023-01-01 25:00:00+00", "2023-01-01 10:61:00+00", "2023-01-01 10:00:00.1234567+00",
-                             "2023-01-01 10:00:00+", "2023-01-01 10:00:00 Europe/Berlin"}) {
+    for (const char* text :
+         {"2023-01-01", "2023-01-01 25:00:00+00", "2023-01-01 10:61:00+00", "2023-01-01 10:00:00.1234567+00",
+          "2023-01-01 10:00:00+", "2023-01-01 10:00:00 Europe/Berlin"}) {
         EXPECT_EQ(bucket({timestamptz}, {text}), std::nullopt) << text;
     }
     EXPECT_EQ(bucket({int4, int4}, {"1"}), std::nullopt);
@@ -106,7 +108,8 @@ TEST(BucketMap, KnowsTheTypesItComputes)
     EXPECT_EQ(key_type("smallint"), KeyType::int2);
     EXPECT_EQ(key_type("character varying(40)"), KeyType::text);
     EXPECT_EQ(key_type("timestamp with time zone"), KeyType::timestamptz);
-    for (const char* other : {"numeric", "character(10)", "timestamp without time zone", "timestamp(3) with time zone", "text[]", "bytea", ""}) {
+    for (const char* other : {"numeric", "character(10)", "timestamp without time zone", "timestamp(3) with time zone",
+                              "text[]", "bytea", ""}) {
         EXPECT_EQ(key_type(other), std::nullopt) << other;
     }
 }

@@ -18,7 +18,8 @@ TEST(SourcePosition, IsDecimalAndOrderedByEpochFirst)
 
 TEST(SourcePosition, RefusesWhatIsNone)
 {
-    for (const char* text : {"", "//", "1/2", "1/2/", "1/2/3/4", "1/-2/3", "a/2/3", " 1/2/3", "1/2/18446744073709551616", "+1/2/3"}) {
+    for (const char* text :
+         {"", "//", "1/2", "1/2/", "1/2/3/4", "1/-2/3", "a/2/3", " 1/2/3", "1/2/18446744073709551616", "+1/2/3"}) {
         EXPECT_EQ(SourcePosition::parse(text), std::nullopt) << text;
     }
 }
@@ -51,13 +52,15 @@ TEST(AbsentColumns, AreAsciiWhateverTheNames)
 
 TEST(AbsentColumns, RefuseWhatIsMalformed)
 {
-    for (const char* text : {"before", "before=", "during=a", "before=a,,b", "before=%", "before=%4", "before=%zz", "before=a;before=b", "=a", ";"}) {
+    for (const char* text : {"before", "before=", "during=a", "before=a,,b", "before=%", "before=%4", "before=%zz",
+                             "before=a;before=b", "=a", ";"}) {
         EXPECT_FALSE(AbsentColumns::parse(text).has_value()) << text;
     }
     EXPECT_TRUE(AbsentColumns::parse("")->empty());
 }
 
-RC_GTEST_PROP(AbsentColumnsProperty, ReadWhatTheyPrint, (std::vector<std::string> before, std::vector<std::string> after))
+RC_GTEST_PROP(AbsentColumnsProperty, ReadWhatTheyPrint,
+              (std::vector<std::string> before, std::vector<std::string> after))
 {
     std::erase(before, "");
     std::erase(after, "");
@@ -84,7 +87,8 @@ TEST(Topics, AreNamedAsDebeziumNamesThem)
 TEST(ControlRecord, ProgressIsOneLineOfJsonWithItsTypeFirst)
 {
     const ProgressRecord record{"n1", 3, Lsn{0x1'00000010}, {{"app.public.users", {{0, 5}, {10, 7}}}}};
-    const std::string json = R"({"type":"progress","node":"n1","timeline":3,"lsn":"1/10","end_offsets":{"app.public.users":{"0":5,"10":7}}})";
+    const std::string json =
+        R"({"type":"progress","node":"n1","timeline":3,"lsn":"1/10","end_offsets":{"app.public.users":{"0":5,"10":7}}})";
     EXPECT_EQ(to_json(record), json);
     const auto read = parse_control_record(json);
     ASSERT_TRUE(read && std::holds_alternative<ProgressRecord>(*read));
@@ -112,7 +116,12 @@ TEST(ControlRecord, HostileInputIsNoRecord)
 {
     const std::string deep(100'000, '[');
     for (const std::string& text : {
-             std::string(""), std::string("null"), std::string("[]"), std::string("{}"), deep, std::string("{\"type\":\"progress\"}"),
+             std::string(""),
+             std::string("null"),
+             std::string("[]"),
+             std::string("{}"),
+             deep,
+             std::string("{\"type\":\"progress\"}"),
              std::string(R"({"type":"later","node":"n1"})"),
              std::string(R"({"type":"switch","group":"g","bucket":-1,"epoch":2,"from":"a","to":"b"})"),
              std::string(R"({"type":"switch","group":"g","bucket":4294967296,"epoch":2,"from":"a","to":"b"})"),
@@ -122,7 +131,8 @@ TEST(ControlRecord, HostileInputIsNoRecord)
              std::string(R"({"type":"progress","node":"n","timeline":1,"lsn":"0/1","end_offsets":{"t":{"x":1}}})"),
              std::string(R"({"type":"progress","node":"n","timeline":1,"lsn":"0/1","end_offsets":{"t":{"0":1e99}}})"),
              std::string(R"({"type":"snapshot","node":"n","table":"t","phase":"begin","lsn":"0/1"} x)"),
-             std::string("{\"type\":\"snapshot\",\"node\":\"\xff\",\"table\":\"t\",\"phase\":\"begin\",\"lsn\":\"0/1\"}"),
+             std::string(
+                 "{\"type\":\"snapshot\",\"node\":\"\xff\",\"table\":\"t\",\"phase\":\"begin\",\"lsn\":\"0/1\"}"),
          }) {
         EXPECT_FALSE(parse_control_record(text).has_value()) << text.substr(0, 80);
     }

@@ -7,7 +7,8 @@ namespace {
 
 TEST(Error, HasThreePartsInOneLine)
 {
-    const Error error(ErrorKind::refused, {"adding node n2", "wal_level is replica", "Set wal_level = logical and restart it."});
+    const Error error(ErrorKind::refused,
+                      {"adding node n2", "wal_level is replica", "Set wal_level = logical and restart it."});
     EXPECT_STREQ(error.what(), "adding node n2: wal_level is replica. Set wal_level = logical and restart it.");
 }
 
@@ -26,9 +27,9 @@ TEST(Error, GetsContextOnItsWayUpAndKeepsItsType)
 TEST(Error, KindsHaveTheExitStatusThatScriptsRelyOn)
 {
     const std::pair<ErrorKind, int> expected[] = {
-        {ErrorKind::transient, 1}, {ErrorKind::fatal, 1},   {ErrorKind::usage, 2},     {ErrorKind::configuration, 3},
-        {ErrorKind::unreachable, 4}, {ErrorKind::refused, 5}, {ErrorKind::differs, 6}, {ErrorKind::unhealthy, 10},
-        {ErrorKind::timed_out, 124},
+        {ErrorKind::transient, 1},     {ErrorKind::fatal, 1},       {ErrorKind::usage, 2},
+        {ErrorKind::configuration, 3}, {ErrorKind::unreachable, 4}, {ErrorKind::refused, 5},
+        {ErrorKind::differs, 6},       {ErrorKind::unhealthy, 10},  {ErrorKind::timed_out, 124},
     };
     for (const auto& [kind, status] : expected) {
         EXPECT_EQ(exit_status(kind), status);

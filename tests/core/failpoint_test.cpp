@@ -32,7 +32,8 @@ protected:
 
 TEST_F(FailpointDeathTest, KillsTheProcessWithSigkillAndSaysSoFirst)
 {
-    EXPECT_EXIT(passes("other=error;move.copying.persisted=kill", 1), testing::KilledBySignal(SIGKILL), "failpoint move.copying.persisted fired");
+    EXPECT_EXIT(passes("other=error;move.copying.persisted=kill", 1), testing::KilledBySignal(SIGKILL),
+                "failpoint move.copying.persisted fired");
 }
 
 TEST_F(FailpointDeathTest, StrikesAtTheNthPassOnly)
@@ -43,7 +44,8 @@ TEST_F(FailpointDeathTest, StrikesAtTheNthPassOnly)
 
 TEST_F(FailpointDeathTest, OthersPassUntouched)
 {
-    EXPECT_EXIT(passes("move.copying=kill;=;x;move.copying.persisted.more=kill", 1), testing::ExitedWithCode(0), "^pass 1");
+    EXPECT_EXIT(passes("move.copying=kill;=;x;move.copying.persisted.more=kill", 1), testing::ExitedWithCode(0),
+                "^pass 1");
 }
 
 } // namespace

@@ -15,7 +15,8 @@ TEST(Lsn, PrintsAsPostgresDoes)
 
 TEST(Lsn, RefusesWhatIsNoLsn)
 {
-    for (const char* text : {"", "/", "0", "0/", "/0", "0/0/0", "0/100000000", "100000000/0", "0x1/0", " 0/0", "0/0 ", "-1/0", "g/0"}) {
+    for (const char* text :
+         {"", "/", "0", "0/", "/0", "0/0/0", "0/100000000", "100000000/0", "0x1/0", " 0/0", "0/0 ", "-1/0", "g/0"}) {
         EXPECT_EQ(Lsn::parse(text), std::nullopt) << text;
     }
     EXPECT_EQ(Lsn::parse("16/b374d848"), (Lsn{0x16'B374D848}));

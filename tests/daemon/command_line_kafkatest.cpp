@@ -69,14 +69,13 @@ TEST(CommandLine, EveryVerbHasHelpWithAnExample)
 
 TEST(CommandLine, WhatIsNotUnderstoodIsNamedAndExitsWithTwo)
 {
-    for (const auto& arguments :
-         std::vector<std::vector<std::string>>{{"bogus"},
-                                               {"node", "bogus"},
-                                               {"reshard", "start", "--bogus"},
-                                               {"version", "-o", "xml"},
-                                               {},
-                                               {"projection", "create", "p"},
-                                               {"reshard", "plan", "--by", "magic"}}) {
+    for (const auto& arguments : std::vector<std::vector<std::string>>{{"bogus"},
+                                                                       {"node", "bogus"},
+                                                                       {"reshard", "start", "--bogus"},
+                                                                       {"version", "-o", "xml"},
+                                                                       {},
+                                                                       {"projection", "create", "p"},
+                                                                       {"reshard", "plan", "--by", "magic"}}) {
         const Finished done = program(arguments);
         EXPECT_EQ(done.status, 2) << (arguments.empty() ? "" : arguments.back());
         EXPECT_THAT(done.err, AllOf(StartsWith("error: "), HasSubstr("\n  why:  "), HasSubstr("\n  next: ")))
@@ -98,8 +97,7 @@ TEST(CommandLine, VerbsThatThisVersionLacksAreRefusedWithWhatThereIsInstead)
         EXPECT_EQ(done.status, 5) << arguments[0];
         EXPECT_THAT(done.err, HasSubstr("next: "));
         const std::string help = program({arguments[0] == "advise" ? "--help" : arguments[0], "--help"}).out;
-        EXPECT_EQ(help.find("  " + arguments[arguments[0] == "advise" ? 0 : 1] + " "), std::string::npos)
-            << help;
+        EXPECT_EQ(help.find("  " + arguments[arguments[0] == "advise" ? 0 : 1] + " "), std::string::npos) << help;
     }
 }
 
@@ -115,8 +113,7 @@ TEST(CommandLine, NoPlaceSaysASecret)
         std::vector<std::string> arguments{"--config", file};
         arguments.insert(arguments.end(), verb.begin(), verb.end());
         const Finished done = program(arguments, {{"PGPASSWORD", "hunter2"}});
-        EXPECT_EQ((done.out + done.err).find("hunter2"), std::string::npos)
-            << verb.back() << done.out << done.err;
+        EXPECT_EQ((done.out + done.err).find("hunter2"), std::string::npos) << verb.back() << done.out << done.err;
     }
     EXPECT_EQ(program({"--config", file, "init"}).status, 3);
 }
@@ -124,12 +121,12 @@ TEST(CommandLine, NoPlaceSaysASecret)
 TEST(CommandLine, ConfigCheckPrintsAllAndExitsWithThree)
 {
     const TemporaryDirectory directory;
-    const Finished done = program(
-        {"--config", directory.write("k.toml", "[catalog]\ndns = \"x\"\n[cdc]\npartitions = \"two\"\n"),
-         "config", "check"});
+    const Finished done =
+        program({"--config", directory.write("k.toml", "[catalog]\ndns = \"x\"\n[cdc]\npartitions = \"two\"\n"),
+                 "config", "check"});
     EXPECT_EQ(done.status, 3);
-    EXPECT_THAT(done.err, AllOf(HasSubstr("k.toml:2:1"), HasSubstr("Did you mean catalog.dsn?"),
-                                HasSubstr("k.toml:4:"), HasSubstr("bootstrap.servers")));
+    EXPECT_THAT(done.err, AllOf(HasSubstr("k.toml:2:1"), HasSubstr("Did you mean catalog.dsn?"), HasSubstr("k.toml:4:"),
+                                HasSubstr("bootstrap.servers")));
 }
 
 TEST(CommandLine, DataGoesToStdoutInTheFormThatWasAskedFor)
@@ -186,8 +183,7 @@ TEST(CommandLine, WorkForTheDaemonIsQueuedAndWaitingForItCanBeLeft)
     EXPECT_THAT(queued.err, AllOf(HasSubstr("queued as 1; nothing happens until `keyshift run`"),
                                   HasSubstr("keyshift reshard status 1")));
     EXPECT_EQ(installation.json({"reshard", "status"}).at("total"), 2);
-    EXPECT_EQ(installation.keyshift({"reshard", "start"}).status, 5)
-        << "no second job beside an unfinished one";
+    EXPECT_EQ(installation.keyshift({"reshard", "start"}).status, 5) << "no second job beside an unfinished one";
     installation.must({"reshard", "pause", "1"});
     installation.must({"reshard", "resume", "1"});
 

@@ -24,8 +24,7 @@ LoadedConfig load(const std::string& text, const std::map<std::string, std::stri
 }
 
 /// "where|why|next" of every problem.
-std::vector<std::string> problems(const std::string& text,
-                                  const std::map<std::string, std::string>& flags = {})
+std::vector<std::string> problems(const std::string& text, const std::map<std::string, std::string>& flags = {})
 {
     std::vector<std::string> all;
     for (const ConfigProblem& problem : load(text, flags).problems) {
@@ -78,8 +77,7 @@ TEST(Config, AWrongTypeOrRangeIsRefusedWithWhatIsExpected)
     for (const auto& [line, word] :
          {BadValue{"partitions = \"4\"", "a whole number"}, BadValue{"partitions = 4.5", "a whole number"},
           BadValue{"partitions = 20000", "from 1 to 10000"}, BadValue{"truncate = 1", "true or false"},
-          BadValue{"heartbeat_interval = 5", "a duration"},
-          BadValue{"heartbeat_interval = \"5 parsecs\"", "duration"},
+          BadValue{"heartbeat_interval = 5", "a duration"}, BadValue{"heartbeat_interval = \"5 parsecs\"", "duration"},
           BadValue{"decimal = \"roman\"", "precise"}, BadValue{"schemas = [true]", "true or false"},
           BadValue{"max_transaction_memory = \"-1\"", "size"}}) {
         EXPECT_THAT(problems(std::string(kGood) + line + "\n"),
@@ -108,8 +106,8 @@ TEST(Config, AFlagGoesBeforeTheEnvironmentAndThatBeforeTheFile)
 TEST(Config, AMistypedVariableIsAProblemToo)
 {
     ::setenv("KEYSHIFT_CDC__PARTITOINS", "5", 1);
-    EXPECT_THAT(problems(kGood), Contains(AllOf(HasSubstr("KEYSHIFT_CDC__PARTITOINS"),
-                                                HasSubstr("Did you mean cdc.partitions?"))));
+    EXPECT_THAT(problems(kGood),
+                Contains(AllOf(HasSubstr("KEYSHIFT_CDC__PARTITOINS"), HasSubstr("Did you mean cdc.partitions?"))));
     ::unsetenv("KEYSHIFT_CDC__PARTITOINS");
 }
 

@@ -39,8 +39,8 @@ HttpReply http_send(int port, const std::string& request)
 
 HttpReply http_get(int port, const std::string& target, const std::string& method, const std::string& host)
 {
-    return http_send(port, fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\n\r\n", method,
-                                       target, host, port));
+    return http_send(
+        port, fmt::format("{} {} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\n\r\n", method, target, host, port));
 }
 
 } // namespace keyshift::test

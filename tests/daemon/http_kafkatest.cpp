@@ -19,8 +19,7 @@ protected:
     {
         installation_.set_up();
         installation_.connect().script("CREATE TABLE public.users (user_id bigint PRIMARY KEY, name text)");
-        installation_.must(
-            {"table", "distribute", "users", "--key", "user_id", "--buckets", "4", "--offline"});
+        installation_.must({"table", "distribute", "users", "--key", "user_id", "--buckets", "4", "--offline"});
         installation_.start_daemon();
     }
 
@@ -56,8 +55,7 @@ TEST_F(Http, RouteSaysWhatTheCommandSays)
 
 TEST_F(Http, WhatIsNotThereIs404)
 {
-    for (const char* path :
-         {"/nothing", "/v1/nothing", "/v1/jobs/99", "/v1/jobs/x", "/v1/projections/none"}) {
+    for (const char* path : {"/nothing", "/v1/nothing", "/v1/jobs/99", "/v1/jobs/x", "/v1/projections/none"}) {
         EXPECT_EQ(installation_.get(path).status, 404) << path;
     }
 }
@@ -83,22 +81,21 @@ TEST_F(Http, ThePageLoadsNothingFromElsewhereAndRunsNothingInline)
     const HttpReply page = installation_.get("/");
     EXPECT_EQ(page.status, 200);
     EXPECT_THAT(page.head, AllOf(HasSubstr("default-src 'none'"), Not(HasSubstr("unsafe"))));
-    EXPECT_THAT(page.body, AllOf(Not(HasSubstr("http://")), Not(HasSubstr("https://")),
-                                 HasSubstr("status.js"), Not(HasSubstr("<style"))));
+    EXPECT_THAT(page.body, AllOf(Not(HasSubstr("http://")), Not(HasSubstr("https://")), HasSubstr("status.js"),
+                                 Not(HasSubstr("<style"))));
     EXPECT_EQ(installation_.get("/status.js").status, 200);
     EXPECT_EQ(installation_.get("/status.css").status, 200);
 }
 
 TEST_F(Http, OversizedAndBrokenRequestsAreTurnedAway)
 {
-    const std::string large =
-        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + std::string(10'000, 'x') + "\r\n\r\n";
+    const std::string large = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + std::string(10'000, 'x') + "\r\n\r\n";
     EXPECT_EQ(http_send(installation_.port(), large).status, 431);
     EXPECT_EQ(http_send(installation_.port(), "nonsense\r\n\r\n").status, 400);
-    EXPECT_EQ(http_send(installation_.port(),
-                        "POST /v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nhello")
-                  .status,
-              405);
+    EXPECT_EQ(
+        http_send(installation_.port(), "POST /v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\nhello")
+            .status,
+        405);
     EXPECT_EQ(installation_.get("/livez").status, 200);
 }
 

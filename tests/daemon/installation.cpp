@@ -70,8 +70,7 @@ nlohmann::json Installation::json(std::vector<std::string> arguments) const
     arguments.insert(arguments.end(), {"-o", "json"});
     const Finished done = keyshift(arguments);
     if (done.status != 0) {
-        throw std::runtime_error(
-            fmt::format("{} exits with {}: {}", joined(arguments), done.status, done.err));
+        throw std::runtime_error(fmt::format("{} exits with {}: {}", joined(arguments), done.status, done.err));
     }
     return nlohmann::json::parse(done.out);
 }
@@ -80,8 +79,7 @@ void Installation::must(const std::vector<std::string>& arguments) const
 {
     const Finished done = keyshift(arguments);
     if (done.status != 0) {
-        throw std::runtime_error(
-            fmt::format("{} exits with {}: {}", joined(arguments), done.status, done.err));
+        throw std::runtime_error(fmt::format("{} exits with {}: {}", joined(arguments), done.status, done.err));
     }
 }
 
@@ -100,8 +98,7 @@ void Installation::start_daemon(const Environment& environment)
 {
     daemon_ = std::make_unique<BackgroundProgram>(
         std::vector<std::string>{keyshift_binary(), "--config", config_file_, "run"}, environment);
-    if (!comes_true([&] { return get("/readyz").status == 200 || !daemon_->running(); }) ||
-        !daemon_->running()) {
+    if (!comes_true([&] { return get("/readyz").status == 200 || !daemon_->running(); }) || !daemon_->running()) {
         throw std::runtime_error("the daemon did not become ready:\n" + daemon_->output());
     }
 }

@@ -42,14 +42,8 @@ public:
         return http_get(port_, target, method);
     }
 
-    const TestDatabase& database(int number = 1) const
-    {
-        return *databases_.at(static_cast<std::size_t>(number - 1));
-    }
-    pg::Connection connect(int number = 1) const
-    {
-        return database(number).connect("n" + std::to_string(number));
-    }
+    const TestDatabase& database(int number = 1) const { return *databases_.at(static_cast<std::size_t>(number - 1)); }
+    pg::Connection connect(int number = 1) const { return database(number).connect("n" + std::to_string(number)); }
     const std::string& prefix() const { return prefix_; }
     const std::string& config_file() const { return config_file_; }
     int port() const { return port_; }

@@ -23,8 +23,8 @@ TEST(Run, ASecondDaemonIsRefusedNamingTheFirst)
     const Finished second =
         installation.keyshift({"run", "--set", fmt::format("http.listen=127.0.0.1:{}", free_port())});
     EXPECT_EQ(second.status, 5) << second.err;
-    EXPECT_THAT(second.err, AllOf(HasSubstr(fmt::format("pid {}", installation.daemon().pid())),
-                                  HasSubstr("on host "), HasSubstr("running since ")));
+    EXPECT_THAT(second.err, AllOf(HasSubstr(fmt::format("pid {}", installation.daemon().pid())), HasSubstr("on host "),
+                                  HasSubstr("running since ")));
     EXPECT_TRUE(installation.daemon().running());
     EXPECT_EQ(installation.json({"status"}).at("daemon").at("pid"), installation.daemon().pid());
 }
@@ -39,8 +39,7 @@ TEST(Run, SigtermFlushesWhatWasCommittedAndExitsWithZero)
     installation.start_daemon();
     // Rows that a snapshot still to come would read are sent by it too.
     ASSERT_TRUE(comes_true([&] {
-        return connection.query("SELECT count(*) FROM keyshift.snapshot WHERE state <> 'done'")
-                   .integer(0, 0) == 0;
+        return connection.query("SELECT count(*) FROM keyshift.snapshot WHERE state <> 'done'").integer(0, 0) == 0;
     }));
     const std::string topic = installation.prefix() + ".public.log";
     connection.script("INSERT INTO public.log SELECT i, 'line ' || i FROM generate_series(1, 500) i");
@@ -76,9 +75,8 @@ TEST(Run, NodesThatComeAndGoGetAndLoseTheirStream)
     EXPECT_TRUE(comes_true([&] { return installation.get("/healthz").status == 200; }))
         << installation.get("/healthz").body;
     installation.must({"node", "remove", "n2", "--yes"});
-    EXPECT_TRUE(comes_true([&] {
-        return !nlohmann::json::parse(installation.get("/healthz").body).at("nodes").contains("n2");
-    }));
+    EXPECT_TRUE(comes_true(
+        [&] { return !nlohmann::json::parse(installation.get("/healthz").body).at("nodes").contains("n2"); }));
 }
 
 TEST(Run, SighupTakesGoodSettingsAndRefusesBadOnes)
@@ -86,20 +84,17 @@ TEST(Run, SighupTakesGoodSettingsAndRefusesBadOnes)
     Installation installation;
     installation.set_up();
     installation.start_daemon();
-    installation.directory().write("keyshift.toml",
-                                   installation.config_text("[reshard]\ngrace = \"never\"\n"));
+    installation.directory().write("keyshift.toml", installation.config_text("[reshard]\ngrace = \"never\"\n"));
     installation.daemon().signal(SIGHUP);
     ASSERT_TRUE(comes_true([&] {
-        return installation.get("/metrics").body.find("keyshift_config_last_reload_successful 0") !=
-               std::string::npos;
+        return installation.get("/metrics").body.find("keyshift_config_last_reload_successful 0") != std::string::npos;
     }));
     EXPECT_TRUE(installation.daemon().wait_for_output("reload refused"));
-    installation.directory().write(
-        "keyshift.toml", installation.config_text("[reshard]\ngrace = \"3s\"\n[projection]\nworkers = 3\n"));
+    installation.directory().write("keyshift.toml",
+                                   installation.config_text("[reshard]\ngrace = \"3s\"\n[projection]\nworkers = 3\n"));
     installation.must({"reload"});
     ASSERT_TRUE(comes_true([&] {
-        return installation.get("/metrics").body.find("keyshift_config_last_reload_successful 1") !=
-               std::string::npos;
+        return installation.get("/metrics").body.find("keyshift_config_last_reload_successful 1") != std::string::npos;
     }));
     EXPECT_TRUE(installation.daemon().wait_for_output("[reshard] changed"));
     EXPECT_TRUE(installation.daemon().wait_for_output("projection.workers changed; it needs a restart"));
@@ -116,8 +111,7 @@ TEST(Run, APortInUseIsSaidBeforeAnythingIsTouched)
     const Finished refused =
         other.keyshift({"run", "--set", fmt::format("http.listen=127.0.0.1:{}", installation.port())});
     EXPECT_EQ(refused.status, 1);
-    EXPECT_THAT(refused.err,
-                AllOf(HasSubstr("error: listening on"), HasSubstr("why:"), HasSubstr("[http] listen")));
+    EXPECT_THAT(refused.err, AllOf(HasSubstr("error: listening on"), HasSubstr("why:"), HasSubstr("[http] listen")));
     EXPECT_EQ(other.connect().query("SELECT count(*) FROM keyshift.daemon").integer(0, 0), 0);
 }
 
@@ -177,14 +171,12 @@ TEST(Run, ANodeThatIsAwayIsWaitedForAndShown)
     server.stop("immediate");
     installation.start_daemon();
     ASSERT_TRUE(comes_true([&] {
-        return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").at("n2").at("state") ==
-               "waiting";
+        return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").at("n2").at("state") == "waiting";
     }));
     EXPECT_EQ(installation.get("/livez").status, 200);
     EXPECT_EQ(installation.get("/healthz").status, 503);
     ASSERT_TRUE(comes_true([&] {
-        return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").at("n1").at("state") ==
-               "streaming";
+        return nlohmann::json::parse(installation.get("/healthz").body).at("nodes").at("n1").at("state") == "streaming";
     }));
     server.start();
     EXPECT_TRUE(comes_true([&] { return installation.get("/healthz").status == 200; }, 60))

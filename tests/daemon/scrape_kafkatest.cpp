@@ -47,24 +47,21 @@ TEST_F(Scrape, ARealPrometheusScrapesIt)
     const auto ask = [&](const std::string& query) {
         return http_get(port, "/api/v1/query?query=" + query).body;
     };
-    ASSERT_TRUE(comes_true([&] { return ask("up").find(",\"1\"]") != std::string::npos; }, 60))
-        << prometheus.output();
+    ASSERT_TRUE(comes_true([&] { return ask("up").find(",\"1\"]") != std::string::npos; }, 60)) << prometheus.output();
     EXPECT_THAT(ask("keyshift_build_info"), HasSubstr("\"version\""));
-    EXPECT_TRUE(comes_true(
-        [&] { return ask("keyshift_cdc_connected").find("\"node\":\"n1\"") != std::string::npos; }));
+    EXPECT_TRUE(comes_true([&] { return ask("keyshift_cdc_connected").find("\"node\":\"n1\"") != std::string::npos; }));
 }
 
 TEST_F(Scrape, NoLabelHoldsAKeyAnLsnOrABucket)
 {
     std::istringstream lines(installation_.get("/metrics").body);
-    const std::set<std::string> known{"node",    "table",   "op",       "reason",    "status",
-                                      "class",   "state",   "donor",    "recipient", "projection",
-                                      "outcome", "version", "compiler", "le"};
+    const std::set<std::string> known{"node",  "table",     "op",         "reason",  "status",  "class",    "state",
+                                      "donor", "recipient", "projection", "outcome", "version", "compiler", "le"};
     static const std::regex kLabel(R"re(([a-z_]+)=")re");
     for (std::string line; std::getline(lines, line);) {
         if (!line.starts_with('#')) {
-            for (auto label = std::sregex_iterator(line.begin(), line.end(), kLabel);
-                 label != std::sregex_iterator(); ++label) {
+            for (auto label = std::sregex_iterator(line.begin(), line.end(), kLabel); label != std::sregex_iterator();
+                 ++label) {
                 EXPECT_TRUE(known.contains((*label)[1])) << line;
             }
         }

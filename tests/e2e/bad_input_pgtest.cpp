@@ -31,12 +31,11 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
     if (!connection.query("SELECT to_regclass('keyshift.node') IS NULL").boolean(0, 0)) {
         for (const char* table :
              {"node", "captured_table", "table_group", "bucket", "job", "projection", "snapshot", "daemon"}) {
-            all +=
-                connection
-                    .query(fmt::format(
-                        "SELECT '{}' || coalesce(string_agg(t::text, ' ' ORDER BY t::text), '') FROM keyshift.{} t",
-                        table, table))
-                    .text(0, 0);
+            all += connection
+                       .query(fmt::format(
+                           "SELECT '{}' || coalesce(string_agg(t::text, ' ' ORDER BY t::text), '') FROM keyshift.{} t",
+                           table, table))
+                       .text(0, 0);
         }
     }
     return all;
@@ -45,8 +44,7 @@ SELECT string_agg(line, E'\n' ORDER BY line) FROM (
 void expect_refused(const Finished& done, int status, const std::string& words)
 {
     EXPECT_EQ(done.status, status) << done.out << done.err;
-    EXPECT_THAT(done.err, AllOf(HasSubstr("error: "), HasSubstr("\n  why:  "), HasSubstr("\n  next: ")))
-        << done.err;
+    EXPECT_THAT(done.err, AllOf(HasSubstr("error: "), HasSubstr("\n  why:  "), HasSubstr("\n  next: "))) << done.err;
     EXPECT_THAT(done.err, HasSubstr(words));
 }
 
@@ -81,39 +79,34 @@ protected:
 TEST_F(BadInput, WrongConfigurationKeyOrType)
 {
     refused({"--set", "cdc.partitoins=3", "status"}, 3, "cdc.partitions");
-    refused({"--set", "cdc.partitions=many", "table", "distribute", "users", "--key", "user_id", "--offline"},
-            3, "whole number");
+    refused({"--set", "cdc.partitions=many", "table", "distribute", "users", "--key", "user_id", "--offline"}, 3,
+            "whole number");
 }
 
 TEST_F(BadInput, UnreachableNodeAndCatalog)
 {
-    add({"n2", fmt::format("host=127.0.0.1 port={} dbname=app user=postgres", free_port()), "", ""}, 4,
-        "127.0.0.1");
-    expect_refused(
-        installation_.keyshift(
-            {"--set", fmt::format("catalog.dsn=host=127.0.0.1 port={} dbname=x", free_port()), "status"}),
-        4, "catalog");
+    add({"n2", fmt::format("host=127.0.0.1 port={} dbname=app user=postgres", free_port()), "", ""}, 4, "127.0.0.1");
+    expect_refused(installation_.keyshift(
+                       {"--set", fmt::format("catalog.dsn=host=127.0.0.1 port={} dbname=x", free_port()), "status"}),
+                   4, "catalog");
 }
 
 TEST_F(BadInput, PasswordInTheConninfo)
 {
     refused({"node", "add", "n2", "--dsn", "host=127.0.0.1 dbname=x password=hunter2"}, 5, "password");
-    EXPECT_EQ(
-        installation_.keyshift({"node", "add", "n2", "--dsn", "host=127.0.0.1 dbname=x password=hunter2"})
-            .err.find("hunter2"),
-        std::string::npos);
+    EXPECT_EQ(installation_.keyshift({"node", "add", "n2", "--dsn", "host=127.0.0.1 dbname=x password=hunter2"})
+                  .err.find("hunter2"),
+              std::string::npos);
 }
 
 TEST_F(BadInput, MissingRights)
 {
-    installation_.connect().script(
-        "DROP ROLE IF EXISTS keyshift_test_nobody; CREATE ROLE keyshift_test_nobody LOGIN");
+    installation_.connect().script("DROP ROLE IF EXISTS keyshift_test_nobody; CREATE ROLE keyshift_test_nobody LOGIN");
     const TestDatabase other(2);
     other.connect().script(
         "DO $$ BEGIN CREATE ROLE keyshift_test_weak LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$");
-    add({"n2",
-         fmt::format("host=127.0.0.1 port={} dbname={} user=keyshift_test_weak", other.port(), other.name()),
-         "", ""},
+    add({"n2", fmt::format("host=127.0.0.1 port={} dbname={} user=keyshift_test_weak", other.port(), other.name()), "",
+         ""},
         5, "REPLICATION");
 }
 
@@ -175,8 +168,7 @@ TEST_F(BadInput, UnknownTableNodeColumnAndCountOfBuckets)
     refused({"table", "distribute", "nosuch", "--key", "a", "--offline"}, 5, "nosuch");
     refused({"table", "capture", "nosuch"}, 5, "nosuch");
     refused({"table", "distribute", "users", "--key", "nosuch", "--offline"}, 5, "nosuch");
-    refused({"table", "distribute", "users", "--key", "user_id", "--offline", "--buckets", "48"}, 5,
-            "power of two");
+    refused({"table", "distribute", "users", "--key", "user_id", "--offline", "--buckets", "48"}, 5, "power of two");
     refused({"node", "show", "n9"}, 5, "n1");
     refused({"node", "remove", "n9", "--yes"}, 5, "n1");
     refused({"route", "nosuch", "1"}, 5, "nosuch");
@@ -209,9 +201,9 @@ TEST_F(BadInput, UnknownBucketNodePlanAndJob)
 TEST_F(BadInput, SqlThatIsNoProjection)
 {
     installation_.must({"table", "distribute", "users", "--key", "user_id", "--buckets", "4", "--offline"});
-    for (const char* sql : {"SELEC user_id FROM users", "DELETE FROM users", "SELECT name FROM nosuch",
-                            "SELECT count(*) FROM users", "SELECT now(), name FROM users",
-                            "SELECT name FROM users; SELECT 1"}) {
+    for (const char* sql :
+         {"SELEC user_id FROM users", "DELETE FROM users", "SELECT name FROM nosuch", "SELECT count(*) FROM users",
+          "SELECT now(), name FROM users", "SELECT name FROM users; SELECT 1"}) {
         refused({"projection", "create", "p", "--key", "name", "--sql", sql}, 5, "projection");
     }
     refused({"projection", "create", "p", "--key", "nosuch", "--sql", "SELECT name FROM users"}, 5, "nosuch");

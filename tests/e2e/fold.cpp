@@ -17,8 +17,7 @@ Fold fold_topic(const Installation& installation, const std::string& table)
     for (const kafka::Message& message :
          read_topic(installation.servers().kafka(), installation.prefix() + ".public." + table)) {
         ++fold.records;
-        const SourcePosition position =
-            SourcePosition::parse(message.header(kHeaderPosition).value_or("")).value();
+        const SourcePosition position = SourcePosition::parse(message.header(kHeaderPosition).value_or("")).value();
         const std::string key = message.key.value();
         const bool repeat = !seen.insert(key + position.to_string() + (message.value ? "v" : "t")).second;
         fold.backward += !repeat && newest.contains(key) && position < newest[key] ? 1 : 0;
@@ -43,8 +42,7 @@ std::map<std::string, std::string> table_rows(const Installation& installation, 
     for (int number = 1; number <= nodes; ++number) {
         pg::Connection connection = installation.connect(number);
         const pg::Result all = connection.query(fmt::format(
-            "SELECT row_to_json(t)::text FROM public.{0} t WHERE keyshift.owns('public.{0}', t.user_id::text)",
-            table));
+            "SELECT row_to_json(t)::text FROM public.{0} t WHERE keyshift.owns('public.{0}', t.user_id::text)", table));
         for (int row = 0; row < all.rows(); ++row) {
             const auto values = nlohmann::json::parse(all.text(row, 0));
             nlohmann::json identity;

@@ -30,10 +30,8 @@ INSERT INTO public.users SELECT i, 'user ' || i FROM generate_series(1, {0}) i;
 INSERT INTO public.posts SELECT i, 1 + i % {0}, 'post ' || i FROM generate_series(1, {1}) i)",
                                                    kUsers, kPosts));
         installation_.add_node(1);
-        installation_.must(
-            {"table", "distribute", "users", "--key", "user_id", "--buckets", "8", "--offline"});
-        installation_.must(
-            {"table", "distribute", "posts", "--key", "user_id", "--with", "users", "--offline"});
+        installation_.must({"table", "distribute", "users", "--key", "user_id", "--buckets", "8", "--offline"});
+        installation_.must({"table", "distribute", "posts", "--key", "user_id", "--with", "users", "--offline"});
         installation_.start_daemon();
     }
 
@@ -42,8 +40,8 @@ INSERT INTO public.posts SELECT i, 1 + i % {0}, 'post ' || i FROM generate_serie
     {
         std::map<std::string, std::unique_ptr<pg::Connection>> nodes;
         for (int number = 1; number <= 3; ++number) {
-            nodes[fmt::format("n{}", number)] = std::make_unique<pg::Connection>(
-                installation_.database(number).settings(fmt::format("n{}", number)));
+            nodes[fmt::format("n{}", number)] =
+                std::make_unique<pg::Connection>(installation_.database(number).settings(fmt::format("n{}", number)));
         }
         for (int turn = 0; !stop.stop_requested(); ++turn) {
             const std::string user = std::to_string(1 + turn % kUsers);
@@ -79,8 +77,7 @@ INSERT INTO public.posts SELECT i, 1 + i % {0}, 'post ' || i FROM generate_serie
 
     void expect_topics_equal_tables(int nodes)
     {
-        for (const auto& [table, key] :
-             {std::pair("users", "user_id"), std::pair("posts", "post_id,user_id")}) {
+        for (const auto& [table, key] : {std::pair("users", "user_id"), std::pair("posts", "post_id,user_id")}) {
             const auto rows = table_rows(installation_, table, key, nodes);
             Fold fold;
             EXPECT_TRUE(comes_true([&, name = table] {
@@ -131,8 +128,7 @@ TEST_F(MainJob, FromOneNodeToThreeUnderWritesWithTheDaemonKilledOnTheWay)
         << "every user is there exactly once";
     expect_topics_equal_tables(3);
     const auto verified = installation_.json({"projection", "verify", "posts_by_id"});
-    EXPECT_EQ(verified.at("missing").get<int>() + verified.at("extra").get<int>() +
-                  verified.at("different").get<int>(),
+    EXPECT_EQ(verified.at("missing").get<int>() + verified.at("extra").get<int>() + verified.at("different").get<int>(),
               0)
         << verified.dump();
     EXPECT_EQ(installation_.keyshift({"reshard", "verify"}).status, 0);

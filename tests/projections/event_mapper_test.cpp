@@ -16,7 +16,9 @@ Definition by_user()
     definition.key_types = {"integer"};
     definition.pk = {"id"};
     definition.pk_names = {"id"};
-    definition.base_columns = {{"id", "integer", "int4", -1, false}, {"user_id", "integer", "int4", -1, false}, {"content", "text", "text", -1, false}};
+    definition.base_columns = {{"id", "integer", "int4", -1, false},
+                               {"user_id", "integer", "int4", -1, false},
+                               {"content", "text", "text", -1, false}};
     return definition;
 }
 
@@ -37,7 +39,8 @@ std::vector<RowChange> changes(const kafka::Message& message)
     const Definition definition = by_user();
     Mapped mapped = EventMapper(definition).map(message);
     EXPECT_TRUE(std::holds_alternative<std::vector<RowChange>>(mapped));
-    return std::holds_alternative<Rejection>(mapped) ? std::vector<RowChange>{} : std::get<std::vector<RowChange>>(mapped);
+    return std::holds_alternative<Rejection>(mapped) ? std::vector<RowChange>{}
+                                                     : std::get<std::vector<RowChange>>(mapped);
 }
 
 std::string rejected(const kafka::Message& message)
@@ -59,7 +62,9 @@ TEST(EventMapper, AnInsertIsALiveRowWithItsVersion)
 
 TEST(EventMapper, AChangedKeyIsALiveRowAndThenATombstoneOfTheSameVersion)
 {
-    const auto rows = changes(event(R"({"before":{"id":1,"user_id":7,"content":null},"after":{"id":1,"user_id":8,"content":"a"},"op":"u"})", "before=content"));
+    const auto rows = changes(
+        event(R"({"before":{"id":1,"user_id":7,"content":null},"after":{"id":1,"user_id":8,"content":"a"},"op":"u"})",
+              "before=content"));
     ASSERT_EQ(rows.size(), 2U);
     EXPECT_TRUE(rows[0].live);
     EXPECT_EQ(rows[0].base[1], "8");
@@ -77,11 +82,17 @@ TEST(EventMapper, ADeleteNeedsTheOldKeyInTheWal)
 
 TEST(EventMapper, AColumnTheWalDidNotCarryIsReadAgain)
 {
-    const auto rows = changes(event(R"({"before":null,"after":{"id":1,"user_id":7,"content":"__debezium_unavailable_value"},"op":"u"})", "after=content"));
+    const auto rows = changes(
+        event(R"({"before":null,"after":{"id":1,"user_id":7,"content":"__debezium_unavailable_value"},"op":"u"})",
+              "after=content"));
     ASSERT_EQ(rows.size(), 1U);
     EXPECT_EQ(rows[0].absent, std::vector<std::size_t>{2});
     // The same text without the header is data.
-    EXPECT_EQ(changes(event(R"({"before":null,"after":{"id":1,"user_id":7,"content":"__debezium_unavailable_value"},"op":"u"})"))[0].base[2], "__debezium_unavailable_value");
+    EXPECT_EQ(
+        changes(event(
+            R"({"before":null,"after":{"id":1,"user_id":7,"content":"__debezium_unavailable_value"},"op":"u"})"))[0]
+            .base[2],
+        "__debezium_unavailable_value");
 }
 
 TEST(EventMapper, RefusesHostileInput)

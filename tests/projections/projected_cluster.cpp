@@ -34,8 +34,10 @@ ProjectedCluster::ProjectedCluster() : projection_metrics_(metrics_.registry())
     projection_options_.partitions = options_.partitions;
     for (const catalog::Node& node : catalog::nodes(cluster_.catalog())) {
         cdc_metrics_.push_back(std::make_unique<metrics::CdcMetrics>(metrics_.registry(), node.name));
-        streams_.push_back(std::make_unique<cdc::NodeStream>(node, cluster_.catalog().settings(), options_, *cdc_metrics_.back()));
-        stream_threads_.emplace_back([stream = streams_.back().get()](std::stop_token stop) { stream->run(std::move(stop)); });
+        streams_.push_back(
+            std::make_unique<cdc::NodeStream>(node, cluster_.catalog().settings(), options_, *cdc_metrics_.back()));
+        stream_threads_.emplace_back(
+            [stream = streams_.back().get()](std::stop_token stop) { stream->run(std::move(stop)); });
     }
     start_projections();
 }
@@ -51,7 +53,8 @@ ProjectedCluster::~ProjectedCluster()
 
 void ProjectedCluster::start_projections()
 {
-    service_ = std::make_unique<projections::ProjectionService>(cluster_.catalog().settings(), projection_options_, projection_metrics_);
+    service_ = std::make_unique<projections::ProjectionService>(cluster_.catalog().settings(), projection_options_,
+                                                                projection_metrics_);
     service_thread_ = std::jthread([service = service_.get()](std::stop_token stop) { service->run(std::move(stop)); });
 }
 
@@ -114,15 +117,16 @@ std::vector<std::string> ProjectedCluster::rows(const std::string& query)
 std::string ProjectedCluster::traces(std::size_t node)
 {
     pg::Connection connection = connect(node);
-    return one(connection,
-               "SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') FROM ("
-               "SELECT c.relkind::text || ' ' || n.nspname || '.' || c.relname || ' ' || c.relreplident::text AS line FROM pg_class c JOIN pg_namespace n "
-               "  ON n.oid = c.relnamespace WHERE n.nspname IN ('public', 'keyshift') "
-               "UNION ALL SELECT 'function ' || p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'keyshift'::regnamespace "
-               "UNION ALL SELECT 'table ' || root::text FROM keyshift.local_table "
-               "UNION ALL SELECT 'bucket ' || group_name || ' ' || bucket FROM keyshift.local_bucket "
-               "UNION ALL SELECT 'placement ' || group_name || ' ' || bucket FROM keyshift.local_placement "
-               "UNION ALL SELECT 'progress ' || projection FROM keyshift.projection_progress) x");
+    return one(
+        connection,
+        "SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') FROM ("
+        "SELECT c.relkind::text || ' ' || n.nspname || '.' || c.relname || ' ' || c.relreplident::text AS line FROM pg_class c JOIN pg_namespace n "
+        "  ON n.oid = c.relnamespace WHERE n.nspname IN ('public', 'keyshift') "
+        "UNION ALL SELECT 'function ' || p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'keyshift'::regnamespace "
+        "UNION ALL SELECT 'table ' || root::text FROM keyshift.local_table "
+        "UNION ALL SELECT 'bucket ' || group_name || ' ' || bucket FROM keyshift.local_bucket "
+        "UNION ALL SELECT 'placement ' || group_name || ' ' || bucket FROM keyshift.local_placement "
+        "UNION ALL SELECT 'progress ' || projection FROM keyshift.projection_progress) x");
 }
 
 void ProjectedCluster::produce(const std::string& key, const std::string& value, const std::string& position)

@@ -19,7 +19,8 @@ std::string refusal(const std::string& sql)
 
 TEST(SelectParser, TakesColumnsExpressionsAndACondition)
 {
-    const ParsedSelect select = parse_select("select i.user_id, lower(content) as words -- comment\n from public.interactions i where interaction_type = $$like$$");
+    const ParsedSelect select = parse_select(
+        "select i.user_id, lower(content) as words -- comment\n from public.interactions i where interaction_type = $$like$$");
     EXPECT_EQ(select.schema, "public");
     EXPECT_EQ(select.table, "interactions");
     EXPECT_EQ(select.alias, "i");
@@ -40,11 +41,28 @@ TEST(SelectParser, PutsTheCaretUnderThePlace)
 
 TEST(SelectParser, RefusesWhatCannotBeKeptExact)
 {
-    for (const char* sql : {"SELECT a FROM t GROUP BY a", "SELECT DISTINCT a FROM t", "SELECT a FROM t ORDER BY a", "SELECT a FROM t LIMIT 1",
-                            "SELECT a FROM t UNION SELECT a FROM s", "SELECT t.a FROM t JOIN s ON s.a = t.a", "SELECT a FROM t, s",
-                            "SELECT (SELECT 1) AS x FROM t", "SELECT row_number() OVER () AS x FROM t", "SELECT * FROM t", "SELECT a + 1 FROM t",
-                            "SELECT a, b AS a FROM t", "SELECT now_ts AS _x FROM t", "SELECT current_date AS d FROM t", "SELECT s.a FROM t",
-                            "SELECT $1 AS a FROM t", "WITH x AS (SELECT 1) SELECT a FROM t", "SELECT 1 AS one", "DELETE FROM t", "SELECT a FROM t; SELECT b FROM t", "selec 1", ""}) {
+    for (const char* sql : {"SELECT a FROM t GROUP BY a",
+                            "SELECT DISTINCT a FROM t",
+                            "SELECT a FROM t ORDER BY a",
+                            "SELECT a FROM t LIMIT 1",
+                            "SELECT a FROM t UNION SELECT a FROM s",
+                            "SELECT t.a FROM t JOIN s ON s.a = t.a",
+                            "SELECT a FROM t, s",
+                            "SELECT (SELECT 1) AS x FROM t",
+                            "SELECT row_number() OVER () AS x FROM t",
+                            "SELECT * FROM t",
+                            "SELECT a + 1 FROM t",
+                            "SELECT a, b AS a FROM t",
+                            "SELECT now_ts AS _x FROM t",
+                            "SELECT current_date AS d FROM t",
+                            "SELECT s.a FROM t",
+                            "SELECT $1 AS a FROM t",
+                            "WITH x AS (SELECT 1) SELECT a FROM t",
+                            "SELECT 1 AS one",
+                            "DELETE FROM t",
+                            "SELECT a FROM t; SELECT b FROM t",
+                            "selec 1",
+                            ""}) {
         EXPECT_NE(refusal(sql), "accepted") << sql;
     }
 }

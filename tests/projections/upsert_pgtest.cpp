@@ -22,7 +22,9 @@ Definition by_user()
     definition.key_base = {"user_id"};
     definition.pk = {"id"};
     definition.pk_names = {"id"};
-    definition.base_columns = {{"id", "integer", "int4", -1, false}, {"user_id", "integer", "int4", -1, false}, {"content", "text", "text", -1, false}};
+    definition.base_columns = {{"id", "integer", "int4", -1, false},
+                               {"user_id", "integer", "int4", -1, false},
+                               {"content", "text", "text", -1, false}};
     return definition;
 }
 
@@ -37,24 +39,33 @@ std::string written(const std::vector<Version>& versions)
 {
     const test::TestDatabase database;
     pg::Connection connection = database.connect();
-    connection.script("CREATE SCHEMA keyshift; CREATE TABLE keyshift.by_user__g1 (user_id int, id int, content text, _epoch bigint, _lsn bigint, _seq bigint, "
-                      "_live boolean, PRIMARY KEY (user_id, id))");
+    connection.script(
+        "CREATE SCHEMA keyshift; CREATE TABLE keyshift.by_user__g1 (user_id int, id int, content text, _epoch bigint, _lsn bigint, _seq bigint, "
+        "_live boolean, PRIMARY KEY (user_id, id))");
     const std::string statement = upsert_statement(by_user());
     for (const Version& version : versions) {
         const std::string lsn = std::to_string(version.lsn);
-        const auto array = [](const std::string& text) { return "{\"" + text + "\"}"; };
-        connection.query(statement, {array(version.id), array(version.user), array(version.content), "{1}", array(lsn), "{0}", version.live ? "{t}" : "{f}"});
+        const auto array = [](const std::string& text) {
+            return "{\"" + text + "\"}";
+        };
+        connection.query(statement, {array(version.id), array(version.user), array(version.content), "{1}", array(lsn),
+                                     "{0}", version.live ? "{t}" : "{f}"});
     }
-    return std::string(connection.query("SELECT coalesce(string_agg(user_id || ':' || id || ':' || content, ' ' ORDER BY user_id, id), '') FROM keyshift.by_user__g1 WHERE _live").text(0, 0));
+    return std::string(
+        connection
+            .query(
+                "SELECT coalesce(string_agg(user_id || ':' || id || ':' || content, ' ' ORDER BY user_id, id), '') FROM keyshift.by_user__g1 WHERE _live")
+            .text(0, 0));
 }
 
 /// INV-PRJ-1: whatever the order and however often, the newest version of a register decides.
 TEST(Upsert, EveryOrderOfARowsHistoryEndsAtTheSameRow)
 {
     // Row 1 moves from user 7 to 8 and back; row 2 is hidden by the condition, then shown; row 3 is deleted.
-    std::vector<Version> history{{"1", "7", "a", 10, true},  {"1", "8", "b", 20, true},  {"1", "7", "b", 20, false}, {"1", "7", "c", 30, true},
-                                 {"1", "8", "c", 30, false}, {"2", "9", "hidden", 15, true}, {"2", "9", "seen", 25, true}, {"3", "9", "x", 12, true},
-                                 {"3", "9", "", 40, false}};
+    std::vector<Version> history{
+        {"1", "7", "a", 10, true},    {"1", "8", "b", 20, true},  {"1", "7", "b", 20, false},
+        {"1", "7", "c", 30, true},    {"1", "8", "c", 30, false}, {"2", "9", "hidden", 15, true},
+        {"2", "9", "seen", 25, true}, {"3", "9", "x", 12, true},  {"3", "9", "", 40, false}};
     const std::vector<Version> again = history;
     history.insert(history.end(), again.begin(), again.end());
     std::mt19937 random(17);
@@ -77,7 +88,9 @@ TEST(Upsert, TheBinaryArrayKeepsNullsAndAnyBytes)
     const std::string empty;
     const std::string array = binary_text_array({&odd, nullptr, &empty});
     constexpr std::uint32_t kTextArray = 1009;
-    const pg::Result row = database.connect().query("SELECT ($1::text[])[1], ($1::text[])[2] IS NULL, ($1::text[])[3] = '', cardinality($1::text[])", {pg::Parameter(array, kTextArray)});
+    const pg::Result row = database.connect().query(
+        "SELECT ($1::text[])[1], ($1::text[])[2] IS NULL, ($1::text[])[3] = '', cardinality($1::text[])",
+        {pg::Parameter(array, kTextArray)});
     EXPECT_EQ(row.text(0, 0), odd);
     EXPECT_TRUE(row.boolean(0, 1));
     EXPECT_TRUE(row.boolean(0, 2));

@@ -38,19 +38,24 @@ TEST_P(KilledMove, IsFinishedByTheNextDaemonWithoutLossOrLeftovers)
     cluster.wait_until("n1", "SELECT bool_and(state = 'done' AND verified) FROM keyshift.move");
     EXPECT_EQ(cluster.leftovers("n1") + cluster.leftovers("n2"), "");
     EXPECT_EQ(cluster.value("n1", "SELECT string_agg(node, ' ' ORDER BY bucket) FROM keyshift.bucket"), "n2 n2 n1 n1");
-    EXPECT_EQ(cluster.value("n1", "SELECT string_agg(state, ' ' ORDER BY bucket) FROM keyshift.local_bucket"), "closed closed open open");
-    EXPECT_EQ(cluster.value("n2", "SELECT string_agg(state, ' ' ORDER BY bucket) FROM keyshift.local_bucket"), "open open closed closed");
+    EXPECT_EQ(cluster.value("n1", "SELECT string_agg(state, ' ' ORDER BY bucket) FROM keyshift.local_bucket"),
+              "closed closed open open");
+    EXPECT_EQ(cluster.value("n2", "SELECT string_agg(state, ' ' ORDER BY bucket) FROM keyshift.local_bucket"),
+              "open open closed closed");
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    AtEachStep, KilledMove,
-    testing::Values("move.copying.persisting", "move.copying.persisted", "move.indexing.persisting", "move.indexing.persisted", "move.index.building",
-                    "move.catching_up.persisting", "move.catching_up.persisted", "move.apply.committing", "move.apply.committed",
-                    "move.attach.swapped", "move.attached.persisting", "move.attached.persisted", "move.fence.committing",
-                    "move.fence.committed", "move.fenced.persisting", "move.fenced.persisted", "move.open.committing", "move.open.committed",
-                    "move.switched.persisting", "move.switched.persisted", "move.settling.persisting", "move.settling.persisted",
-                    "move.settle.deleted", "move.done.persisting", "move.done.persisted"),
-    label);
+INSTANTIATE_TEST_SUITE_P(AtEachStep, KilledMove,
+                         testing::Values("move.copying.persisting", "move.copying.persisted",
+                                         "move.indexing.persisting", "move.indexing.persisted", "move.index.building",
+                                         "move.catching_up.persisting", "move.catching_up.persisted",
+                                         "move.apply.committing", "move.apply.committed", "move.attach.swapped",
+                                         "move.attached.persisting", "move.attached.persisted", "move.fence.committing",
+                                         "move.fence.committed", "move.fenced.persisting", "move.fenced.persisted",
+                                         "move.open.committing", "move.open.committed", "move.switched.persisting",
+                                         "move.switched.persisted", "move.settling.persisting",
+                                         "move.settling.persisted", "move.settle.deleted", "move.done.persisting",
+                                         "move.done.persisted"),
+                         label);
 
 class KilledCancel : public testing::TestWithParam<std::string> {};
 
@@ -74,8 +79,9 @@ TEST_P(KilledCancel, StillLeavesTheExactPriorPlacement)
 }
 
 INSTANTIATE_TEST_SUITE_P(AtEachStep, KilledCancel,
-                         testing::Values("move.aborting.persisting", "move.aborting.persisted", "move.take_back.restored",
-                                         "move.aborted.persisting", "move.aborted.persisted"),
+                         testing::Values("move.aborting.persisting", "move.aborting.persisted",
+                                         "move.take_back.restored", "move.aborted.persisting",
+                                         "move.aborted.persisted"),
                          label);
 
 } // namespace

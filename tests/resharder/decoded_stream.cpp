@@ -215,9 +215,10 @@ std::shared_ptr<const cdc::Relation> DecodedStream::relation(pg::Connection& con
 void DecodedStream::poll(pg::Connection& connection)
 {
     const Lsn until = connection.query("SELECT pg_current_wal_flush_lsn()").lsn(0, 0);
-    const auto rows = connection.query(consume_ ? "SELECT lsn, data FROM pg_logical_slot_get_changes($1, $2::pg_lsn, NULL)"
-                                                : "SELECT lsn, data FROM pg_logical_slot_peek_changes($1, $2::pg_lsn, NULL)",
-                                       {slot_, until.to_string()});
+    const auto rows =
+        connection.query(consume_ ? "SELECT lsn, data FROM pg_logical_slot_get_changes($1, $2::pg_lsn, NULL)"
+                                  : "SELECT lsn, data FROM pg_logical_slot_peek_changes($1, $2::pg_lsn, NULL)",
+                         {slot_, until.to_string()});
     std::map<std::string, std::shared_ptr<const cdc::Relation>> relations;
     for (int row = consume_ ? 0 : std::exchange(rows_read_, rows.rows()); row < rows.rows(); ++row) {
         const std::string data(rows.text(row, 1));
@@ -230,7 +231,8 @@ void DecodedStream::poll(pg::Connection& connection)
         } else if (data.starts_with("message: ")) {
             const auto content = nlohmann::json::parse(data.substr(data.find("content:") + 8), nullptr, false);
             if (content.is_object() && content.value("type", "") == "barrier") {
-                open_.barriers.push_back(std::to_string(content.at("move").get<std::int64_t>()) + " " + content.at("id").get<std::string>());
+                open_.barriers.push_back(std::to_string(content.at("move").get<std::int64_t>()) + " " +
+                                         content.at("id").get<std::string>());
             }
         } else if (data.starts_with("table public.")) {
             const std::size_t colon = data.find(": ");
@@ -254,7 +256,8 @@ std::unique_ptr<cdc::Subscription> DecodedStream::subscribe(std::int64_t move, c
     pg::Connection connection(node_);
     const std::lock_guard lock(mutex_);
     poll(connection);
-    return std::make_unique<DecodedSubscription>(*this, move, "_b" + std::to_string(number(bucket)), from.value_or(received_));
+    return std::make_unique<DecodedSubscription>(*this, move, "_b" + std::to_string(number(bucket)),
+                                                 from.value_or(received_));
 }
 
 bool DecodedStream::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait)

@@ -36,7 +36,7 @@ private:
         Lsn commit_lsn;
         std::uint32_t xid = 0;
         std::vector<std::pair<std::string, cdc::OwnedChange>> changes; ///< leaf's name, change
-        std::vector<std::string> barriers;                            ///< "move id"
+        std::vector<std::string> barriers;                             ///< "move id"
     };
     void poll(pg::Connection& connection);
     void run(std::stop_token stop);

@@ -22,7 +22,8 @@ ReshardOptions quick()
 
 std::string rows_of(TwoNodes& cluster, const std::string& node)
 {
-    return cluster.value(node, "SELECT (SELECT count(*) FROM public.users) || ' ' || (SELECT count(*) FROM public.posts)");
+    return cluster.value(node,
+                         "SELECT (SELECT count(*) FROM public.users) || ' ' || (SELECT count(*) FROM public.posts)");
 }
 
 TEST(Move, CarriesABucketGroupAndLeavesNothingBehind)
@@ -35,12 +36,26 @@ TEST(Move, CarriesABucketGroupAndLeavesNothingBehind)
     cluster.wait_until("n1", "SELECT count(*) = 2 FROM keyshift.move WHERE state = 'done'");
     EXPECT_EQ(cluster.leftovers("n1"), "");
     EXPECT_EQ(cluster.leftovers("n2"), "");
-    EXPECT_EQ(cluster.value("n1", "SELECT bool_and(verified AND write_block_ms > 0 AND donor_hash = recipient_hash) FROM keyshift.move"), "t");
-    EXPECT_EQ(cluster.value("n1", "SELECT (SELECT count(*) FROM public.users_b1) + (SELECT count(*) FROM public.users_b2) + (SELECT count(*) FROM public.posts_b1)"), "0");
+    EXPECT_EQ(
+        cluster.value(
+            "n1",
+            "SELECT bool_and(verified AND write_block_ms > 0 AND donor_hash = recipient_hash) FROM keyshift.move"),
+        "t");
+    EXPECT_EQ(
+        cluster.value(
+            "n1",
+            "SELECT (SELECT count(*) FROM public.users_b1) + (SELECT count(*) FROM public.users_b2) + (SELECT count(*) FROM public.posts_b1)"),
+        "0");
     EXPECT_NE(cluster.value("n2", "SELECT count(*) FROM public.posts_b1"), "0");
-    EXPECT_EQ(cluster.value("n1", "SELECT string_agg(bucket || '=' || node || '/' || epoch, ' ' ORDER BY bucket) FROM keyshift.bucket"),
-              "0=n1/1 1=n2/2 2=n2/2 3=n1/1");
-    EXPECT_EQ(cluster.value("n1", "SELECT count(*) FROM keyshift.bucket_history WHERE (epoch = 1 AND bucket IN (1, 2)) = (fence_lsn IS NOT NULL)"), "6");
+    EXPECT_EQ(
+        cluster.value(
+            "n1", "SELECT string_agg(bucket || '=' || node || '/' || epoch, ' ' ORDER BY bucket) FROM keyshift.bucket"),
+        "0=n1/1 1=n2/2 2=n2/2 3=n1/1");
+    EXPECT_EQ(
+        cluster.value(
+            "n1",
+            "SELECT count(*) FROM keyshift.bucket_history WHERE (epoch = 1 AND bucket IN (1, 2)) = (fence_lsn IS NOT NULL)"),
+        "6");
 }
 
 TEST(Move, KeepsEveryAcknowledgedWriteExactlyOnceUnderConcurrentWriters)
@@ -59,8 +74,15 @@ TEST(Move, KeepsEveryAcknowledgedWriteExactlyOnceUnderConcurrentWriters)
         EXPECT_GT(writer->redirected(), 0);
         EXPECT_EQ(writer->lost(), "");
     }
-    EXPECT_EQ(cluster.value("n1", "SELECT count(*) FROM keyshift.move WHERE verified AND state IN ('switched', 'settling', 'done')"), "6");
-    EXPECT_EQ(cluster.value("n2", "SELECT count(*) FROM public.posts p WHERE NOT EXISTS (SELECT FROM public.users u WHERE u.user_id = p.user_id)"), "0");
+    EXPECT_EQ(
+        cluster.value(
+            "n1", "SELECT count(*) FROM keyshift.move WHERE verified AND state IN ('switched', 'settling', 'done')"),
+        "6");
+    EXPECT_EQ(
+        cluster.value(
+            "n2",
+            "SELECT count(*) FROM public.posts p WHERE NOT EXISTS (SELECT FROM public.users u WHERE u.user_id = p.user_id)"),
+        "0");
 }
 
 TEST(Move, TellsALateWriterTheNewAddress)
@@ -121,7 +143,8 @@ TEST_P(CancelledMove, LeavesTheExactPriorPlacement)
     if (state != "copying") {
         cluster.wait_until("n1", "SELECT waiting_for IS NOT NULL FROM keyshift.move");
         EXPECT_THAT(resharder::explain(catalog, job).dump(),
-                    testing::HasSubstr("\"pid\":" + std::to_string(state == "attached" ? holder.backend_pid() : reader.backend_pid())));
+                    testing::HasSubstr("\"pid\":" + std::to_string(state == "attached" ? holder.backend_pid()
+                                                                                       : reader.backend_pid())));
     }
     resharder::cancel(catalog, job);
     EXPECT_EQ(cluster.wait_job(job), "cancelled");
@@ -141,7 +164,8 @@ TEST(Move, BacksOutOfABlockedFenceAndTriesAgain)
     TwoNodes::Running running(cluster, quick());
     const std::int64_t job = cluster.start({1}, "n2");
     cluster.wait_until("n1", "SELECT fence_tries >= 2 FROM keyshift.move");
-    EXPECT_THAT(cluster.value("n1", "SELECT waiting_for FROM keyshift.move"), testing::HasSubstr("pid " + std::to_string(holder.backend_pid())));
+    EXPECT_THAT(cluster.value("n1", "SELECT waiting_for FROM keyshift.move"),
+                testing::HasSubstr("pid " + std::to_string(holder.backend_pid())));
     holder.script("COMMIT");
     EXPECT_EQ(cluster.wait_job(job), "done");
 }
@@ -169,12 +193,14 @@ TEST(Move, NeverSwitchesWhenTheCopyDiffers)
     TwoNodes::Running running(cluster, quick());
     const std::int64_t job = cluster.start({1}, "n2");
     cluster.wait_until("n1", "SELECT state = 'attached' FROM keyshift.move");
-    cluster.connect("n2").script("BEGIN; SET LOCAL session_replication_role = replica; ALTER TABLE public.users_b1 DISABLE TRIGGER keyshift_reject; "
-                                 "UPDATE public.users_b1 SET name = 'other' WHERE user_id = (SELECT min(user_id) FROM public.users_b1); "
-                                 "ALTER TABLE public.users_b1 ENABLE ALWAYS TRIGGER keyshift_reject; COMMIT");
+    cluster.connect("n2").script(
+        "BEGIN; SET LOCAL session_replication_role = replica; ALTER TABLE public.users_b1 DISABLE TRIGGER keyshift_reject; "
+        "UPDATE public.users_b1 SET name = 'other' WHERE user_id = (SELECT min(user_id) FROM public.users_b1); "
+        "ALTER TABLE public.users_b1 ENABLE ALWAYS TRIGGER keyshift_reject; COMMIT");
     holder.script("ROLLBACK");
     EXPECT_EQ(cluster.wait_job(job), "failed");
-    EXPECT_THAT(cluster.value("n1", "SELECT error->>'what' FROM keyshift.job"), testing::HasSubstr("bucket 1 of users"));
+    EXPECT_THAT(cluster.value("n1", "SELECT error->>'what' FROM keyshift.job"),
+                testing::HasSubstr("bucket 1 of users"));
     EXPECT_EQ(cluster.value("n1", "SELECT node FROM keyshift.bucket WHERE bucket = 1"), "n1");
     EXPECT_EQ(rows_of(cluster, "n2"), "0 0");
 }
@@ -189,8 +215,9 @@ TEST(Move, ComparesALargeBucketAheadAndTheRowsTouchedSinceUnderTheLock)
     Writer writer(cluster.connector(), 1);
     const std::int64_t job = cluster.start({1}, "n2");
     cluster.wait_until("n1", "SELECT fence_tries >= 2 FROM keyshift.move");
-    cluster.connect("n1").script("UPDATE public.posts_b1 SET content = 'changed' WHERE post_id <= 4000; DELETE FROM public.posts_b1 WHERE post_id BETWEEN 5000 AND 5400; "
-                                 "UPDATE public.posts_b1 SET post_id = -post_id WHERE post_id BETWEEN 6000 AND 6200");
+    cluster.connect("n1").script(
+        "UPDATE public.posts_b1 SET content = 'changed' WHERE post_id <= 4000; DELETE FROM public.posts_b1 WHERE post_id BETWEEN 5000 AND 5400; "
+        "UPDATE public.posts_b1 SET post_id = -post_id WHERE post_id BETWEEN 6000 AND 6200");
     const std::string left = cluster.value("n1", "SELECT count(*) FROM public.posts_b1 WHERE user_id <= 1000");
     holder.script("COMMIT");
     EXPECT_EQ(cluster.wait_job(job), "done");
@@ -208,9 +235,10 @@ TEST(Move, FindsADifferenceInALargeBucketThatIsSummedAhead)
     auto program = cluster.run_program("move.attached.persisted=sleep:2000");
     const std::int64_t job = cluster.start({1}, "n2");
     cluster.wait_until("n1", "SELECT state = 'attached' FROM keyshift.move");
-    cluster.connect("n2").script("BEGIN; SET LOCAL session_replication_role = replica; ALTER TABLE public.posts_b1 DISABLE TRIGGER keyshift_reject; "
-                                 "DELETE FROM public.posts_b1 WHERE post_id = (SELECT min(post_id) FROM public.posts_b1); "
-                                 "ALTER TABLE public.posts_b1 ENABLE ALWAYS TRIGGER keyshift_reject; COMMIT");
+    cluster.connect("n2").script(
+        "BEGIN; SET LOCAL session_replication_role = replica; ALTER TABLE public.posts_b1 DISABLE TRIGGER keyshift_reject; "
+        "DELETE FROM public.posts_b1 WHERE post_id = (SELECT min(post_id) FROM public.posts_b1); "
+        "ALTER TABLE public.posts_b1 ENABLE ALWAYS TRIGGER keyshift_reject; COMMIT");
     EXPECT_EQ(cluster.wait_job(job), "failed");
     EXPECT_THAT(program->output(), testing::HasSubstr("they are taken once more"));
     EXPECT_EQ(cluster.value("n1", "SELECT node FROM keyshift.bucket WHERE bucket = 1"), "n1");
@@ -240,7 +268,8 @@ TEST(Move, PausesAndResumes)
 TEST(Move, CarriesAProjectionsBucketUnderItsRowLock)
 {
     TwoNodes cluster(true);
-    cluster.connect("n1").query("INSERT INTO keyshift.likes__g1 SELECT i % 100, i, 1, i, 0, true FROM generate_series(1, 2000) i");
+    cluster.connect("n1").query(
+        "INSERT INTO keyshift.likes__g1 SELECT i % 100, i, 1, i, 0, true FROM generate_series(1, 2000) i");
     TwoNodes::Running running(cluster, quick());
     EXPECT_EQ(cluster.reshard({0, 1, 2, 3}, "n2"), "done");
     cluster.wait_until("n1", "SELECT bool_and(state = 'done') FROM keyshift.move");

@@ -12,13 +12,18 @@ int main(int count, char** arguments)
     if (count != 5) {
         return 2;
     }
-    const auto settings = [](const char* name, const char* conninfo) { return pg::ConnectionSettings{name, conninfo, "", "test"}; };
+    const auto settings = [](const char* name, const char* conninfo) {
+        return pg::ConnectionSettings{name, conninfo, "", "test"};
+    };
     test::DecodedStream first(settings("n1", arguments[1]), arguments[2], false);
     test::DecodedStream second(settings("n2", arguments[3]), arguments[4], false);
     metrics::Metrics metrics;
     metrics::ReshardMetrics reshard_metrics(metrics.registry());
     resharder::ReshardOptions options;
     options.grace = std::chrono::milliseconds(0);
-    const auto stream_of = [&](const std::string& node) -> cdc::StreamPort* { return node == "n1" ? &first : &second; };
-    resharder::Resharder(settings("catalog", arguments[1]), stream_of, options, reshard_metrics).run(std::stop_source().get_token());
+    const auto stream_of = [&](const std::string& node) -> cdc::StreamPort* {
+        return node == "n1" ? &first : &second;
+    };
+    resharder::Resharder(settings("catalog", arguments[1]), stream_of, options, reshard_metrics)
+        .run(std::stop_source().get_token());
 }

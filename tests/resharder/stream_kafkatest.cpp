@@ -52,12 +52,14 @@ public:
         for (const catalog::Node& node : catalog::nodes(cluster_.catalog())) {
             cdc_metrics_[node.name] = std::make_unique<metrics::CdcMetrics>(metrics_->registry(), node.name);
             streams_[node.name] = std::make_unique<cdc::NodeStream>(node, catalog, options_, *cdc_metrics_[node.name]);
-            threads_.emplace_back([stream = streams_[node.name].get()](std::stop_token stop) { stream->run(std::move(stop)); });
+            threads_.emplace_back(
+                [stream = streams_[node.name].get()](std::stop_token stop) { stream->run(std::move(stop)); });
         }
         resharder::ReshardOptions options;
         options.grace = 0ms;
         resharder_ = std::make_unique<resharder::Resharder>(
-            catalog, [this](const std::string& node) -> cdc::StreamPort* { return streams_.at(node).get(); }, options, *reshard_metrics_);
+            catalog, [this](const std::string& node) -> cdc::StreamPort* { return streams_.at(node).get(); }, options,
+            *reshard_metrics_);
         threads_.emplace_back([this](std::stop_token stop) { resharder_->run(std::move(stop)); });
     }
 
@@ -117,7 +119,8 @@ std::map<std::int64_t, std::string> users_of(const LiveCluster& live)
 {
     std::map<std::int64_t, std::string> users;
     for (const char* node : {"n1", "n2"}) {
-        const auto rows = live.connect(node).query("SELECT user_id, name FROM public.users WHERE keyshift.owns('public.users', user_id::text)");
+        const auto rows = live.connect(node).query(
+            "SELECT user_id, name FROM public.users WHERE keyshift.owns('public.users', user_id::text)");
         for (int row = 0; row < rows.rows(); ++row) {
             users[rows.integer(row, 0)] += rows.text(row, 1);
         }
@@ -154,7 +157,9 @@ TEST(LiveMove, KeepsEveryWriteOnceAndTheTopicInOrderThereAndBack)
 {
     LiveCluster live;
     ASSERT_TRUE(live.wait_until("SELECT bool_and(state = 'done') FROM keyshift.snapshot"));
-    const auto connect = [&](const std::string& node) { return live.connect(node); };
+    const auto connect = [&](const std::string& node) {
+        return live.connect(node);
+    };
     Writer first(connect, 1);
     Writer second(connect, 2);
     live.reshard("n2");
@@ -169,7 +174,9 @@ TEST(LiveMove, KeepsEveryWriteOnceAndTheTopicInOrderThereAndBack)
     // A last change that must be in Kafka when the streams have drained.
     live.stop();
     EXPECT_EQ(fold_users(live), users_of(live));
-    EXPECT_EQ(one(live.cluster().catalog(), "SELECT count(*) FROM keyshift.bucket_history WHERE epoch IN (1, 2) AND fence_lsn IS NULL"), "0");
+    EXPECT_EQ(one(live.cluster().catalog(),
+                  "SELECT count(*) FROM keyshift.bucket_history WHERE epoch IN (1, 2) AND fence_lsn IS NULL"),
+              "0");
     RecordProperty("write_block_ms", one(live.cluster().catalog(), "SELECT max(write_block_ms) FROM keyshift.move"));
 }
 

@@ -38,7 +38,8 @@ TwoNodes::TwoNodes(bool projection)
     make_node("n1", first_, true);
     make_node("n2", second_, false);
     for (const TestDatabase* database : {&first_, &second_}) {
-        database->connect().query("SELECT pg_create_logical_replication_slot($1, 'test_decoding')", {database->name() + "_slot"});
+        database->connect().query("SELECT pg_create_logical_replication_slot($1, 'test_decoding')",
+                                  {database->name() + "_slot"});
     }
 }
 
@@ -55,9 +56,10 @@ DecodedStream& TwoNodes::stream(const std::string& node)
 
 std::unique_ptr<BackgroundProgram> TwoNodes::run_program(const std::string& failpoints)
 {
-    return std::make_unique<BackgroundProgram>(
-        std::vector<std::string>{KEYSHIFT_MOVER_PROGRAM, first_.conninfo(), first_.name() + "_slot", second_.conninfo(), second_.name() + "_slot"},
-        Environment{{"KEYSHIFT_FAILPOINTS", failpoints}});
+    return std::make_unique<BackgroundProgram>(std::vector<std::string>{KEYSHIFT_MOVER_PROGRAM, first_.conninfo(),
+                                                                        first_.name() + "_slot", second_.conninfo(),
+                                                                        second_.name() + "_slot"},
+                                               Environment{{"KEYSHIFT_FAILPOINTS", failpoints}});
 }
 
 void TwoNodes::make_catalog()
@@ -67,11 +69,13 @@ void TwoNodes::make_catalog()
     for (const auto& [name, database] : {std::pair("n1", &first_), std::pair("n2", &second_)}) {
         catalog.query("INSERT INTO keyshift.node (name, dsn, host, port, dbname, system_identifier, timeline, slot) "
                       "VALUES ($1, $2, '127.0.0.1', $3, $4, '1', 1, $5)",
-                      {name, database->conninfo(), std::to_string(database->port()), database->name(), database->name() + "_slot"});
+                      {name, database->conninfo(), std::to_string(database->port()), database->name(),
+                       database->name() + "_slot"});
     }
     catalog.query("INSERT INTO keyshift.table_group VALUES ($1, $2, '{bigint}', $3)",
                   {group_, std::to_string(kBuckets), projection_ ? "projection" : "table"});
-    const char* const insert = "INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns) VALUES ($1, $2, $3, '{user_id}')";
+    const char* const insert =
+        "INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns) VALUES ($1, $2, $3, '{user_id}')";
     if (projection_) {
         catalog.query(insert, {"keyshift", "likes__g1", group_});
     } else {
@@ -80,7 +84,8 @@ void TwoNodes::make_catalog()
     }
     for (std::uint32_t bucket = 0; bucket < kBuckets; ++bucket) {
         catalog.query("INSERT INTO keyshift.bucket VALUES ($1, $2, 'n1', 1)", {group_, std::to_string(bucket)});
-        catalog.query("INSERT INTO keyshift.bucket_history VALUES ($1, $2, 1, 'n1', '0/0')", {group_, std::to_string(bucket)});
+        catalog.query("INSERT INTO keyshift.bucket_history VALUES ($1, $2, 1, 'n1', '0/0')",
+                      {group_, std::to_string(bucket)});
     }
 }
 
@@ -101,7 +106,8 @@ void TwoNodes::make_node(const std::string& node, TestDatabase& database, bool o
         for (std::uint32_t bucket = 0; bucket < kBuckets; ++bucket) {
             catalog::create_placeholder(connection, table.name, group, static_cast<BucketId>(bucket));
             if (!owner) {
-                catalog::create_reject_trigger(connection, catalog::leaf_name(table.name, static_cast<BucketId>(bucket)), group_,
+                catalog::create_reject_trigger(connection,
+                                               catalog::leaf_name(table.name, static_cast<BucketId>(bucket)), group_,
                                                static_cast<BucketId>(bucket), "");
             }
         }
@@ -120,7 +126,8 @@ void TwoNodes::load(int users, int posts)
     const std::string count = std::to_string(users);
     n1.query("INSERT INTO public.users SELECT i, 'user ' || i FROM generate_series(1, " + count + ") i");
     n1.query("SET session_replication_role = replica"); // no foreign key checks: faster
-    n1.query("INSERT INTO public.posts SELECT 1 + i % " + count + ", i, repeat('x', i % 50) FROM generate_series(1, " + std::to_string(posts) + ") i");
+    n1.query("INSERT INTO public.posts SELECT 1 + i % " + count + ", i, repeat('x', i % 50) FROM generate_series(1, " +
+             std::to_string(posts) + ") i");
     // So that the test's stream does not read this again at each poll.
     for (int times = 0; times < 2; ++times) {
         n1.query("CHECKPOINT");
@@ -134,9 +141,10 @@ pg::Connection TwoNodes::connect(const std::string& node) const
 }
 
 TwoNodes::Running::Running(TwoNodes& cluster, resharder::ReshardOptions options)
-    : resharder_(cluster.first_.settings("catalog"),
-                 [&cluster](const std::string& node) -> cdc::StreamPort* { return &cluster.stream(node); }, options,
-                 cluster.reshard_metrics_),
+    : resharder_(
+          cluster.first_.settings("catalog"),
+          [&cluster](const std::string& node) -> cdc::StreamPort* { return &cluster.stream(node); }, options,
+          cluster.reshard_metrics_),
       thread_([this](std::stop_token stop) { resharder_.run(std::move(stop)); })
 {
 }
@@ -158,7 +166,8 @@ std::int64_t TwoNodes::start(const std::vector<std::uint32_t>& buckets, const st
 
 std::string TwoNodes::wait_job(std::int64_t job)
 {
-    wait_until("n1", "SELECT state IN ('done', 'failed', 'cancelled') FROM keyshift.job WHERE id = " + std::to_string(job));
+    wait_until("n1",
+               "SELECT state IN ('done', 'failed', 'cancelled') FROM keyshift.job WHERE id = " + std::to_string(job));
     return value("n1", "SELECT state FROM keyshift.job WHERE id = " + std::to_string(job));
 }
 

@@ -26,7 +26,9 @@ public:
     pg::Connection connect(const std::string& node) const;
     std::function<pg::Connection(const std::string&)> connector() const
     {
-        return [this](const std::string& node) { return connect(node); };
+        return [this](const std::string& node) {
+            return connect(node);
+        };
     }
     /// Runs a Resharder in the background until it goes out of scope.
     class Running {
@@ -62,7 +64,7 @@ private:
     std::string group_;
     TestDatabase first_;
     TestDatabase second_;
-    std::unique_ptr<DecodedStream> first_stream_;  ///< made when first asked for
+    std::unique_ptr<DecodedStream> first_stream_; ///< made when first asked for
     std::unique_ptr<DecodedStream> second_stream_;
     std::mutex streams_mutex_;
     metrics::Metrics metrics_;

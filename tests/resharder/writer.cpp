@@ -8,11 +8,13 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const char* const kPutUser = "WITH u AS (INSERT INTO public.users (user_id, name) VALUES ($1, $2) "
-                             "ON CONFLICT (user_id) DO UPDATE SET name = excluded.name RETURNING user_id) SELECT FROM u";
+const char* const kPutUser =
+    "WITH u AS (INSERT INTO public.users (user_id, name) VALUES ($1, $2) "
+    "ON CONFLICT (user_id) DO UPDATE SET name = excluded.name RETURNING user_id) SELECT FROM u";
 const char* const kPutPost = "INSERT INTO public.posts (user_id, post_id, content) VALUES ($1, 1, $2) "
                              "ON CONFLICT (user_id, post_id) DO UPDATE SET content = excluded.content";
-const char* const kRemoveUser = "DELETE FROM public.users WHERE user_id = $1 AND keyshift.must_own('public.users', $1::bigint) AND $2::text <> ''";
+const char* const kRemoveUser =
+    "DELETE FROM public.users WHERE user_id = $1 AND keyshift.must_own('public.users', $1::bigint) AND $2::text <> ''";
 
 } // namespace
 

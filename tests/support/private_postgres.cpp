@@ -10,8 +10,9 @@ namespace keyshift::test {
 PrivatePostgres::PrivatePostgres(const std::vector<std::string>& settings) : port_(free_port())
 {
     const std::string functions = std::string(KEYSHIFT_SOURCE_DIR) + "/tests/support/servers.bash";
-    std::vector<std::string> command{"/bin/bash", "-c", ". \"$1\"; shift; pg_start \"$@\"", "bash", functions,
-                                     directory_.path() + "/pg", std::to_string(port_)};
+    std::vector<std::string> command{
+        "/bin/bash",          "-c", ". \"$1\"; shift; pg_start \"$@\"", "bash", functions, directory_.path() + "/pg",
+        std::to_string(port_)};
     command.insert(command.end(), settings.begin(), settings.end());
     if (const Finished started = run_program(command); started.status != 0) {
         throw std::runtime_error("a private PostgreSQL did not start: " + started.out + started.err);
@@ -41,7 +42,8 @@ int PrivatePostgres::stop(const std::string& mode, int seconds)
 
 void PrivatePostgres::start()
 {
-    if (const Finished started = control({"-l", directory_.path() + "/pg/server.log", "-w", "start"}); started.status != 0) {
+    if (const Finished started = control({"-l", directory_.path() + "/pg/server.log", "-w", "start"});
+        started.status != 0) {
         throw std::runtime_error("a private PostgreSQL did not start again: " + started.out + started.err);
     }
 }

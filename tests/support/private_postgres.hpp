@@ -22,7 +22,10 @@ public:
     void start();
     int port() const { return port_; }
     std::string conninfo(const std::string& database = "postgres") const;
-    pg::ConnectionSettings settings(const std::string& node = "private") const { return {node, conninfo(), "", "test"}; }
+    pg::ConnectionSettings settings(const std::string& node = "private") const
+    {
+        return {node, conninfo(), "", "test"};
+    }
 
 private:
     Finished control(const std::vector<std::string>& arguments) const;

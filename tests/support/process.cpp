@@ -41,7 +41,8 @@ std::string content(const std::string& file)
     return out.str();
 }
 
-pid_t start(const std::vector<std::string>& arguments, const Environment& environment, const std::string& out, const std::string& err)
+pid_t start(const std::vector<std::string>& arguments, const Environment& environment, const std::string& out,
+            const std::string& err)
 {
     std::vector<std::string> variables;
     for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -86,7 +87,8 @@ int reap(pid_t child)
 
 } // namespace
 
-Finished run_program(const std::vector<std::string>& arguments, const Environment& environment, std::chrono::seconds limit)
+Finished run_program(const std::vector<std::string>& arguments, const Environment& environment,
+                     std::chrono::seconds limit)
 {
     const std::string out = temporary_file();
     const std::string err = temporary_file();

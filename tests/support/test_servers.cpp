@@ -24,7 +24,8 @@ TestServers::TestServers()
         values_[line.substr(0, equals)] = line.substr(equals + 1);
     }
     if (values_.empty()) {
-        throw std::runtime_error("no test servers: run this test through ctest, which starts them, or set KEYSHIFT_TEST_SERVERS");
+        throw std::runtime_error(
+            "no test servers: run this test through ctest, which starts them, or set KEYSHIFT_TEST_SERVERS");
     }
 }
 
@@ -39,20 +40,27 @@ std::string unique_name(const std::string& beginning)
     return fmt::format("{}_{:08x}", beginning, random());
 }
 
-TestDatabase::TestDatabase(int server, const std::string& beginning) : port_(servers_.postgres_port(server)), name_(unique_name(beginning))
+TestDatabase::TestDatabase(int server, const std::string& beginning)
+    : port_(servers_.postgres_port(server)), name_(unique_name(beginning))
 {
-    pg::Connection maintenance({"server", fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres", port_), "", "test"});
+    pg::Connection maintenance(
+        {"server", fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres", port_), "", "test"});
     maintenance.query("CREATE DATABASE " + quote_identifier(name_));
 }
 
 TestDatabase::~TestDatabase()
 {
     try {
-        pg::Connection maintenance({"server", fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres", port_), "", "test"});
-        maintenance.query("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = $1 AND active", {name_});
+        pg::Connection maintenance(
+            {"server", fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres", port_), "", "test"});
+        maintenance.query(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = $1 AND active",
+            {name_});
         for (int tries = 0; tries < 50; ++tries) {
             try {
-                maintenance.query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1", {name_});
+                maintenance.query(
+                    "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = $1",
+                    {name_});
                 break;
             } catch (const Error&) {
                 sleep_for(100ms, {});

@@ -48,6 +48,7 @@ private:
 };
 
 /// Every record of a topic, partition by partition, in order. Waits until `expected` are there or ten seconds have passed.
-std::vector<kafka::Message> read_topic(const kafka::Settings& settings, const std::string& topic, std::size_t expected = 0);
+std::vector<kafka::Message> read_topic(const kafka::Settings& settings, const std::string& topic,
+                                       std::size_t expected = 0);
 
 } // namespace keyshift::test

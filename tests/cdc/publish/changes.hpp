@@ -22,7 +22,8 @@ inline TableSchema small_table(const std::string& name = "t")
 {
     TableSchema table;
     table.root = {"public", name};
-    table.columns = {column("id", type("int4"), true), column("v", type("text"), false, true), column("n", type("text"))};
+    table.columns = {column("id", type("int4"), true), column("v", type("text"), false, true),
+                     column("n", type("text"))};
     table.key = {0};
     table.version = 1;
     return table;

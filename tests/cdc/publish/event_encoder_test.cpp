@@ -46,8 +46,10 @@ protected:
     {
         std::vector<Kept> kept;
         for (const EncodedRecord& record : encoder_.encode(with, encoder_.table(table_), change, kNow)) {
-            kept.push_back({record.op, record.key ? std::optional(std::string(*record.key)) : std::nullopt,
-                            record.value ? std::optional(std::string(*record.value)) : std::nullopt, {}});
+            kept.push_back({record.op,
+                            record.key ? std::optional(std::string(*record.key)) : std::nullopt,
+                            record.value ? std::optional(std::string(*record.value)) : std::nullopt,
+                            {}});
             for (const kafka::Header& header : record.headers()) {
                 kept.back().headers.emplace_back(header.name, header.value);
             }
@@ -69,11 +71,12 @@ TEST_F(EventEncoderTest, AnInsertIsTheWholeEnvelopeInDebeziumsOrder)
     ASSERT_EQ(records.size(), 1U);
     EXPECT_EQ(records[0].op, 'c');
     EXPECT_EQ(records[0].key, R"({"id":1})");
-    EXPECT_EQ(records[0].value,
-              R"({"before":null,"after":{"id":1,"v":"Zoë \"Z\"","n":null},"source":{"version":"3.2.0.Final","connector":"postgresql","name":"app",)"
-              R"("ts_ms":1478267490123,"snapshot":"false","db":"shop","sequence":"[\"90\",\"190\"]","ts_us":1478267490123456,)"
-              R"("ts_ns":1478267490123456000,"schema":"public","table":"t","txId":733,"lsn":190,"xmin":null},"transaction":null,"op":"c",)"
-              R"("ts_ms":1500000000123,"ts_us":1500000000123456,"ts_ns":1500000000123456789})");
+    EXPECT_EQ(
+        records[0].value,
+        R"({"before":null,"after":{"id":1,"v":"Zoë \"Z\"","n":null},"source":{"version":"3.2.0.Final","connector":"postgresql","name":"app",)"
+        R"("ts_ms":1478267490123,"snapshot":"false","db":"shop","sequence":"[\"90\",\"190\"]","ts_us":1478267490123456,)"
+        R"("ts_ns":1478267490123456000,"schema":"public","table":"t","txId":733,"lsn":190,"xmin":null},"transaction":null,"op":"c",)"
+        R"("ts_ms":1500000000123,"ts_us":1500000000123456,"ts_ns":1500000000123456789})");
     const std::vector<std::pair<std::string, std::string>> headers{{"__debezium.context.connectorLogicalName", "app"},
                                                                    {"__debezium.context.taskId", "0"},
                                                                    {"__debezium.context.connectorName", "postgresql"},
@@ -86,7 +89,8 @@ TEST_F(EventEncoderTest, TheFirstTransactionHasNoCommitBeforeIt)
 {
     EventContext first = context();
     first.last_commit_lsn.reset();
-    EXPECT_THAT(*encode(insert({text("1"), text("a"), kNull}), first)[0].value, testing::HasSubstr(R"("sequence":"[null,\"190\"]")"));
+    EXPECT_THAT(*encode(insert({text("1"), text("a"), kNull}), first)[0].value,
+                testing::HasSubstr(R"("sequence":"[null,\"190\"]")"));
 }
 
 TEST_F(EventEncoderTest, ARowOfTheSnapshotIsReadWithItsMarker)
@@ -105,14 +109,16 @@ TEST_F(EventEncoderTest, AnUpdateWithUnchangedToastSaysSoInItsHeader)
     ASSERT_EQ(records.size(), 1U);
     EXPECT_EQ(sides(records[0]), R"({"before":null,"after":{"id":1,"v":"__debezium_unavailable_value","n":"x"})");
     EXPECT_EQ(records[0].header("keyshift.absent"), "after=v");
-    const auto real = encode(test::update(std::nullopt, false, {text("1"), text("__debezium_unavailable_value"), kNull}));
+    const auto real =
+        encode(test::update(std::nullopt, false, {text("1"), text("__debezium_unavailable_value"), kNull}));
     EXPECT_EQ(real[0].header("keyshift.absent"), "none") << "a real text that reads like the placeholder";
 }
 
 TEST_F(EventEncoderTest, UnchangedToastIsTakenFromTheOldRowOfIdentityFull)
 {
     table_.identity = 'f';
-    const auto records = encode(test::update(Tuple{text("1"), text("big"), kNull}, false, {text("1"), kUnchanged, text("x")}));
+    const auto records =
+        encode(test::update(Tuple{text("1"), text("big"), kNull}, false, {text("1"), kUnchanged, text("x")}));
     EXPECT_EQ(sides(records[0]), R"({"before":{"id":1,"v":"big","n":null},"after":{"id":1,"v":"big","n":"x"})");
     EXPECT_EQ(records[0].header("keyshift.absent"), "none");
 }
@@ -202,7 +208,8 @@ TEST_F(EventEncoderTest, NamesAreWrittenRawAndTopicsWithoutWhatKafkaRefuses)
     table_.columns[2].name = "se\"lect ünï";
     const auto records = encode(test::update(std::nullopt, false, {text("1"), text("a"), kUnchanged}));
     EXPECT_EQ(encoder_.table(table_).topic(), "app.Odd_Schema.gr__e");
-    EXPECT_EQ(sides(records[0]), R"({"before":null,"after":{"id":1,"v":"a","se\"lect ünï":"__debezium_unavailable_value"})");
+    EXPECT_EQ(sides(records[0]),
+              R"({"before":null,"after":{"id":1,"v":"a","se\"lect ünï":"__debezium_unavailable_value"})");
     EXPECT_THAT(*records[0].value, testing::HasSubstr(R"("schema":"Odd Schema","table":"größe")"));
     EXPECT_EQ(records[0].header("keyshift.absent"), "after=se\"lect%20%C3%BCn%C3%AF");
 }
@@ -232,7 +239,8 @@ TEST_F(EventEncoderTest, ANewVersionOfTheTableIsPreparedAnew)
     encode(insert({text("1"), text("a"), kNull}));
     table_.columns.push_back(test::column("more", test::type("bool")));
     table_.version = 2;
-    EXPECT_EQ(sides(encode(insert({text("1"), text("a"), kNull, text("t")}))[0]), R"({"before":null,"after":{"id":1,"v":"a","n":null,"more":true})");
+    EXPECT_EQ(sides(encode(insert({text("1"), text("a"), kNull, text("t")}))[0]),
+              R"({"before":null,"after":{"id":1,"v":"a","n":null,"more":true})");
 }
 
 } // namespace

@@ -42,7 +42,8 @@ protected:
     std::vector<ControlRecord> control_records(std::size_t expected) const
     {
         std::vector<ControlRecord> records;
-        for (const kafka::Message& message : test::read_topic(settings_, control_topic(options_.topic_prefix), expected)) {
+        for (const kafka::Message& message :
+             test::read_topic(settings_, control_topic(options_.topic_prefix), expected)) {
             records.push_back(parse_control_record(message.value.value()).value());
         }
         return records;
@@ -88,7 +89,8 @@ TEST_F(EventPublisherTest, EventsOfAKeyArriveInOrderOnTheJavaClientsPartition) /
         EXPECT_EQ(message.header(kHeaderOrigin), "n1/17");
     }
     EXPECT_EQ(last.size(), 50U);
-    EXPECT_EQ(kafka::Admin(settings_, "test").topic_config(options_.topic_prefix + ".public.t", "cleanup.policy"), "delete");
+    EXPECT_EQ(kafka::Admin(settings_, "test").topic_config(options_.topic_prefix + ".public.t", "cleanup.policy"),
+              "delete");
 }
 
 TEST_F(EventPublisherTest, ADeleteIsFollowedByItsTombstone)
@@ -199,7 +201,9 @@ TEST_F(EventPublisherTest, AFullQueueMakesThePublisherWaitAndLosesNothing) // IN
 TEST_F(EventPublisherTest, WhoeverStopsTheStreamStopsAWaitingPublisher)
 {
     options_.producer_queue_bytes = 64 << 10U;
-    EventPublisher publisher(options_, "n1", "shop", 1, series_, [] { throw TransientError({"streaming", "a stop was requested", ""}); });
+    EventPublisher publisher(options_, "n1", "shop", 1, series_, [] {
+        throw TransientError({"streaming", "a stop was requested", ""});
+    });
     const std::string big(60'000, 'x');
     const auto fill = [&] {
         for (std::uint64_t seq = 0; seq < 1000; ++seq) {
@@ -213,7 +217,8 @@ TEST_F(EventPublisherTest, EventsAreCountedWhenTheyAreAcknowledged)
 {
     const auto publisher = this->publisher();
     publisher->publish(context(), table_, insert({text("1"), text("v"), kNull}));
-    publisher->publish(context(200, 1), table_, test::update(Tuple{text("1"), kNull, kNull}, true, {text("2"), text("v"), kNull}));
+    publisher->publish(context(200, 1), table_,
+                       test::update(Tuple{text("1"), kNull, kNull}, true, {text("2"), text("v"), kNull}));
     publisher->commit(Lsn{200}, Lsn{210});
     ASSERT_TRUE(publisher->wait_acknowledged(Lsn{210}, 20s));
     ASSERT_TRUE(recorded(*publisher, Lsn{210})) << "so the turn of the last delivery is over";

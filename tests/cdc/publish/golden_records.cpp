@@ -52,14 +52,15 @@ GoldenRecords read_golden(const std::string& file)
     GoldenRecords records;
     for (std::string line; std::getline(lines, line);) {
         const auto [topic, partition, key, value, headers] = fields_of(line);
-        records[{topic, std::stoi(partition)}].push_back({key, value, headers});
+        records[{topic, key == "NULL" ? kAnyPartition : std::stoi(partition)}].push_back({key, value, headers});
     }
     return records;
 }
 
 GoldenRecord golden_form(const kafka::Message& message, const std::string& prefix, const std::string& database)
 {
-    GoldenRecord record{message.key.value_or("NULL"), message.value ? without_changing(*message.value, prefix, database) : "NULL", ""};
+    GoldenRecord record{message.key.value_or("NULL"),
+                        message.value ? without_changing(*message.value, prefix, database) : "NULL", ""};
     for (const auto& [name, value] : message.headers) {
         if (!name.starts_with("keyshift.")) {
             record.headers += (record.headers.empty() ? "" : ",") + name + "=" + value;

@@ -17,8 +17,10 @@ struct GoldenRecord {
 
     bool operator==(const GoldenRecord&) const = default;
 };
-/// By topic (without the prefix) and partition, in order.
+/// By topic (without the prefix) and partition, in order. Records without a key may be in any partition: here kAnyPartition.
 using GoldenRecords = std::map<std::pair<std::string, int>, std::vector<GoldenRecord>>;
+
+inline constexpr int kAnyPartition = -1;
 
 GoldenRecords read_golden(const std::string& file);
 /// A record without clocks, WAL positions, names of the run and Keyshift's own headers.

@@ -49,7 +49,9 @@ TEST(JsonText, Base64IsTheStandardsWithPadding) // RFC 4648, 10
 std::string utf8(std::uint32_t code)
 {
     std::string out;
-    const auto tail = [&](unsigned shift) { out += static_cast<char>(0x80U | (code >> shift & 0x3FU)); };
+    const auto tail = [&](unsigned shift) {
+        out += static_cast<char>(0x80U | (code >> shift & 0x3FU));
+    };
     if (code < 0x80) {
         out += static_cast<char>(code);
     } else if (code < 0x800) {
@@ -71,8 +73,9 @@ std::string utf8(std::uint32_t code)
 RC_GTEST_PROP(JsonTextProperty, AnyTextComesBackFromAJsonParser, ())
 {
     std::string text;
-    for (const std::uint32_t code : *rc::gen::container<std::vector<std::uint32_t>>(rc::gen::oneOf(
-             rc::gen::inRange<std::uint32_t>(1, 0x80), rc::gen::inRange<std::uint32_t>(0x80, 0xD800), rc::gen::inRange<std::uint32_t>(0xE000, 0x110000)))) {
+    for (const std::uint32_t code : *rc::gen::container<std::vector<std::uint32_t>>(
+             rc::gen::oneOf(rc::gen::inRange<std::uint32_t>(1, 0x80), rc::gen::inRange<std::uint32_t>(0x80, 0xD800),
+                            rc::gen::inRange<std::uint32_t>(0xE000, 0x110000)))) {
         text += utf8(code);
     }
     RC_ASSERT(nlohmann::json::parse(json_of(text)).get<std::string>() == text);

@@ -35,13 +35,28 @@ std::string nearest_double(std::string_view text)
 
 TEST(NumberText, FloatsReadAsJavaPrintsThem)
 {
-    const std::pair<const char*, const char*> cases[] = {
-        {"100", "100.0"}, {"1e+07", "1.0E7"}, {"10000000", "1.0E7"}, {"9999999", "9999999.0"}, {"0.001", "0.001"}, {"0.00099", "9.9E-4"},
-        {"-0", "-0.0"}, {"0", "0.0"}, {"4.44", "4.44"}, {"1e+21", "1.0E21"}, {"123456789.12345679", "1.2345678912345679E8"},
-        {"-1.5e-07", "-1.5E-7"}, {"1.7976931348623157e+308", "1.7976931348623157E308"}, {"2.2250738585072014e-308", "2.2250738585072014E-308"},
-        {"NaN", "\"NaN\""}, {"Infinity", "\"Infinity\""}, {"-Infinity", "\"-Infinity\""}, {"1234.5", "1234.5"},
-        // Two digits where a double is that coarse.
-        {"5e-324", "4.9E-324"}, {"1e-323", "9.9E-324"}, {"2e-323", "2.0E-323"}};
+    const std::pair<const char*, const char*> cases[] = {{"100", "100.0"},
+                                                         {"1e+07", "1.0E7"},
+                                                         {"10000000", "1.0E7"},
+                                                         {"9999999", "9999999.0"},
+                                                         {"0.001", "0.001"},
+                                                         {"0.00099", "9.9E-4"},
+                                                         {"-0", "-0.0"},
+                                                         {"0", "0.0"},
+                                                         {"4.44", "4.44"},
+                                                         {"1e+21", "1.0E21"},
+                                                         {"123456789.12345679", "1.2345678912345679E8"},
+                                                         {"-1.5e-07", "-1.5E-7"},
+                                                         {"1.7976931348623157e+308", "1.7976931348623157E308"},
+                                                         {"2.2250738585072014e-308", "2.2250738585072014E-308"},
+                                                         {"NaN", "\"NaN\""},
+                                                         {"Infinity", "\"Infinity\""},
+                                                         {"-Infinity", "\"-Infinity\""},
+                                                         {"1234.5", "1234.5"},
+                                                         // Two digits where a double is that coarse.
+                                                         {"5e-324", "4.9E-324"},
+                                                         {"1e-323", "9.9E-324"},
+                                                         {"2e-323", "2.0E-323"}};
     for (const auto& [text, java] : cases) {
         EXPECT_EQ(java_double(text), java);
     }
@@ -57,6 +72,8 @@ TEST(NumberText, ANumericAsADoubleIsTheNearestOne)
     EXPECT_EQ(nearest_double("0.10000000000000000000000000000001"), "0.1");
     EXPECT_EQ(nearest_double("-1.50"), "-1.5");
     EXPECT_EQ(nearest_double("99999999999999999999999999999999999999"), "1.0E38");
+    EXPECT_EQ(nearest_double("18446744073709551616"), "1.8446744073709552E19")
+        << "the shortest digits, whatever the size";
     EXPECT_EQ(nearest_double("NaN"), "\"NaN\"");
     EXPECT_EQ(nearest_double("-Infinity"), "\"-Infinity\"");
     EXPECT_EQ(nearest_double("1" + std::string(400, '0')), "\"Infinity\"");
@@ -68,7 +85,8 @@ RC_GTEST_PROP(NumberTextProperty, AnyDoubleComesBackBitByBit, (std::uint64_t bit
     const double value = std::bit_cast<double>(bits);
     RC_PRE(std::isfinite(value));
     char buffer[40];
-    const std::string_view text(buffer, static_cast<std::size_t>(std::to_chars(buffer, buffer + sizeof buffer, value).ptr - buffer));
+    const std::string_view text(
+        buffer, static_cast<std::size_t>(std::to_chars(buffer, buffer + sizeof buffer, value).ptr - buffer));
     const std::string java = java_double(text);
     static const std::regex kJava(R"(-?\d+\.\d+(E-?\d+)?)");
     RC_ASSERT(std::regex_match(java, kJava));
@@ -100,7 +118,8 @@ RC_GTEST_PROP(NumberTextProperty, LongNumbersAreRightToo, (std::int64_t high, st
     // high * 10^18 + low, against 128-bit arithmetic.
     constexpr __int128 kFactor = 1'000'000'000'000'000'000;
     const bool negative = high < 0;
-    const auto magnitude_high = static_cast<unsigned __int128>(negative ? -static_cast<__int128>(high) : static_cast<__int128>(high));
+    const auto magnitude_high =
+        static_cast<unsigned __int128>(negative ? -static_cast<__int128>(high) : static_cast<__int128>(high));
     RC_PRE(magnitude_high > 0);
     const auto magnitude = magnitude_high * static_cast<unsigned __int128>(kFactor) + low;
     std::string tail = std::to_string(low);

@@ -41,7 +41,8 @@ inline std::int32_t numeric_modifier(int precision, int scale)
     return (precision << 16 | (scale & 0x7FF)) + 4;
 }
 
-inline ColumnSchema column(const std::string& name, TypeSchema column_type, bool identity = false, bool not_null = false)
+inline ColumnSchema column(const std::string& name, TypeSchema column_type, bool identity = false,
+                           bool not_null = false)
 {
     ColumnSchema made;
     made.name = name;

@@ -28,8 +28,8 @@ RC_GTEST_PROP(TemporalTextProperty, DaysAgreeWithTheStandardCalendar, ())
 {
     const int days = *rc::gen::inRange(-700'000, 10'000'000);
     const std::chrono::year_month_day date{std::chrono::sys_days(std::chrono::days(days))};
-    const std::string text = fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                                         static_cast<unsigned>(date.day()));
+    const std::string text = fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
+                                         static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
     RC_ASSERT(epoch_days(text) == std::optional<std::int64_t>(days));
 }
 
@@ -84,7 +84,8 @@ TEST(TemporalText, IntervalsAreMicrosecondsWithMonthsOfATwelfthOfAYear)
     EXPECT_EQ(interval_microseconds("1 year 2 mons 3 days 04:05:06.78"), 37'091'106'780'000);
     EXPECT_EQ(interval_microseconds("00:00:00"), 0);
     EXPECT_EQ(interval_microseconds("-1 days"), -86'400'000'000);
-    EXPECT_EQ(interval_microseconds("-1 mons +2 days -03:04:05.000006"), -2'629'800'000'000 + 172'800'000'000 - 11'045'000'006);
+    EXPECT_EQ(interval_microseconds("-1 mons +2 days -03:04:05.000006"),
+              -2'629'800'000'000 + 172'800'000'000 - 11'045'000'006);
     EXPECT_EQ(interval_microseconds("100000:00:00"), 360'000'000'000'000);
     EXPECT_EQ(interval_microseconds("00:00:00.000001"), 1);
     EXPECT_EQ(interval_microseconds("a while"), std::nullopt);

@@ -43,7 +43,8 @@ std::vector<FakeEvent> FakeKafka::events(const std::string& table) const
 {
     std::scoped_lock lock(mutex_);
     std::vector<FakeEvent> found;
-    std::ranges::copy_if(events_, std::back_inserter(found), [&](const FakeEvent& event) { return table.empty() || event.table == table; });
+    std::ranges::copy_if(events_, std::back_inserter(found),
+                         [&](const FakeEvent& event) { return table.empty() || event.table == table; });
     return found;
 }
 
@@ -59,7 +60,8 @@ int FakeKafka::heartbeats() const
     return heartbeats_;
 }
 
-std::vector<FakeEvent> FakeKafka::wait_events(std::size_t count, const std::string& table, std::chrono::milliseconds limit) const
+std::vector<FakeEvent> FakeKafka::wait_events(std::size_t count, const std::string& table,
+                                              std::chrono::milliseconds limit) const
 {
     const auto end = std::chrono::steady_clock::now() + limit;
     while (events(table).size() < count && std::chrono::steady_clock::now() < end) {
@@ -104,8 +106,8 @@ struct EventPublisher::State {
     std::uint64_t born = 0;
 };
 
-EventPublisher::EventPublisher(const CdcOptions&, std::string node, std::string, std::uint32_t timeline, metrics::CdcMetrics&,
-                               std::function<void()> on_wait)
+EventPublisher::EventPublisher(const CdcOptions&, std::string node, std::string, std::uint32_t timeline,
+                               metrics::CdcMetrics&, std::function<void()> on_wait)
     : state_(std::make_unique<State>())
 {
     state_->node = std::move(node);
@@ -132,8 +134,15 @@ std::string key_of(const TableSchema& table, const Tuple& row)
 
 void EventPublisher::publish(const EventContext& context, const TableSchema& table, const Change& change)
 {
-    FakeEvent event{table.root.to_string(), change.kind, context.origin.to_string(), context.position, std::string(context.snapshot),
-                    context.xid, {}, {}, {}};
+    FakeEvent event{table.root.to_string(),
+                    change.kind,
+                    context.origin.to_string(),
+                    context.position,
+                    std::string(context.snapshot),
+                    context.xid,
+                    {},
+                    {},
+                    {}};
     if (change.before) {
         event.old_key = key_of(table, *change.before);
         event.key = *event.old_key;
@@ -211,7 +220,9 @@ bool EventPublisher::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait)
 std::optional<ErrorParts> EventPublisher::failure() const
 {
     std::scoped_lock lock(state_->kafka.mutex_);
-    return state_->born == state_->kafka.killed_ ? std::nullopt : std::optional(ErrorParts{"producing", "killed by the test", "nothing"});
+    return state_->born == state_->kafka.killed_
+               ? std::nullopt
+               : std::optional(ErrorParts{"producing", "killed by the test", "nothing"});
 }
 
 void EventPublisher::check() const

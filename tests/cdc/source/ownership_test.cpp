@@ -19,8 +19,14 @@ PlacementMessage message(PlacementMessage::Kind kind, std::uint64_t epoch, std::
 {
     return {kind, 7, "users", kBucket, Epoch{epoch}, "token", Lsn{lsn}};
 }
-PlacementMessage fence(std::uint64_t epoch, std::uint64_t lsn) { return message(PlacementMessage::Kind::fence, epoch, lsn); }
-PlacementMessage open(std::uint64_t epoch, std::uint64_t lsn) { return message(PlacementMessage::Kind::open, epoch, lsn); }
+PlacementMessage fence(std::uint64_t epoch, std::uint64_t lsn)
+{
+    return message(PlacementMessage::Kind::fence, epoch, lsn);
+}
+PlacementMessage open(std::uint64_t epoch, std::uint64_t lsn)
+{
+    return message(PlacementMessage::Kind::open, epoch, lsn);
+}
 
 class OwnershipTest : public testing::Test {
 protected:

@@ -58,13 +58,28 @@ std::vector<std::string> captured()
     }
     return messages;
 }
-enum : std::size_t { kBegin, kRelation, kInsert, kUpdate, kInsertNull, kDelete, kMessage, kType, kOther, kOtherInsert, kTruncate, kCommit };
+enum : std::size_t {
+    kBegin,
+    kRelation,
+    kInsert,
+    kUpdate,
+    kInsertNull,
+    kDelete,
+    kMessage,
+    kType,
+    kOther,
+    kOtherInsert,
+    kTruncate,
+    kCommit
+};
 
 TEST(PgoutputDecoder, DecodesATransactionByteForByte)
 {
     PgoutputDecoder decoder;
     const std::vector<std::string> bytes = captured();
-    const auto change = [&](std::size_t index) { return std::get<const Change*>(decoder.decode(kLsn, bytes[index])); };
+    const auto change = [&](std::size_t index) {
+        return std::get<const Change*>(decoder.decode(kLsn, bytes[index]));
+    };
 
     const auto begin = std::get<Begin>(decoder.decode(kLsn, bytes[kBegin]));
     EXPECT_EQ(begin.commit_lsn.to_string(), "0/39D30030");

@@ -17,27 +17,32 @@ protected:
     /// A key of bucket 1.
     std::string key()
     {
-        return one(node(), "SELECT i FROM generate_series(1, 100) i WHERE keyshift.bucket_of('public.items', i::text) = 1 LIMIT 1");
+        return one(
+            node(),
+            "SELECT i FROM generate_series(1, 100) i WHERE keyshift.bucket_of('public.items', i::text) = 1 LIMIT 1");
     }
     void add_move(const std::string& donor, const std::string& recipient, int epoch)
     {
         cluster_.catalog().script("INSERT INTO keyshift.job DEFAULT VALUES");
-        cluster_.catalog().query("INSERT INTO keyshift.move (job, group_name, bucket, donor, recipient, state, epoch, token) "
-                                 "SELECT max(id), 'items', 1, $1, $2, 'fenced', $3::bigint, 'secret' FROM keyshift.job",
-                                 {donor, recipient, std::to_string(epoch)});
+        cluster_.catalog().query(
+            "INSERT INTO keyshift.move (job, group_name, bucket, donor, recipient, state, epoch, token) "
+            "SELECT max(id), 'items', 1, $1, $2, 'fenced', $3::bigint, 'secret' FROM keyshift.job",
+            {donor, recipient, std::to_string(epoch)});
     }
     Lsn emit(const std::string& type, int epoch, const std::string& token = "secret")
     {
         const std::string move = one(cluster_.catalog(), "SELECT coalesce(max(id), 1) FROM keyshift.move");
         const Lsn lsn = node().query("SELECT pg_catalog.pg_current_wal_insert_lsn()").lsn(0, 0);
         node().query("SELECT pg_catalog.pg_logical_emit_message(true, 'keyshift', $1)",
-                     {R"({"type":")" + type + R"(","move":)" + move + R"(,"group":"items","bucket":1,"epoch":)" + std::to_string(epoch) +
-                      R"(,"token":")" + token + R"(","lsn":")" + lsn.to_string() + R"("})"});
+                     {R"({"type":")" + type + R"(","move":)" + move + R"(,"group":"items","bucket":1,"epoch":)" +
+                      std::to_string(epoch) + R"(,"token":")" + token + R"(","lsn":")" + lsn.to_string() + R"("})"});
         return lsn;
     }
     void write(const std::string& name)
     {
-        node().query("INSERT INTO public.items VALUES ($1::int, $2) ON CONFLICT (id) DO UPDATE SET name = excluded.name", {key_, name});
+        node().query(
+            "INSERT INTO public.items VALUES ($1::int, $2) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+            {key_, name});
     }
     std::vector<std::string> names()
     {
@@ -62,7 +67,8 @@ TEST_F(PlacementTest, AfterItsFenceABucketIsSilentAndTheSlotWaitsForTheHistory)
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     EXPECT_EQ(names(), std::vector<std::string>{"before"});
     EXPECT_LT(confirmed(), end);
-    cluster_.catalog().query("UPDATE keyshift.bucket_history SET fence_lsn = $1::pg_lsn WHERE bucket = 1 AND epoch = 1", {fence.to_string()});
+    cluster_.catalog().query("UPDATE keyshift.bucket_history SET fence_lsn = $1::pg_lsn WHERE bucket = 1 AND epoch = 1",
+                             {fence.to_string()});
     running_->stream().placement_changed();
     EXPECT_TRUE(wait_confirmed(end));
 }
@@ -84,7 +90,8 @@ TEST_F(PlacementTest, OnlyFromItsOpenOnABucketIsPublishedWithItsEpoch)
     ASSERT_EQ(kafka_.controls().size(), 1U);
     EXPECT_NE(kafka_.controls()[0].find(R"("type":"switch")"), std::string::npos);
     EXPECT_LT(confirmed(), end);
-    cluster_.catalog().query("INSERT INTO keyshift.bucket_history VALUES ('items', 1, 2, 'n1', $1::pg_lsn)", {open.to_string()});
+    cluster_.catalog().query("INSERT INTO keyshift.bucket_history VALUES ('items', 1, 2, 'n1', $1::pg_lsn)",
+                             {open.to_string()});
     running_->stream().placement_changed();
     EXPECT_TRUE(wait_confirmed(end));
 }
@@ -104,7 +111,8 @@ TEST_F(PlacementTest, AReplayOfFencedWalPublishesNothing)
 {
     write("old value");
     const Lsn fence = current();
-    cluster_.catalog().query("UPDATE keyshift.bucket_history SET fence_lsn = $1::pg_lsn WHERE bucket = 1", {fence.to_string()});
+    cluster_.catalog().query("UPDATE keyshift.bucket_history SET fence_lsn = $1::pg_lsn WHERE bucket = 1",
+                             {fence.to_string()});
     ASSERT_TRUE(start().wait_state("streaming"));
     ASSERT_TRUE(wait_confirmed(current()));
     EXPECT_TRUE(kafka_.events().empty());

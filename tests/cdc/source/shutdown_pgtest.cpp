@@ -25,7 +25,9 @@ protected:
     }
     Lsn confirmed(pg::Connection& connection)
     {
-        return connection.query("SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", {node_.slot}).lsn(0, 0);
+        return connection
+            .query("SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", {node_.slot})
+            .lsn(0, 0);
     }
 
     PrivatePostgres postgres_;
@@ -56,10 +58,12 @@ TEST_F(OwnServerTest, AFastShutdownEndsAtOnceWhileKafkaIsDownAndNothingIsLost)
     EXPECT_TRUE(running.wait_state("waiting"));
     postgres_.start();
     kafka.set_up(true);
-    ASSERT_TRUE(eventually([&] {
-        const auto events = kafka.events();
-        return !events.empty() && events.back().key == "20000";
-    }, std::chrono::seconds(30)));
+    ASSERT_TRUE(eventually(
+        [&] {
+            const auto events = kafka.events();
+            return !events.empty() && events.back().key == "20000";
+        },
+        std::chrono::seconds(30)));
     pg::Connection connection(postgres_.settings());
     const Lsn end = connection.query("SELECT pg_catalog.pg_current_wal_lsn()").lsn(0, 0);
     EXPECT_TRUE(eventually([&] { return confirmed(connection) >= end; }));
@@ -80,10 +84,12 @@ TEST_F(OwnServerTest, ACrashOfTheServerLosesNothing)
         pg::Connection connection(postgres_.settings());
         connection.script("INSERT INTO public.items SELECT i FROM generate_series(101, 200) i");
     }
-    EXPECT_TRUE(eventually([&] {
-        const auto events = kafka.events();
-        return !events.empty() && events.back().key == "200";
-    }, std::chrono::seconds(30)));
+    EXPECT_TRUE(eventually(
+        [&] {
+            const auto events = kafka.events();
+            return !events.empty() && events.back().key == "200";
+        },
+        std::chrono::seconds(30)));
     std::set<std::string> keys;
     for (const FakeEvent& event : kafka.events()) {
         keys.insert(event.key);

@@ -11,7 +11,11 @@ class SnapshotTest : public StreamTest {
 protected:
     bool done(std::chrono::seconds limit = std::chrono::seconds(30))
     {
-        return eventually([&] { return one(cluster_.catalog(), "SELECT count(*) FROM keyshift.snapshot WHERE state <> 'done'") == "0"; }, limit);
+        return eventually(
+            [&] {
+                return one(cluster_.catalog(), "SELECT count(*) FROM keyshift.snapshot WHERE state <> 'done'") == "0";
+            },
+            limit);
     }
     /// Last event of each key, as a consumer keeps it; checks that no position goes back.
     std::map<std::string, std::string> fold()
@@ -43,7 +47,9 @@ protected:
 
 TEST_F(SnapshotTest, ExistingRowsReachTheTopicMarkedAsSnapshotBetweenBeginAndEnd)
 {
-    set_up_captured(std::string(kItems) + "; INSERT INTO public.items SELECT i, 'n' || i FROM generate_series(1, 2500) i", {"items"});
+    set_up_captured(std::string(kItems) +
+                        "; INSERT INTO public.items SELECT i, 'n' || i FROM generate_series(1, 2500) i",
+                    {"items"});
     start();
     ASSERT_TRUE(done());
     const auto events = kafka_.events("public.items");
@@ -61,12 +67,16 @@ TEST_F(SnapshotTest, ExistingRowsReachTheTopicMarkedAsSnapshotBetweenBeginAndEnd
 
 TEST_F(SnapshotTest, FoldOfTheTopicIsTheTableThoughItIsWrittenToMeanwhile)
 {
-    set_up_distributed(std::string(kItems) + "; INSERT INTO public.items SELECT i, 'n' || i FROM generate_series(1, 20000) i", "items", "id");
+    set_up_distributed(std::string(kItems) +
+                           "; INSERT INTO public.items SELECT i, 'n' || i FROM generate_series(1, 20000) i",
+                       "items", "id");
     std::jthread writer([this](std::stop_token stop) {
         pg::Connection connection = cluster_.connect(0);
         for (int i = 0; !stop.stop_requested(); ++i) {
             const std::string id = std::to_string(i * 7919 % 25'000);
-            connection.query("INSERT INTO public.items VALUES ($1::int, $2) ON CONFLICT (id) DO UPDATE SET name = excluded.name", {id, "w" + std::to_string(i)});
+            connection.query(
+                "INSERT INTO public.items VALUES ($1::int, $2) ON CONFLICT (id) DO UPDATE SET name = excluded.name",
+                {id, "w" + std::to_string(i)});
             if (i % 3 == 0) {
                 connection.query("DELETE FROM public.items WHERE id = $1::int", {std::to_string(i * 104'729 % 25'000)});
             }
@@ -82,9 +92,12 @@ TEST_F(SnapshotTest, FoldOfTheTopicIsTheTableThoughItIsWrittenToMeanwhile)
 
 TEST_F(SnapshotTest, ARestartGoesOnAfterTheLastChunkThatKafkaHas)
 {
-    set_up_captured(std::string(kItems) + "; INSERT INTO public.items SELECT i, repeat('x', 2000) FROM generate_series(1, 20000) i", {"items"});
+    set_up_captured(std::string(kItems) +
+                        "; INSERT INTO public.items SELECT i, repeat('x', 2000) FROM generate_series(1, 20000) i",
+                    {"items"});
     start();
-    ASSERT_TRUE(eventually([&] { return one(cluster_.catalog(), "SELECT rows >= 1000 FROM keyshift.snapshot") == "t"; }));
+    ASSERT_TRUE(
+        eventually([&] { return one(cluster_.catalog(), "SELECT rows >= 1000 FROM keyshift.snapshot") == "t"; }));
     stop();
     const auto had = std::stoul(one(cluster_.catalog(), "SELECT rows FROM keyshift.snapshot"));
     const auto before = kafka_.events().size();
@@ -96,7 +109,9 @@ TEST_F(SnapshotTest, ARestartGoesOnAfterTheLastChunkThatKafkaHas)
 
 TEST_F(SnapshotTest, ADeadProducerInTheMiddleLosesNoRow)
 {
-    set_up_captured(std::string(kItems) + "; INSERT INTO public.items SELECT i, repeat('x', 1000) FROM generate_series(1, 20000) i", {"items"});
+    set_up_captured(std::string(kItems) +
+                        "; INSERT INTO public.items SELECT i, repeat('x', 1000) FROM generate_series(1, 20000) i",
+                    {"items"});
     start();
     for (int i = 0; i < 4; ++i) {
         kafka_.wait_events(static_cast<std::size_t>(3000 * (i + 1)));
@@ -109,7 +124,8 @@ TEST_F(SnapshotTest, ADeadProducerInTheMiddleLosesNoRow)
 TEST_F(SnapshotTest, RowsWithoutAKeyAllArrive)
 {
     set_up_captured("CREATE TABLE public.items (id int, name text); ALTER TABLE public.items REPLICA IDENTITY FULL; "
-                    "INSERT INTO public.items SELECT i, 'n' FROM generate_series(1, 3000) i", {"items"});
+                    "INSERT INTO public.items SELECT i, 'n' FROM generate_series(1, 3000) i",
+                    {"items"});
     start();
     ASSERT_TRUE(done());
     EXPECT_EQ(kafka_.events("public.items").size(), 3000U);

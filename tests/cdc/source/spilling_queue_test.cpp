@@ -12,7 +12,10 @@ namespace {
 using cdc::SpillingQueue;
 using namespace std::chrono_literals;
 
-std::string record(int number) { return std::to_string(number) + std::string(100, 'x'); }
+std::string record(int number)
+{
+    return std::to_string(number) + std::string(100, 'x');
+}
 
 TEST(SpillingQueue, KeepsOrderAcrossMemoryAndFile)
 {

@@ -4,8 +4,10 @@
 
 namespace keyshift::test {
 
-RunningStream::RunningStream(const catalog::Node& node, const pg::ConnectionSettings& catalog, const cdc::CdcOptions& options)
-    : series_(metrics_.registry(), node.name), stream_(std::make_unique<cdc::NodeStream>(node, catalog, options, series_))
+RunningStream::RunningStream(const catalog::Node& node, const pg::ConnectionSettings& catalog,
+                             const cdc::CdcOptions& options)
+    : series_(metrics_.registry(), node.name),
+      stream_(std::make_unique<cdc::NodeStream>(node, catalog, options, series_))
 {
     thread_ = std::jthread([this](std::stop_token stop) {
         try {
@@ -67,7 +69,8 @@ void StreamTest::set_up_distributed(const std::string& sql, const std::string& t
 
 RunningStream& StreamTest::start()
 {
-    running_ = std::make_unique<RunningStream>(catalog::node(cluster_.catalog(), "n1"), cluster_.catalog().settings(), options_);
+    running_ = std::make_unique<RunningStream>(catalog::node(cluster_.catalog(), "n1"), cluster_.catalog().settings(),
+                                               options_);
     return *running_;
 }
 
@@ -78,7 +81,9 @@ bool StreamTest::wait_confirmed(Lsn lsn, std::chrono::milliseconds limit)
 
 Lsn StreamTest::confirmed()
 {
-    return node().query("SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", {slot()}).lsn(0, 0);
+    return node()
+        .query("SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", {slot()})
+        .lsn(0, 0);
 }
 
 } // namespace keyshift::test

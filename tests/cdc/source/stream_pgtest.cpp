@@ -202,7 +202,8 @@ TEST_F(StreamTest, ARecreatedSlotIsAGapAndNotSkipped)
 
 TEST_F(StreamTest, ValuesComeInTheSameFormWhateverTheServersDefaults)
 {
-    set_up_captured("CREATE TABLE public.values (id int PRIMARY KEY, at timestamptz, on_day date, bytes bytea)", {"values"});
+    set_up_captured("CREATE TABLE public.values (id int PRIMARY KEY, at timestamptz, on_day date, bytes bytea)",
+                    {"values"});
     node().script("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET datestyle = ''German''', current_database()); "
                   "EXECUTE format('ALTER DATABASE %I SET timezone = ''Asia/Tokyo''', current_database()); "
                   "EXECUTE format('ALTER DATABASE %I SET bytea_output = ''escape''', current_database()); END $$");
@@ -223,8 +224,10 @@ TEST_F(StreamTest, TheCatalogRowShowsTheStream)
     const std::string position = current().to_string();
     EXPECT_TRUE(eventually([&] {
         return cluster_.catalog()
-                   .query("SELECT count(*) FROM keyshift.stream_status WHERE node = 'n1' AND state = 'streaming' AND confirmed_lsn >= $1::pg_lsn "
-                          "AND wal_status = 'reserved'", {position})
+                   .query(
+                       "SELECT count(*) FROM keyshift.stream_status WHERE node = 'n1' AND state = 'streaming' AND confirmed_lsn >= $1::pg_lsn "
+                       "AND wal_status = 'reserved'",
+                       {position})
                    .integer(0, 0) == 1;
     }));
 }

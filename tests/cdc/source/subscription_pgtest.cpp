@@ -50,8 +50,9 @@ protected:
     }
     std::set<std::string> ids_of_bucket(int bucket, int from)
     {
-        const auto rows = node().query("SELECT id FROM public.items WHERE keyshift.bucket_of('public.items', id::text) = $1 AND id >= $2",
-                                       {std::to_string(bucket), std::to_string(from)});
+        const auto rows = node().query(
+            "SELECT id FROM public.items WHERE keyshift.bucket_of('public.items', id::text) = $1 AND id >= $2",
+            {std::to_string(bucket), std::to_string(from)});
         std::set<std::string> ids;
         for (int row = 0; row < rows.rows(); ++row) {
             ids.emplace(rows.text(row, 0));
@@ -124,9 +125,10 @@ TEST_F(SubscriptionTest, AnUnfinishedMoveHoldsTheSlotBeforeItsMoverIsBack)
     stop();
     const Lsn position = current();
     cluster_.catalog().script("INSERT INTO keyshift.job DEFAULT VALUES");
-    cluster_.catalog().query("INSERT INTO keyshift.move (job, group_name, bucket, donor, recipient, state, epoch, token, position) "
-                             "SELECT max(id), 'items', 1, 'n1', 'n2', 'catching_up', 2, 't', $1::pg_lsn FROM keyshift.job",
-                             {position.to_string()});
+    cluster_.catalog().query(
+        "INSERT INTO keyshift.move (job, group_name, bucket, donor, recipient, state, epoch, token, position) "
+        "SELECT max(id), 'items', 1, 'n1', 'n2', 'catching_up', 2, 't', $1::pg_lsn FROM keyshift.job",
+        {position.to_string()});
     node().script("INSERT INTO public.items SELECT i FROM generate_series(11, 20) i");
     ASSERT_TRUE(start().wait_state("streaming"));
     ASSERT_TRUE(running_->stream().wait_acknowledged(current(), std::chrono::seconds(10)));
@@ -160,9 +162,11 @@ TEST_F(SubscriptionTest, SurvivesAReconnectionOfTheStreamWithoutLossOrRepetition
     ASSERT_TRUE(start().wait_state("streaming"));
     const auto subscription = subscribe(1);
     for (int i = 0; i < 5; ++i) {
-        node().query("INSERT INTO public.items SELECT n FROM generate_series($1::int, $1::int + 99) n", {std::to_string(i * 100)});
-        node().query("SELECT pg_catalog.pg_terminate_backend(active_pid) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND active",
-                     {slot()});
+        node().query("INSERT INTO public.items SELECT n FROM generate_series($1::int, $1::int + 99) n",
+                     {std::to_string(i * 100)});
+        node().query(
+            "SELECT pg_catalog.pg_terminate_backend(active_pid) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND active",
+            {slot()});
     }
     barrier("b1");
     EXPECT_EQ(ids_until(*subscription, "b1"), ids_of_bucket(1, 0));

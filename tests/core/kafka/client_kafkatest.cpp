@@ -27,7 +27,9 @@ protected:
 
     Settings settings_ = test::TestServers().kafka();
     std::map<std::uint64_t, Delivery> delivered_;
-    Producer::OnDelivery note_ = [this](const Delivery& delivery) { delivered_[delivery.token] = delivery; };
+    Producer::OnDelivery note_ = [this](const Delivery& delivery) {
+        delivered_[delivery.token] = delivery;
+    };
 };
 
 TEST_F(ClientTest, WhatIsProducedIsReadBackWithHeadersAndTombstones)
@@ -114,8 +116,10 @@ TEST_F(ClientTest, ARecordThatIsTooLargeIsAFatalErrorThatNamesTheTopic)
 
 TEST_F(ClientTest, ABadSettingIsNamedAndItsValueIsNot)
 {
-    const std::pair<const char*, const char*> bad[] = {
-        {"bootstrap.server", "x"}, {"linger.ms", "often"}, {"security.protocol", "hunter2"}, {"enable.idempotense", "true"}};
+    const std::pair<const char*, const char*> bad[] = {{"bootstrap.server", "x"},
+                                                       {"linger.ms", "often"},
+                                                       {"security.protocol", "hunter2"},
+                                                       {"enable.idempotense", "true"}};
     for (const auto& [key, value] : bad) {
         Settings settings = settings_;
         settings[key] = value;

@@ -11,7 +11,10 @@ TEST(Murmur2, EqualsTheJavaClient)
 {
     // Values of org.apache.kafka.common.utils.UtilsTest.testMurmur2.
     const std::pair<const char*, std::int32_t> golden[] = {
-        {"21", -973932308}, {"foobar", -790332482},       {"a-little-bit-long-string", -985981536}, {"a-little-bit-longer-string", -1486304829},
+        {"21", -973932308},
+        {"foobar", -790332482},
+        {"a-little-bit-long-string", -985981536},
+        {"a-little-bit-longer-string", -1486304829},
         {"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971},
     };
     for (const auto& [key, hash] : golden) {

@@ -17,7 +17,8 @@ class TopicsTest : public testing::Test {
 protected:
     void write(const std::string& topic, int count)
     {
-        Producer producer(settings_, "test", 1 << 20, 0ms, [](const Delivery& delivery) { EXPECT_FALSE(delivery.error.has_value()); });
+        Producer producer(settings_, "test", 1 << 20, 0ms,
+                          [](const Delivery& delivery) { EXPECT_FALSE(delivery.error.has_value()); });
         for (int value = 0; value < count; ++value) {
             ASSERT_TRUE(producer.try_produce({topic, 0, "k", std::to_string(value), {}, 0}));
         }

@@ -22,7 +22,8 @@ constexpr Case kCases[] = {
     {"uuid", "k1 uuid", "k1", "gen_random_uuid()"},
     {"text", "k1 text", "k1", "left(repeat(U&'zo\\00EB\\+01F600' || md5(random()::text), 3), (random() * 60)::int)"},
     {"varchar", "k1 varchar(40)", "k1", "left(md5(random()::text), i % 33)"},
-    {"date", "k1 date", "k1", "CASE i WHEN 1 THEN 'infinity'::date WHEN 2 THEN '-infinity' ELSE date '4000-01-01 BC' + (random() * 3000000)::int END"},
+    {"date", "k1 date", "k1",
+     "CASE i WHEN 1 THEN 'infinity'::date WHEN 2 THEN '-infinity' ELSE date '4000-01-01 BC' + (random() * 3000000)::int END"},
     {"timestamptz", "k1 timestamptz", "k1",
      "CASE i WHEN 1 THEN 'infinity'::timestamptz WHEN 2 THEN '-infinity' ELSE timestamptz '4000-01-01 BC' + random() * interval '8000 years' END"},
     {"several columns", "k1 text, k2 bigint, k3 uuid, k4 date", "k1, k2, k3, k4",
@@ -47,13 +48,17 @@ TEST(BucketMapOnServer, PutsFiveThousandRandomKeysOfEveryTypeIntoTheRightLeaf)
     Connection connection = database.connect();
     for (const Case& one : kCases) {
         SCOPED_TRACE(one.name);
-        connection.script(fmt::format("DROP TABLE IF EXISTS public.t; CREATE TABLE public.t ({}) PARTITION BY HASH ({})", one.columns, one.key));
+        connection.script(fmt::format(
+            "DROP TABLE IF EXISTS public.t; CREATE TABLE public.t ({}) PARTITION BY HASH ({})", one.columns, one.key));
         for (int bucket = 0; bucket < 64; ++bucket) {
-            connection.script(fmt::format("CREATE TABLE public.t_b{0} PARTITION OF public.t FOR VALUES WITH (MODULUS 64, REMAINDER {0})", bucket));
+            connection.script(fmt::format(
+                "CREATE TABLE public.t_b{0} PARTITION OF public.t FOR VALUES WITH (MODULUS 64, REMAINDER {0})",
+                bucket));
         }
         connection.script(fmt::format("INSERT INTO public.t SELECT {} FROM generate_series(1, 5000) i", one.values));
         const std::vector<KeyType> types = types_of(connection);
-        const Result rows = connection.query("SELECT substr(relname, 4)::int, t.* FROM public.t JOIN pg_class c ON c.oid = t.tableoid");
+        const Result rows =
+            connection.query("SELECT substr(relname, 4)::int, t.* FROM public.t JOIN pg_class c ON c.oid = t.tableoid");
         ASSERT_EQ(rows.rows(), 5000);
         for (int row = 0; row < rows.rows(); ++row) {
             std::vector<KeyValue> key;
@@ -85,7 +90,8 @@ TEST(BucketProbe, RefusesAServerThatHashesDifferently)
     Connection maintenance = database.connect();
     maintenance.query(fmt::format("CREATE DATABASE {} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'", name));
     try {
-        Connection connection({"n1", fmt::format("host=127.0.0.1 port={} user=postgres dbname={}", database.port(), name), "", "test"});
+        Connection connection(
+            {"n1", fmt::format("host=127.0.0.1 port={} user=postgres dbname={}", database.port(), name), "", "test"});
         probe_buckets(connection);
         ADD_FAILURE() << "the difference was not found";
     } catch (const FatalError& error) {

@@ -17,13 +17,15 @@ using namespace std::chrono_literals;
 TEST(Connection, SessionSettingsDoNotDependOnTheServer)
 {
     const test::TestDatabase database;
-    database.connect().script(fmt::format("ALTER DATABASE {0} SET timezone = 'Asia/Tokyo'; ALTER DATABASE {0} SET datestyle = 'German'; "
-                                          "ALTER DATABASE {0} SET statement_timeout = '1min'; ALTER DATABASE {0} SET bytea_output = 'escape'; "
-                                          "ALTER DATABASE {0} SET standard_conforming_strings = off",
-                                          database.name()));
+    database.connect().script(fmt::format(
+        "ALTER DATABASE {0} SET timezone = 'Asia/Tokyo'; ALTER DATABASE {0} SET datestyle = 'German'; "
+        "ALTER DATABASE {0} SET statement_timeout = '1min'; ALTER DATABASE {0} SET bytea_output = 'escape'; "
+        "ALTER DATABASE {0} SET standard_conforming_strings = off",
+        database.name()));
     Connection connection = database.connect("n1");
-    const Result row = connection.query("SELECT '2024-01-02 03:04:05.6+00'::timestamptz, '\\x01ff'::bytea, current_setting('search_path'), "
-                                        "current_setting('statement_timeout'), current_setting('application_name')");
+    const Result row = connection.query(
+        "SELECT '2024-01-02 03:04:05.6+00'::timestamptz, '\\x01ff'::bytea, current_setting('search_path'), "
+        "current_setting('statement_timeout'), current_setting('application_name')");
     EXPECT_EQ(row.text(0, 0), "2024-01-02 03:04:05.6+00");
     EXPECT_EQ(row.text(0, 1), "\\x01ff");
     EXPECT_EQ(row.text(0, 2), "pg_catalog");
@@ -37,7 +39,9 @@ TEST(Connection, ParametersArePassedAsTheyAre)
     const test::TestDatabase database;
     Connection connection = database.connect();
     const std::string text = "it's; \"\\ \u00e9";
-    const Result row = connection.query("SELECT $1::text, $2::text IS NULL, octet_length($3::bytea), $4::bytea = ''", {text, std::nullopt, Parameter(std::string_view("a\0b", 3), 17), Parameter(std::string_view(), 17)});
+    const Result row = connection.query(
+        "SELECT $1::text, $2::text IS NULL, octet_length($3::bytea), $4::bytea = ''",
+        {text, std::nullopt, Parameter(std::string_view("a\0b", 3), 17), Parameter(std::string_view(), 17)});
     EXPECT_EQ(row.text(0, 0), text);
     EXPECT_TRUE(row.boolean(0, 1));
     EXPECT_EQ(row.integer(0, 2), 3);
@@ -66,9 +70,14 @@ TEST(Connection, ErrorsShowNoValueOfARow)
 {
     const test::TestDatabase database;
     Connection connection = database.connect();
-    connection.script("CREATE TABLE public.t (k text PRIMARY KEY, n int CHECK (n > 0)); INSERT INTO public.t VALUES ('secret-key', 1)");
-    const std::string statements[] = {"INSERT INTO public.t VALUES ($1, 1)", "INSERT INTO public.t VALUES ($1, -1)", "SELECT $1::text::int",
-                                      "SELECT $1::text::date", "SELECT $1::text::uuid", "SELECT $1::text::jsonb"};
+    connection.script(
+        "CREATE TABLE public.t (k text PRIMARY KEY, n int CHECK (n > 0)); INSERT INTO public.t VALUES ('secret-key', 1)");
+    const std::string statements[] = {"INSERT INTO public.t VALUES ($1, 1)",
+                                      "INSERT INTO public.t VALUES ($1, -1)",
+                                      "SELECT $1::text::int",
+                                      "SELECT $1::text::date",
+                                      "SELECT $1::text::uuid",
+                                      "SELECT $1::text::jsonb"};
     for (const std::string& sql : statements) {
         try {
             connection.query(sql, {"secret-key"});
@@ -103,7 +112,9 @@ TEST(Connection, CancelFromAnotherThreadEndsTheStatement)
     Connection watcher = database.connect();
     const std::string pid = std::to_string(connection.backend_pid());
     std::jthread canceller([&] {
-        while (watcher.query("SELECT count(*) FROM pg_stat_activity WHERE pid = $1::int AND wait_event = 'PgSleep'", {pid}).integer(0, 0) == 0) {
+        while (
+            watcher.query("SELECT count(*) FROM pg_stat_activity WHERE pid = $1::int AND wait_event = 'PgSleep'", {pid})
+                .integer(0, 0) == 0) {
         }
         connection.cancel();
     });

@@ -16,9 +16,10 @@ TEST(Copy, MovesEveryRowUnchangedInTextAndBinary)
     const test::TestDatabase database;
     Connection donor = database.connect();
     Connection recipient = database.connect();
-    donor.script("CREATE TABLE public.a (k int, t text, b bytea, j jsonb); CREATE TABLE public.b (LIKE public.a); "
-                 "INSERT INTO public.a SELECT i, CASE WHEN i % 3 = 0 THEN NULL ELSE E'tab\\t line\\n back\\\\ ' || i END, "
-                 "decode(md5(i::text), 'hex'), jsonb_build_object('i', i) FROM generate_series(1, 20000) i");
+    donor.script(
+        "CREATE TABLE public.a (k int, t text, b bytea, j jsonb); CREATE TABLE public.b (LIKE public.a); "
+        "INSERT INTO public.a SELECT i, CASE WHEN i % 3 = 0 THEN NULL ELSE E'tab\\t line\\n back\\\\ ' || i END, "
+        "decode(md5(i::text), 'hex'), jsonb_build_object('i', i) FROM generate_series(1, 20000) i");
     for (const std::string format : {"text", "binary"}) {
         recipient.script("TRUNCATE public.b");
         recipient.copy_in_begin("COPY public.b FROM STDIN (FORMAT " + format + ")");
@@ -26,7 +27,8 @@ TEST(Copy, MovesEveryRowUnchangedInTextAndBinary)
                                                 [&](std::string_view bytes) { recipient.copy_in_put(bytes); });
         EXPECT_EQ(out, 20000);
         EXPECT_EQ(recipient.copy_in_end(), 20000);
-        EXPECT_EQ(recipient.query("SELECT count(*) FROM (TABLE public.a EXCEPT TABLE public.b) d").integer(0, 0), 0) << format;
+        EXPECT_EQ(recipient.query("SELECT count(*) FROM (TABLE public.a EXCEPT TABLE public.b) d").integer(0, 0), 0)
+            << format;
     }
 }
 
@@ -35,7 +37,9 @@ TEST(Copy, WhatTheTakerThrowsPassesOnAndTheConnectionStaysUsable)
     const test::TestDatabase database;
     Connection connection = database.connect();
     EXPECT_THROW(connection.copy_out("COPY (SELECT generate_series(1, 10000000)) TO STDOUT",
-                                     [](std::string_view) { throw TransientError({"full", "disk", "free"}); }),
+                                     [](std::string_view) {
+                                         throw TransientError({"full", "disk", "free"});
+                                     }),
                  TransientError);
     EXPECT_EQ(connection.query("SELECT 1").integer(0, 0), 1);
 }
@@ -44,18 +48,22 @@ TEST(Copy, StopEndsACopyThatSendsAndOneThatIsSilent)
 {
     const test::TestDatabase database;
     Connection connection = database.connect();
-    for (const char* sql : {"COPY (SELECT generate_series(1, 2000000000)) TO STDOUT", "COPY (SELECT pg_sleep(600)) TO STDOUT",
-                            "COPY (SELECT pg_sleep(i) FROM generate_series(0, 600, 600) i) TO STDOUT"}) {
+    for (const char* sql :
+         {"COPY (SELECT generate_series(1, 2000000000)) TO STDOUT", "COPY (SELECT pg_sleep(600)) TO STDOUT",
+          "COPY (SELECT pg_sleep(i) FROM generate_series(0, 600, 600) i) TO STDOUT"}) {
         std::stop_source stop;
         std::jthread stopper([&] {
             Connection watcher = database.connect();
-            while (watcher.query("SELECT count(*) FROM pg_stat_activity WHERE pid = $1::int AND state = 'active'",
-                                 {std::to_string(connection.backend_pid())}).integer(0, 0) == 0) {
+            while (watcher
+                       .query("SELECT count(*) FROM pg_stat_activity WHERE pid = $1::int AND state = 'active'",
+                              {std::to_string(connection.backend_pid())})
+                       .integer(0, 0) == 0) {
             }
             stop.request_stop();
         });
         try {
-            connection.copy_out(sql, [](std::string_view) {}, stop.get_token());
+            connection.copy_out(
+                sql, [](std::string_view) {}, stop.get_token());
             ADD_FAILURE() << "not stopped: " << sql;
         } catch (const TransientSqlError& error) {
             EXPECT_EQ(error.sqlstate(), "57014");
@@ -77,8 +85,10 @@ TEST(Copy, StopEndsACopyInThatTheServerHoldsUp)
     std::stop_source stop;
     std::jthread stopper([&] {
         Connection watcher = database.connect();
-        while (watcher.query("SELECT count(*) FROM pg_stat_activity WHERE pid = $1::int AND wait_event_type = 'Lock'",
-                             {std::to_string(connection.backend_pid())}).integer(0, 0) == 0) {
+        while (watcher
+                   .query("SELECT count(*) FROM pg_stat_activity WHERE pid = $1::int AND wait_event_type = 'Lock'",
+                          {std::to_string(connection.backend_pid())})
+                   .integer(0, 0) == 0) {
         }
         stop.request_stop();
     });

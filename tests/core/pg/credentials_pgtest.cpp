@@ -22,7 +22,9 @@ protected:
         Connection admin(server_->settings());
         admin.script(fmt::format("CREATE ROLE app LOGIN PASSWORD '{}'", kSecret));
         const std::string file(admin.query("SHOW hba_file").text(0, 0));
-        admin.script(fmt::format("COPY (SELECT 'host all postgres 127.0.0.1/32 trust' UNION ALL SELECT 'host all all 127.0.0.1/32 scram-sha-256') TO '{}'", file));
+        admin.script(fmt::format(
+            "COPY (SELECT 'host all postgres 127.0.0.1/32 trust' UNION ALL SELECT 'host all all 127.0.0.1/32 scram-sha-256') TO '{}'",
+            file));
         admin.query("SELECT pg_reload_conf()");
         while (admin.query("SELECT count(*) FROM pg_hba_file_rules").integer(0, 0) != 2) {
         }
@@ -100,8 +102,9 @@ TEST(AddressOf, TellsHostPortAndDatabase)
 
 TEST(AddressOf, RefusesAPasswordAndNeverRepeatsIt)
 {
-    for (const char* dsn : {"host=db1 dbname=app password=hunter2", "postgresql://x:hunter2@db1/app", "host=db1 sslpassword=hunter2",
-                            "host=db1 password=two hunter2", "postgresql://x:hunter2@db1:none/app?hunter2", "password='hunter2"}) {
+    for (const char* dsn :
+         {"host=db1 dbname=app password=hunter2", "postgresql://x:hunter2@db1/app", "host=db1 sslpassword=hunter2",
+          "host=db1 password=two hunter2", "postgresql://x:hunter2@db1:none/app?hunter2", "password='hunter2"}) {
         try {
             address_of(dsn);
             ADD_FAILURE() << "accepted: " << dsn;

@@ -20,7 +20,8 @@ class Replication : public testing::Test {
 protected:
     Replication() : sql_(database_.connect("n1")), slot_(test::unique_name("slot"))
     {
-        sql_.script("CREATE TABLE public.t (k int PRIMARY KEY, at timestamptz); CREATE PUBLICATION \"Odd \"\"name\" FOR TABLE public.t");
+        sql_.script(
+            "CREATE TABLE public.t (k int PRIMARY KEY, at timestamptz); CREATE PUBLICATION \"Odd \"\"name\" FOR TABLE public.t");
         sql_.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", {slot_});
     }
 
@@ -45,7 +46,8 @@ protected:
 
     Lsn confirmed()
     {
-        return sql_.query("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1", {slot_}).lsn(0, 0);
+        return sql_.query("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = $1", {slot_})
+            .lsn(0, 0);
     }
 
     test::TestDatabase database_;
@@ -59,7 +61,8 @@ TEST_F(Replication, StreamsAChangeAndAMessagePrintedByOurOwnSessionSettings)
     sql_.script(fmt::format("ALTER DATABASE {} SET timezone = 'Asia/Tokyo'", database_.name()));
     ReplicationConnection stream(database_.settings("n1"));
     EXPECT_GE(stream.identify().timeline, 1U);
-    EXPECT_EQ(stream.identify().system_identifier, sql_.query("SELECT system_identifier FROM pg_control_system()").text(0, 0));
+    EXPECT_EQ(stream.identify().system_identifier,
+              sql_.query("SELECT system_identifier FROM pg_control_system()").text(0, 0));
     stream.start(slot_, "Odd \"name", {});
     sql_.query("INSERT INTO public.t VALUES (7, '2024-01-02 03:04:05+00')");
     const std::vector<std::string> change = receive(stream, 4);
@@ -67,7 +70,8 @@ TEST_F(Replication, StreamsAChangeAndAMessagePrintedByOurOwnSessionSettings)
     EXPECT_EQ(change[0][0], 'B');
     EXPECT_EQ(change[1][0], 'R');
     EXPECT_EQ(change[2][0], 'I');
-    EXPECT_NE(change[2].find("2024-01-02 03:04:05+00"), std::string::npos) << "the text depends on the server's time zone";
+    EXPECT_NE(change[2].find("2024-01-02 03:04:05+00"), std::string::npos)
+        << "the text depends on the server's time zone";
     EXPECT_EQ(change[3][0], 'C');
     sql_.query("SELECT pg_logical_emit_message(true, 'keyshift', '{}')");
     const std::vector<std::string> message = receive(stream, 3);

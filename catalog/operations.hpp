@@ -49,7 +49,7 @@ nlohmann::json show_table(pg::Connection& catalog, const std::string& table);
 
 /// One finding: {"check","object","severity","why","fix"}. `plan`: (table, key column) pairs; empty: the cluster as it is.
 nlohmann::json doctor(pg::Connection& catalog, const std::vector<std::pair<std::string, std::string>>& plan);
-/// INTERFACE: `route`.
+/// docs/interface.md: `route`.
 nlohmann::json route(pg::Connection& catalog, const std::string& table, const std::vector<std::string>& key);
 
 /// Writes this catalog's placement of a group to every node's local_placement (those that are down are left to the daemon).

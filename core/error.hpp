@@ -60,7 +60,7 @@ struct RefusedError : Error {
     explicit RefusedError(ErrorParts parts) : Error(ErrorKind::refused, std::move(parts)) {}
 };
 
-/// The command line's exit status for an error of this kind (INTERFACE: exit codes).
+/// The command line's exit status for an error of this kind (docs/interface.md).
 int exit_status(ErrorKind kind) noexcept;
 
 /// Runs body; an Error that passes gets "while <what>" as context and keeps its type.

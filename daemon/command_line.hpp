@@ -3,7 +3,7 @@
 
 namespace keyshift::daemon {
 
-/// Never throws. The exit status of INTERFACE section 3.
+/// Never throws. The exit status: docs/interface.md.
 int run_command_line(int count, char** arguments);
 
 } // namespace keyshift::daemon

@@ -7,7 +7,7 @@
 
 namespace keyshift::daemon {
 
-/// INTERFACE: `cdc status`, one object a node.
+/// docs/interface.md: `cdc status`, one object a node.
 nlohmann::json cdc_status(pg::Connection& catalog);
 /// {"daemon":{...},"nodes":[...],"streams":[...],"jobs":[...],"projections":[...]}.
 nlohmann::json status_report(pg::Connection& catalog);

@@ -1,5 +1,5 @@
 #pragma once
-/// Projections: topics -> tables keyed by something else (DESIGN section 6). ProjectionService runs in the daemon; the
+/// Projections: topics -> tables keyed by something else (docs/architecture.md). ProjectionService runs in the daemon; the
 /// functions are the commands, run by the command line against the catalog.
 
 #include "core/pg/connection.hpp"
@@ -60,9 +60,9 @@ struct CreateRequest {
 /// The plan (tables, columns, types, ALTERs), whether made or dry.
 nlohmann::json create(pg::Connection& catalog, const CreateRequest& request);
 nlohmann::json list(pg::Connection& catalog);
-/// INTERFACE: `projection show`.
+/// docs/interface.md: `projection show`.
 nlohmann::json show(pg::Connection& catalog, const std::string& name);
-/// INTERFACE: `projection verify`; waits out rows in flight, no false alarm while writes go on.
+/// docs/interface.md: `projection verify`; waits out rows in flight, no false alarm while writes go on.
 nlohmann::json verify(pg::Connection& catalog, const std::string& name, std::stop_token stop);
 void pause(pg::Connection& catalog, const std::string& name);
 void resume(pg::Connection& catalog, const std::string& name);

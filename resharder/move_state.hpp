@@ -1,5 +1,5 @@
 #pragma once
-/// The states of one bucket group changing node, and the steps between them. What holds in each: DESIGN section 5,
+/// The states of one bucket group changing node, and the steps between them. What holds in each:
 /// docs/invariants.md.
 ///
 ///   planned -> copying -> indexing -> catching_up -> attached -> fenced -> switched -> settling -> done

@@ -1,5 +1,5 @@
 #pragma once
-/// Drives every unfinished job of the catalog, one bucket group at a time per node (DESIGN section 5).
+/// Drives every unfinished job of the catalog, one bucket group at a time per node (docs/architecture.md).
 
 #include "cdc/source/subscription.hpp"
 #include "core/pg/connection.hpp"
@@ -59,7 +59,7 @@ nlohmann::json plan(pg::Connection& catalog, const PlanWish& wish);
 /// Stores job and moves, notifies the daemon; the job's number. `plan_id`: refused when the placement has changed since.
 /// Throws Error(refused) when a job is unfinished, a snapshot is running or a preflight check fails.
 std::int64_t start(pg::Connection& catalog, const PlanWish& wish, const std::optional<std::string>& plan_id);
-/// INTERFACE: `reshard status`. nullopt: the newest job.
+/// docs/interface.md: `reshard status`. nullopt: the newest job.
 nlohmann::json status(pg::Connection& catalog, std::optional<std::int64_t> job);
 nlohmann::json list(pg::Connection& catalog);
 void pause(pg::Connection& catalog, std::int64_t job);

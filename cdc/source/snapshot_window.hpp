@@ -1,7 +1,7 @@
 #pragma once
 /// Where the snapshot's chunks meet the stream. A chunk is read between two marker messages in the WAL; the stream notes
 /// every key of that bucket changed between them, and at the high marker publishes the chunk's rows except those keys: their
-/// events have been published already and are newer (Netflix' DBLog; DESIGN section 4).
+/// events have been published already and are newer (Netflix' DBLog; docs/architecture.md).
 ///
 ///   snapshotter: expect -> low marker -> rows (one snapshot) -> fill -> high marker -> wait
 ///   stream:                 low: open window ... changes ... high: rows without touched keys, then done

@@ -1,3 +1,4 @@
+#include "core/backoff.hpp"
 #include "core/kafka/handles.hpp"
 #include "core/kafka/kafka_error.hpp"
 
@@ -10,6 +11,13 @@ namespace keyshift::kafka {
 namespace {
 
 constexpr int kTimeoutMs = 10'000;
+constexpr int kLeaderTries = 50;
+constexpr auto kLeaderPause = std::chrono::milliseconds(100);
+
+bool is_leaderless(rd_kafka_resp_err_t error)
+{
+    return error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+}
 
 Message converted(const rd_kafka_message_t& raw)
 {
@@ -152,8 +160,16 @@ std::pair<std::int64_t, std::int64_t> Consumer::watermarks(const std::string& to
 {
     std::int64_t low = 0;
     std::int64_t high = 0;
-    const auto error =
-        rd_kafka_query_watermark_offsets(state_->client.get(), topic.c_str(), partition, &low, &high, kTimeoutMs);
+    const auto ask = [&] {
+        return rd_kafka_query_watermark_offsets(state_->client.get(), topic.c_str(), partition, &low, &high,
+                                                kTimeoutMs);
+    };
+    auto error = ask();
+    // A topic that was made just now is known before its partitions have leaders.
+    for (int tries = 0; is_leaderless(error) && tries < kLeaderTries; ++tries) {
+        sleep_for(kLeaderPause, {});
+        error = ask();
+    }
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         throw_error(error, fmt::format("asking for the offsets of {} partition {}", topic, partition));
     }

@@ -1,4 +1,4 @@
-// Routing functions, must_own and the reject triggers on a node (DESIGN section 3).
+// Routing functions, must_own and the reject triggers on a node (docs/invariants.md).
 #include "tests/catalog/cluster.hpp"
 
 #include "catalog/node_sql.hpp"

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unistd.h>
 #include <utility>
 
 namespace keyshift::test {
@@ -170,8 +171,13 @@ private:
 };
 
 DecodedStream::DecodedStream(pg::ConnectionSettings node, std::string slot, bool consume)
-    : node_(std::move(node)), slot_(std::move(slot)), consume_(consume)
+    : node_(std::move(node)), slot_(std::move(slot)), reader_(node_)
 {
+    if (!consume) {
+        const std::string copy = slot_ + "_" + std::to_string(getpid());
+        reader_.query("SELECT pg_copy_logical_replication_slot($1, $2, true)", {slot_, copy});
+        slot_ = copy;
+    }
     thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
 }
 
@@ -192,14 +198,14 @@ void DecodedStream::run(std::stop_token stop)
         }
         polled = now;
         const std::lock_guard lock(mutex_);
-        poll(connection);
+        poll();
         changed_.notify_all();
     }
 }
 
-std::shared_ptr<const cdc::Relation> DecodedStream::relation(pg::Connection& connection, const std::string& name)
+std::shared_ptr<const cdc::Relation> DecodedStream::relation(const std::string& name)
 {
-    const auto rows = connection.query(
+    const auto rows = reader_.query(
         "SELECT n.nspname, c.relname, a.attname, coalesce(a.attnum = ANY (i.indkey), false) FROM pg_class c "
         "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
         "LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary WHERE c.oid = to_regclass($1) AND a.attgenerated = '' ORDER BY a.attnum",
@@ -212,15 +218,13 @@ std::shared_ptr<const cdc::Relation> DecodedStream::relation(pg::Connection& con
     return made;
 }
 
-void DecodedStream::poll(pg::Connection& connection)
+void DecodedStream::poll()
 {
-    const Lsn until = connection.query("SELECT pg_current_wal_flush_lsn()").lsn(0, 0);
-    const auto rows =
-        connection.query(consume_ ? "SELECT lsn, data FROM pg_logical_slot_get_changes($1, $2::pg_lsn, NULL)"
-                                  : "SELECT lsn, data FROM pg_logical_slot_peek_changes($1, $2::pg_lsn, NULL)",
-                         {slot_, until.to_string()});
+    const Lsn until = reader_.query("SELECT pg_current_wal_flush_lsn()").lsn(0, 0);
+    const auto rows = reader_.query("SELECT lsn, data FROM pg_logical_slot_get_changes($1, $2::pg_lsn, NULL)",
+                                    {slot_, until.to_string()});
     std::map<std::string, std::shared_ptr<const cdc::Relation>> relations;
-    for (int row = consume_ ? 0 : std::exchange(rows_read_, rows.rows()); row < rows.rows(); ++row) {
+    for (int row = 0; row < rows.rows(); ++row) {
         const std::string data(rows.text(row, 1));
         if (data.starts_with("BEGIN ")) {
             open_ = {};
@@ -241,7 +245,7 @@ void DecodedStream::poll(pg::Connection& connection)
                 const std::size_t comma = std::min(names.find(", ", at), names.size());
                 const std::string name = names.substr(at, comma - at);
                 auto& known = relations[name];
-                known = known ? known : relation(connection, name);
+                known = known ? known : relation(name);
                 open_.changes.emplace_back(known->name.name, parse_change(known, data.substr(colon + 2)));
                 at = comma + 2;
             }
@@ -253,9 +257,8 @@ void DecodedStream::poll(pg::Connection& connection)
 std::unique_ptr<cdc::Subscription> DecodedStream::subscribe(std::int64_t move, const std::string&, BucketId bucket,
                                                             std::optional<Lsn> from)
 {
-    pg::Connection connection(node_);
     const std::lock_guard lock(mutex_);
-    poll(connection);
+    poll();
     return std::make_unique<DecodedSubscription>(*this, move, "_b" + std::to_string(number(bucket)),
                                                  from.value_or(received_));
 }

@@ -17,8 +17,8 @@ namespace keyshift::test {
 
 class DecodedStream : public cdc::StreamPort {
 public:
-    /// The slot exists. `consume`: false leaves everything in it for a process that comes after a killed one (each poll then
-    /// decodes from the beginning: for short tests).
+    /// The slot exists. `consume`: false reads a temporary copy of it and leaves everything in the slot itself, for a
+    /// process that comes after a killed one.
     DecodedStream(pg::ConnectionSettings node, std::string slot, bool consume);
     ~DecodedStream() override;
 
@@ -38,19 +38,19 @@ private:
         std::vector<std::pair<std::string, cdc::OwnedChange>> changes; ///< leaf's name, change
         std::vector<std::string> barriers;                             ///< "move id"
     };
-    void poll(pg::Connection& connection);
+    /// Under mutex_.
+    void poll();
     void run(std::stop_token stop);
-    std::shared_ptr<const cdc::Relation> relation(pg::Connection& connection, const std::string& name);
+    std::shared_ptr<const cdc::Relation> relation(const std::string& name);
 
     pg::ConnectionSettings node_;
     std::string slot_;
-    bool consume_;
     std::mutex mutex_;
+    pg::Connection reader_; ///< under mutex_; a temporary slot lives as long as it
     std::condition_variable changed_;
     std::deque<Seen> seen_;
     Lsn received_;
     Seen open_;
-    int rows_read_ = 0;
     std::atomic<bool> healthy_ = true;
     std::jthread thread_;
 };

@@ -34,7 +34,7 @@ void Writer::run(std::stop_token stop)
 {
     connections_.emplace("n1", connect_("n1"));
     connections_.emplace("n2", connect_("n2"));
-    while (sleep_for(5ms, stop)) {
+    while (sleep_for(1ms, stop)) {
         const std::int64_t user = base_ + static_cast<std::int64_t>(random_() % 200);
         const std::string text = "w" + std::to_string(++count_);
         if (random_() % 10 == 0 && acknowledged_.contains(user)) {

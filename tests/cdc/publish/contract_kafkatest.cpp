@@ -134,7 +134,7 @@ TEST_F(ContractTest, WhereDebeziumIsWrongKeyshiftIsRight)
          R"("before":{"id":1,"t":"te'xt"})"},
         {"public.d_negative_scale", "public.d_negative_scale", R"("n":"BMLOWGDcR8HN)", R"("n":"ew==")"},
         {"public.d_float_digits", "public.d_float_digits", R"("r":1.17549435E-38,"d":1.2345678901234568E-5)",
-         R"("r":1.1754944E-38,"d":1.2345678901234567E-5)"},
+         R"("r":1.1754944E-38,"d":1.2345678901234568E-5)"},
         {"public.d_bit_array", "public.d_bit_array", R"("b":null)", R"("b":["BQ==",null])"},
         {"public.d_time_array", "public.d_time_array", R"("t":[49890123000])", R"("t":[49890123456])"},
         {"public.d_hstore_order", "public.d_hstore_order", R"({\"Zoë\":\"1\",\"n\":\"2\"})",

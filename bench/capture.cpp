@@ -17,6 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 constexpr int kRows = 300'000;
+constexpr int kRounds = 3;
 
 // 100 rows a transaction; uuids and 64 bytes of text.
 constexpr const char* kInsert = R"(DO $$ BEGIN
@@ -24,6 +25,9 @@ constexpr const char* kInsert = R"(DO $$ BEGIN
         INSERT INTO public.drain SELECT gen_random_uuid(), gen_random_uuid(), repeat('x', 64) FROM generate_series(1, 100);
         COMMIT;
     END LOOP; END $$)";
+
+/// The broker compiles its hot paths while it works: the first records of its life are no measure of anything else.
+constexpr int kWarmUpRows = 200'000;
 
 /// Seconds that pg_recvlogical needs for the same changes, thrown away.
 double receive_raw(const Bench& bench, const std::string& slot, const std::string& publication, Lsn end)
@@ -40,12 +44,10 @@ double receive_raw(const Bench& bench, const std::string& slot, const std::strin
     return seconds_since(begin);
 }
 
-/// Milliseconds between the first and the last record of the topic, and how many there are.
-std::pair<double, long long> produced(const Bench& bench, long long expected)
+void assign_topic(const Bench& bench, kafka::Consumer& consumer)
 {
-    kafka::Consumer consumer(bench.settings.kafka(), "bench");
     const std::string topic = data_topic(bench.settings.prefix, "public", "drain");
-    for (int tries = 0; consumer.partitions(topic) == 0 && tries < 100; ++tries) {
+    while (consumer.partitions(topic) == 0) {
         sleep_for(100ms, {});
     }
     std::vector<kafka::TopicPartition> from;
@@ -53,6 +55,11 @@ std::pair<double, long long> produced(const Bench& bench, long long expected)
         from.push_back({topic, partition, 0});
     }
     consumer.assign(from);
+}
+
+/// Milliseconds between the first and the last of the next `expected` records, and how many came.
+std::pair<double, long long> produced(kafka::Consumer& consumer, long long expected)
+{
     std::int64_t first = INT64_MAX;
     std::int64_t last = 0;
     long long count = 0;
@@ -69,31 +76,63 @@ std::pair<double, long long> produced(const Bench& bench, long long expected)
 
 } // namespace
 
-std::vector<Measured> bench_capture(const Bench& bench)
+namespace {
+
+struct Drained {
+    double raw = 0;      ///< seconds of pg_recvlogical
+    double streamed = 0; ///< seconds from the first record in Kafka to the last
+    long long count = 0;
+    double ratio() const { return raw / streamed; }
+};
+
+/// New rows while the daemon is down; then pg_recvlogical reads them, then the daemon.
+Drained drain_once(const Bench& bench, pg::Connection& node, kafka::Consumer& consumer)
 {
-    pg::Connection node(bench.settings.connection("n1", "bench"));
-    node.script("CREATE TABLE public.drain (user_id uuid, post_id uuid, content text, PRIMARY KEY (user_id, post_id))");
-    bench.program.run({"table", "capture", "drain"});
     const std::string publication(node.query("SELECT pubname FROM pg_catalog.pg_publication").text(0, 0));
     node.query("SELECT pg_catalog.pg_create_logical_replication_slot('bench_raw', 'pgoutput')");
     node.script(fmt::format(kInsert, kRows / 100));
     const Lsn end = node.query("SELECT pg_catalog.pg_current_wal_lsn()").lsn(0, 0);
     node.query("SELECT pg_catalog.pg_logical_emit_message(true, 'bench', 'end')");
-    node.query("SELECT pg_catalog.pg_create_logical_replication_slot('bench_raw_2', 'pgoutput')");
-
-    const double raw = receive_raw(bench, "bench_raw", publication, end);
-    node.query(
-        "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name LIKE 'bench%'");
+    Drained drained;
+    drained.raw = receive_raw(bench, "bench_raw", publication, end);
+    node.query("SELECT pg_catalog.pg_drop_replication_slot('bench_raw')");
     bench.daemon.start();
-    const auto [milliseconds, count] = produced(bench, kRows);
-    const double memory = static_cast<double>(bench.daemon.peak_memory()) / 1e6;
+    const auto [milliseconds, count] = produced(consumer, kRows);
+    drained.streamed = milliseconds / 1000;
+    drained.count = count;
+    return drained;
+}
+
+} // namespace
+
+std::vector<Measured> bench_capture(const Bench& bench)
+{
+    pg::Connection node(bench.settings.connection("n1", "bench"));
+    node.script("CREATE TABLE public.drain (user_id uuid, post_id uuid, content text, PRIMARY KEY (user_id, post_id))");
+    bench.program.run({"table", "capture", "drain"});
+    // The daemon reads the empty table's snapshot first: what is drained is only the stream, as with pg_recvlogical.
+    bench.daemon.start();
+    bench.wait_snapshots();
+    node.script(fmt::format(kInsert, kWarmUpRows / 100));
+    kafka::Consumer consumer(bench.settings.kafka(), "bench");
+    assign_topic(bench, consumer);
+    produced(consumer, kWarmUpRows);
     bench.daemon.stop();
-    const double ratio = raw / (milliseconds / 1000);
+    std::vector<Drained> rounds;
+    double memory = 0;
+    for (int round = 0; round < kRounds; ++round) {
+        rounds.push_back(drain_once(bench, node, consumer));
+        memory = std::max(memory, static_cast<double>(bench.daemon.peak_memory()) / 1e6);
+        bench.daemon.stop();
+    }
+    std::sort(rounds.begin(), rounds.end(), [](const Drained& a, const Drained& b) { return a.ratio() < b.ratio(); });
+    const Drained& median = rounds[rounds.size() / 2];
     return {
-        {fmt::format("draining {} rows to Kafka", demo::grouped(kRows)),
-         fmt::format("pg_recvlogical {:.0f} k rows/s", kRows / raw / 1000),
-         fmt::format("{:.0f} k rows/s", static_cast<double>(count) / milliseconds), fmt::format("{:.2f}", ratio),
-         ">= 0.7", count >= kRows && ratio >= 0.7},
+        {fmt::format("draining {} rows to Kafka, median of {}", demo::grouped(kRows), kRounds),
+         fmt::format("pg_recvlogical {:.0f} k rows/s", kRows / median.raw / 1000),
+         fmt::format("{:.0f} k rows/s", static_cast<double>(median.count) / median.streamed / 1000),
+         fmt::format("{:.2f} ({:.2f} to {:.2f})", median.ratio(), rounds.front().ratio(), rounds.back().ratio()),
+         ">= 0.7", median.count >= kRows && median.ratio() >= 0.7},
         {"memory of the daemon meanwhile, peak", "", fmt::format("{:.0f} MB", memory), "", "< 120 MB", memory < 120}};
 }
 

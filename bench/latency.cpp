@@ -32,6 +32,7 @@ std::vector<Measured> bench_latency(const Bench& bench)
     node.script("CREATE TABLE public.latency (id int PRIMARY KEY, content text)");
     bench.program.run({"table", "capture", "latency"});
     bench.daemon.start();
+    bench.wait_snapshots();
     // The first row makes the topic; its latency is not counted.
     node.query("INSERT INTO public.latency VALUES (0, 'warm up')");
     kafka::Consumer consumer(bench.settings.kafka(), "bench");

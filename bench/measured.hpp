@@ -24,6 +24,9 @@ struct Bench {
     const demo::Settings& settings;
     const demo::Program& program;
     demo::Daemon& daemon;
+
+    /// Until the rows that were there when their tables were captured are in Kafka.
+    void wait_snapshots() const;
 };
 
 double seconds_since(std::chrono::steady_clock::time_point begin);

@@ -35,6 +35,7 @@ std::vector<Measured> bench_projection(const Bench& bench)
         "CREATE TABLE public.applied (post_id uuid, id uuid, user_id uuid NOT NULL, content text, PRIMARY KEY (post_id, id, user_id))");
     bench.program.run({"table", "capture", "applied"});
     bench.daemon.start();
+    bench.wait_snapshots();
     bench.program.run({"projection", "create", "applied_by_user", "--key", "user_id", "--wait", "--sql",
                        "SELECT user_id, id, post_id, content FROM applied"});
     bench.program.run({"projection", "pause", "applied_by_user"});
@@ -56,7 +57,7 @@ std::vector<Measured> bench_projection(const Bench& bench)
             first = Clock::now();
             at_first = applied;
         }
-        sleep_for(20ms, {});
+        sleep_for(50ms, {});
     }
     const double rate = (applied - at_first) / seconds_since(first);
     bench.program.run({"projection", "verify", "applied_by_user"});

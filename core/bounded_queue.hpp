@@ -3,6 +3,7 @@
 /// row larger than the limit cannot deadlock; otherwise a full queue blocks the producer, which is the back-pressure
 /// that in the end reaches PostgreSQL (INV-OPS-1).
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -42,6 +43,14 @@ public:
         return take(lock);
     }
 
+    /// As pop, but waits no longer than `wait`.
+    std::optional<T> pop_for(std::chrono::milliseconds wait, std::stop_token stop)
+    {
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, stop, wait, [&] { return closed_ || !items_.empty(); });
+        return take(lock);
+    }
+
     /// As pop, but does not wait.
     std::optional<T> try_pop()
     {
@@ -55,6 +64,12 @@ public:
         std::scoped_lock lock(mutex_);
         closed_ = true;
         changed_.notify_all();
+    }
+
+    bool closed() const
+    {
+        std::scoped_lock lock(mutex_);
+        return closed_;
     }
 
     std::size_t bytes() const

@@ -62,7 +62,11 @@ bool Backfill::copy_bucket(const Source& from, const std::string& node, std::uin
         if (changes.empty()) {
             return true;
         }
-        writer_.write(std::move(changes), {}, stop);
+        std::vector<RowChange*> pointers;
+        for (RowChange& change : changes) {
+            pointers.push_back(&change);
+        }
+        writer_.write(std::move(pointers), {}, stop);
         failpoint("projection.backfill.chunk");
     }
     throw TransientError(

@@ -14,8 +14,8 @@ namespace keyshift::projections {
 class Backfill {
 public:
     Backfill(const Definition& definition, pg::ConnectionSettings catalog, std::size_t batch_rows)
-        : definition_(definition), target_(std::move(catalog), definition), writer_(definition, target_, 0),
-          batch_rows_(batch_rows)
+        : definition_(definition), target_(std::move(catalog), definition, Target::Progress::elsewhere),
+          writer_(definition, target_, 0), batch_rows_(batch_rows)
     {
     }
 

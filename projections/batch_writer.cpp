@@ -14,17 +14,40 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr std::uint32_t kTextArrayOid = 1009;
+constexpr std::uint32_t kBigintArrayOid = 1016;
+constexpr std::uint32_t kUuidArrayOid = 2951;
+
+/// PostgreSQL's text form of an array.
+std::string text_array(const std::vector<const std::string*>& values)
+{
+    std::string out = "{";
+    for (const std::string* value : values) {
+        out += out.size() == 1 ? "" : ",";
+        if (value == nullptr) {
+            out += "NULL";
+            continue;
+        }
+        out += '"';
+        for (const char letter : *value) {
+            out += letter == '"' || letter == '\\' ? "\\" : "";
+            out += letter;
+        }
+        out += '"';
+    }
+    return out + "}";
+}
 
 } // namespace
 
 BatchWriter::BatchWriter(const Definition& definition, Target& target, std::int64_t owner_epoch)
-    : definition_(definition), target_(target), owner_epoch_(owner_epoch), upsert_(upsert_statement(definition))
+    : definition_(definition), target_(target), owner_epoch_(owner_epoch),
+      upsert_live_(upsert_statement(definition, Batch::live)), upsert_any_(upsert_statement(definition, Batch::any))
 {
 }
 
 /// One version of each register, in the order of the register: PostgreSQL refuses to touch a row twice in one statement, and
 /// two writers that lock in the same order never wait for each other in a circle.
-std::vector<RowChange> BatchWriter::newest_of_each(std::vector<RowChange> changes) const
+std::vector<RowChange*> BatchWriter::newest_of_each(std::vector<RowChange*> changes) const
 {
     std::vector<std::size_t> columns;
     for (const auto* names : {&definition_.key_base, &definition_.pk}) {
@@ -32,19 +55,19 @@ std::vector<RowChange> BatchWriter::newest_of_each(std::vector<RowChange> change
             columns.push_back(definition_.base_column(name));
         }
     }
-    const auto compare = [&](const RowChange& a, const RowChange& b) {
+    const auto compare = [&](const RowChange* a, const RowChange* b) {
         for (const std::size_t column : columns) {
-            if (const auto order = a.base[column] <=> b.base[column]; order != 0) {
+            if (const auto order = a->base[column] <=> b->base[column]; order != 0) {
                 return order;
             }
         }
         return std::strong_ordering::equal;
     };
-    std::stable_sort(changes.begin(), changes.end(), [&](const RowChange& a, const RowChange& b) {
+    std::stable_sort(changes.begin(), changes.end(), [&](const RowChange* a, const RowChange* b) {
         const auto order = compare(a, b);
-        return order != 0 ? order < 0 : a.version > b.version;
+        return order != 0 ? order < 0 : a->version > b->version;
     });
-    const auto same = [&](const RowChange& a, const RowChange& b) {
+    const auto same = [&](const RowChange* a, const RowChange* b) {
         return compare(a, b) == 0;
     };
     changes.erase(std::unique(changes.begin(), changes.end(), same), changes.end());
@@ -108,34 +131,53 @@ BatchWriter::Rows BatchWriter::lock_open_buckets(pg::Connection& connection, con
     return accepted;
 }
 
-void BatchWriter::write_rows(pg::Connection& connection, const Rows& rows, Written& written) const
+/// The parameters of an upsert: one array a base column, then epoch, LSN, seq, live.
+std::vector<BatchWriter::Array> BatchWriter::arrays_of(const Rows& rows) const
 {
-    std::vector<std::string> arrays;
+    std::vector<Array> arrays;
     std::vector<const std::string*> column(rows.size());
     for (std::size_t index = 0; index < definition_.base_columns.size(); ++index) {
         for (std::size_t at = 0; at < rows.size(); ++at) {
             const auto& value = rows[at]->base[index];
             column[at] = value ? &*value : nullptr;
         }
-        arrays.push_back(binary_text_array(column));
-    }
-    std::vector<std::string> texts(rows.size());
-    const auto add = [&](auto text_of) {
-        for (std::size_t at = 0; at < rows.size(); ++at) {
-            texts[at] = text_of(*rows[at]);
-            column[at] = &texts[at];
+        if (definition_.base_columns[index].type != "uuid") {
+            arrays.push_back({binary_text_array(column), kTextArrayOid, true});
+        } else if (auto uuids = binary_uuid_array(column)) {
+            arrays.push_back({std::move(*uuids), kUuidArrayOid, true});
+        } else {
+            arrays.push_back({text_array(column), kUuidArrayOid, false}); // PostgreSQL says which one is wrong
         }
-        arrays.push_back(binary_text_array(column));
-    };
-    add([](const RowChange& row) { return std::to_string(number(row.version.epoch)); });
-    add([](const RowChange& row) { return std::to_string(row.version.commit_lsn.value); });
-    add([](const RowChange& row) { return std::to_string(row.version.seq); });
-    add([](const RowChange& row) { return std::string(row.live ? "t" : "f"); });
-    std::vector<pg::Parameter> parameters;
-    for (const std::string& array : arrays) {
-        parameters.emplace_back(std::string_view(array), kTextArrayOid);
     }
-    const std::int64_t applied = connection.run_prepared("upsert_" + definition_.name, upsert_, parameters).affected();
+    std::vector<std::uint64_t> numbers(rows.size());
+    const auto add = [&](auto number_of) {
+        std::transform(rows.begin(), rows.end(), numbers.begin(), number_of);
+        arrays.push_back({binary_bigint_array(numbers), kBigintArrayOid, true});
+    };
+    add([](const RowChange* row) { return number(row->version.epoch); });
+    add([](const RowChange* row) { return row->version.commit_lsn.value; });
+    add([](const RowChange* row) { return row->version.seq; });
+    static const std::string yes = "t";
+    static const std::string no = "f";
+    std::transform(rows.begin(), rows.end(), column.begin(),
+                   [](const RowChange* row) { return row->live ? &yes : &no; });
+    arrays.push_back({binary_text_array(column), kTextArrayOid, true});
+    return arrays;
+}
+
+void BatchWriter::write_rows(pg::Connection& connection, const Rows& rows, Written& written) const
+{
+    const std::vector<Array> arrays = arrays_of(rows);
+    std::vector<pg::Parameter> parameters;
+    for (const Array& array : arrays) {
+        parameters.push_back(array.binary ? pg::Parameter(std::string_view(array.bytes), array.type)
+                                          : pg::Parameter(array.bytes));
+    }
+    const bool all_live = std::all_of(rows.begin(), rows.end(), [](const RowChange* row) { return row->live; });
+    const std::int64_t applied = connection
+                                     .run_prepared((all_live ? "upsert_live_" : "upsert_any_") + definition_.name,
+                                                   all_live ? upsert_live_ : upsert_any_, parameters)
+                                     .affected();
     written.applied += applied;
     written.stale += static_cast<std::int64_t>(rows.size()) - applied;
 }
@@ -213,22 +255,16 @@ void BatchWriter::write_phase(const Rows& rows, const Offsets& progress, Written
     write_round({}, progress, written);
 }
 
-Written BatchWriter::write(std::vector<RowChange> changes, const Offsets& progress, std::stop_token stop)
+Written BatchWriter::write(std::vector<RowChange*> changes, const Offsets& progress, std::stop_token stop)
 {
     Written written;
-    const std::vector<RowChange> newest = [&] {
-        std::vector<RowChange> sorted = newest_of_each(std::move(changes));
-        for (RowChange& change : sorted) {
-            if (!change.absent.empty()) {
-                fill_absent(change);
-            }
-        }
-        return sorted;
-    }();
     Rows live;
     Rows tombstones;
-    for (const RowChange& change : newest) {
-        (change.live ? live : tombstones).push_back(&change);
+    for (RowChange* change : newest_of_each(std::move(changes))) {
+        if (!change->absent.empty()) {
+            fill_absent(*change);
+        }
+        (change->live ? live : tombstones).push_back(change);
     }
     if (tombstones.empty()) {
         write_phase(live, progress, written, stop);

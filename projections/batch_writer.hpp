@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -30,16 +31,23 @@ public:
 
     /// All of the batch, on whatever nodes; returns when everything is committed. Rows of a bucket that is changing its node
     /// wait until the new owner is open. Throws SqlError when PostgreSQL refuses a row.
-    Written write(std::vector<RowChange> changes, const Offsets& progress, std::stop_token stop);
+    /// `changes` get what the events lacked.
+    Written write(std::vector<RowChange*> changes, const Offsets& progress, std::stop_token stop);
 
 private:
     using Rows = std::vector<const RowChange*>;
 
-    std::vector<RowChange> newest_of_each(std::vector<RowChange> changes) const;
+    std::vector<RowChange*> newest_of_each(std::vector<RowChange*> changes) const;
     void fill_absent(RowChange& change);
     /// Rows that this node does not own any more; the rest is committed.
     Rows write_node(const std::string& node, const Rows& rows, const Offsets& progress, Written& written);
     Rows lock_open_buckets(pg::Connection& connection, const Rows& rows, Rows& refused) const;
+    struct Array {
+        std::string bytes;
+        std::uint32_t type; ///< OID
+        bool binary;
+    };
+    std::vector<Array> arrays_of(const Rows& rows) const;
     void write_rows(pg::Connection& connection, const Rows& rows, Written& written) const;
     void write_progress(pg::Connection& connection, const Offsets& progress) const;
     /// Rows that were refused, of all nodes.
@@ -49,12 +57,18 @@ private:
     const Definition& definition_;
     Target& target_;
     std::int64_t owner_epoch_;
-    std::string upsert_;
+    std::string upsert_live_;
+    std::string upsert_any_;
 };
 
+/// What the rows of one statement are; `live` has a shorter statement where the definition has no WHERE.
+enum class Batch { live, any };
 /// The INSERT ... SELECT <definition> FROM unnest(...) ... ON CONFLICT ... of a definition.
-std::string upsert_statement(const Definition& definition);
+std::string upsert_statement(const Definition& definition, Batch batch);
 /// A one-dimensional array of text in PostgreSQL's binary format (array_send).
 std::string binary_text_array(const std::vector<const std::string*>& values);
+/// nullopt: a value is not in the form that PostgreSQL prints.
+std::optional<std::string> binary_uuid_array(const std::vector<const std::string*>& values);
+std::string binary_bigint_array(const std::vector<std::uint64_t>& values);
 
 } // namespace keyshift::projections

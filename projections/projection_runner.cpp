@@ -56,8 +56,8 @@ std::optional<std::string> storable(const std::optional<std::string>& bytes)
 ProjectionRunner::ProjectionRunner(pg::ConnectionSettings catalog, const ProjectionOptions& options,
                                    metrics::ProjectionMetrics& metrics, const std::string& name)
     : catalog_settings_(catalog), options_(options), metrics_(metrics), catalog_(catalog),
-      record_(read_projection(catalog_, name)), target_(catalog, record_.definition), mapper_(record_.definition),
-      consumer_(options.kafka, "keyshift-projection-" + name),
+      record_(read_projection(catalog_, name)), target_(catalog, record_.definition, Target::Progress::in_transaction),
+      mapper_(record_.definition), consumer_(options.kafka, "keyshift-projection-" + name),
       topic_(data_topic(options.topic_prefix, record_.definition.base.schema, record_.definition.base.name))
 {
 }
@@ -192,58 +192,32 @@ void ProjectionRunner::run(std::stop_token stop)
     consumer_.assign(assigned);
     start_backfill();
     log::info("projections", "projection={} runs", record_.definition.name);
+    BatchReader reader(consumer_, mapper_, target_, options_);
     while (!stop.stop_requested() && look_around()) {
-        std::vector<kafka::Message> messages = consumer_.poll(options_.batch_rows, 50ms);
-        const auto deadline = Clock::now() + options_.batch_delay;
-        while (!messages.empty() && messages.size() < options_.batch_rows && Clock::now() < deadline) {
-            const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-            for (kafka::Message& message : consumer_.poll(options_.batch_rows - messages.size(), std::max(left, 1ms))) {
-                messages.push_back(std::move(message));
-            }
-        }
-        if (!messages.empty()) {
-            apply(std::move(messages), stop);
+        if (std::optional<EventBatch> batch = reader.next(50ms, stop)) {
+            apply(std::move(*batch), stop);
         }
     }
 }
 
-void ProjectionRunner::apply(std::vector<kafka::Message> messages, std::stop_token stop)
+void ProjectionRunner::apply(EventBatch batch, std::stop_token stop)
 {
-    std::vector<std::pair<RowChange, const kafka::Message*>> rows;
-    Offsets progress;
-    for (const kafka::Message& message : messages) {
-        Mapped mapped = mapper_.map(message);
-        if (const auto* rejection = std::get_if<Rejection>(&mapped)) {
-            reject(message, *rejection);
-        } else {
-            auto& changes = std::get<std::vector<RowChange>>(mapped);
-            const auto routes = [&](const RowChange& change) {
-                return target_.find_bucket(change).has_value();
-            };
-            if (!std::all_of(changes.begin(), changes.end(), routes)) {
-                reject(message, {"bad_value", "a key value does not read as its type"});
-                changes.clear();
-            }
-            for (RowChange& change : changes) {
-                rows.emplace_back(std::move(change), &message);
-            }
-        }
-        progress[{message.topic, message.partition}] = message.offset + 1;
-        last_applied_ms_ = message.timestamp_ms;
+    for (const auto& [message, rejection] : batch.rejections) {
+        reject(*message, rejection);
     }
-    write_or_reject(std::move(rows), progress, stop);
-    for (const auto& [partition, offset] : progress) {
+    write_or_reject(batch.rows, batch.progress, stop);
+    last_applied_ms_ = batch.messages.back().timestamp_ms;
+    for (const auto& [partition, offset] : batch.progress) {
         next_[partition] = offset;
     }
 }
 
 /// PostgreSQL may refuse a row (a cast, a check): halves of the batch find it, and its neighbours are written.
-void ProjectionRunner::write_or_reject(std::vector<std::pair<RowChange, const kafka::Message*>> rows,
-                                       const Offsets& progress, std::stop_token stop)
+void ProjectionRunner::write_or_reject(Rows rows, const Offsets& progress, std::stop_token stop)
 {
-    std::vector<RowChange> changes;
-    for (const auto& [change, message] : rows) {
-        changes.push_back(change);
+    std::vector<RowChange*> changes;
+    for (auto& [change, message] : rows) {
+        changes.push_back(&change);
     }
     try {
         const Written written = writer_->write(std::move(changes), progress, stop);
@@ -254,9 +228,8 @@ void ProjectionRunner::write_or_reject(std::vector<std::pair<RowChange, const ka
             throw;
         }
         if (rows.size() > 1) {
-            const auto middle = rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2);
-            write_or_reject({rows.begin(), middle}, {}, stop);
-            write_or_reject({middle, rows.end()}, progress, stop);
+            write_or_reject(rows.first(rows.size() / 2), {}, stop);
+            write_or_reject(rows.subspan(rows.size() / 2), progress, stop);
         } else {
             reject(*rows.front().second, {"refused_by_postgresql", error.parts().why});
             write_or_reject({}, progress, stop);

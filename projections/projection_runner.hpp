@@ -1,7 +1,9 @@
 #pragma once
-/// Keeps one projection: topic -> batch -> nodes. One thread runs it; the backfill has a second one while it builds.
+/// Keeps one projection: topic -> batch -> nodes. One thread runs it, a second one reads ahead, and the backfill has a third
+/// one while it builds.
 
 #include "projections/backfill.hpp"
+#include "projections/batch_reader.hpp"
 #include "projections/batch_writer.hpp"
 #include "projections/event_mapper.hpp"
 #include "projections/projection_record.hpp"
@@ -12,6 +14,7 @@
 #include <exception>
 #include <map>
 #include <memory>
+#include <span>
 #include <thread>
 
 namespace keyshift::projections {
@@ -30,9 +33,9 @@ private:
     Offsets positions();
     void anchor_progress(const Offsets& positions, std::int64_t owner_epoch);
     void start_backfill();
-    void apply(std::vector<kafka::Message> messages, std::stop_token stop);
-    void write_or_reject(std::vector<std::pair<RowChange, const kafka::Message*>> rows, const Offsets& progress,
-                         std::stop_token stop);
+    void apply(EventBatch batch, std::stop_token stop);
+    using Rows = std::span<std::pair<RowChange, const kafka::Message*>>;
+    void write_or_reject(Rows rows, const Offsets& progress, std::stop_token stop);
     void reject(const kafka::Message& message, const Rejection& rejection);
     /// Once a second: lag, state, what the catalog wants. False: stop running.
     bool look_around();

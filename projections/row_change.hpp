@@ -3,6 +3,7 @@
 
 #include "core/change_event.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
@@ -22,6 +23,8 @@ struct RowChange {
     /// Indexes of base columns that the event did not carry (unchanged TOAST): read again from the source before writing.
     std::vector<std::size_t> absent;
     std::string origin_node;
+    /// PostgreSQL's hash of the projection's key, where it is known already.
+    std::optional<std::uint64_t> key_hash = std::nullopt;
 };
 
 /// An event that the projection cannot use.

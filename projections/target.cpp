@@ -8,8 +8,8 @@
 
 namespace keyshift::projections {
 
-Target::Target(pg::ConnectionSettings catalog, const Definition& definition)
-    : catalog_settings_(std::move(catalog)), definition_(definition)
+Target::Target(pg::ConnectionSettings catalog, const Definition& definition, Progress progress)
+    : catalog_settings_(std::move(catalog)), definition_(definition), progress_(progress)
 {
     for (std::size_t at = 0; at < definition_.key.size(); ++at) {
         key_types_.push_back(key_type(definition_.key_types[at]).value());
@@ -42,13 +42,18 @@ void Target::reload()
     }
 }
 
-std::optional<BucketId> Target::find_bucket(const RowChange& change) const
+std::optional<std::uint64_t> Target::key_hash(const RowChange& change) const
 {
     std::vector<KeyValue> values;
     for (const std::size_t column : key_columns_) {
         values.push_back(change.base[column]);
     }
-    const auto hash = partition_hash(key_types_, values);
+    return partition_hash(key_types_, values);
+}
+
+std::optional<BucketId> Target::find_bucket(const RowChange& change) const
+{
+    const auto hash = change.key_hash ? change.key_hash : key_hash(change);
     if (!hash) {
         return std::nullopt;
     }
@@ -85,8 +90,11 @@ pg::Connection& Target::connection(const std::string& name)
         throw TransientError({"writing projection " + definition_.name, "node " + name + " is not an active node",
                               "It is tried again with the newest placement."});
     }
-    return connections_.emplace(name, pg::Connection(node->second.connection("projection " + definition_.name)))
-        .first->second;
+    pg::Connection fresh(node->second.connection("projection " + definition_.name));
+    if (progress_ == Progress::in_transaction) {
+        fresh.query("SET synchronous_commit = off");
+    }
+    return connections_.emplace(name, std::move(fresh)).first->second;
 }
 
 } // namespace keyshift::projections

@@ -16,11 +16,16 @@ namespace keyshift::projections {
 
 class Target {
 public:
-    Target(pg::ConnectionSettings catalog, const Definition& definition);
+    /// What a write rests on if the node's power fails: `in_transaction` has its progress in the same transaction, so a lost
+    /// tail is written again and no commit waits for the disk; `elsewhere` waits.
+    enum class Progress { in_transaction, elsewhere };
+
+    Target(pg::ConnectionSettings catalog, const Definition& definition, Progress progress);
 
     /// Reads nodes and placement again.
     void reload();
-    /// nullopt: a key value does not read as its type.
+    /// nullopt: a key value does not read as its type. From any thread.
+    std::optional<std::uint64_t> key_hash(const RowChange& change) const;
     std::optional<BucketId> find_bucket(const RowChange& change) const;
     BucketId bucket_of(const RowChange& change) const;
     const std::string& owner(BucketId bucket) const { return placement_.at(number(bucket)).node; }
@@ -34,6 +39,7 @@ public:
 private:
     pg::ConnectionSettings catalog_settings_;
     const Definition& definition_;
+    Progress progress_;
     std::vector<KeyType> key_types_;
     std::vector<std::size_t> key_columns_; ///< the key's places among the base columns
     std::unique_ptr<pg::Connection> catalog_;

@@ -8,8 +8,10 @@ namespace keyshift::projections {
 
 namespace {
 
-// PostgreSQL's OID of text (catalog/pg_type.dat).
+// PostgreSQL's OIDs of text, bigint and uuid (catalog/pg_type.dat).
 constexpr std::uint32_t kTextOid = 25;
+constexpr std::uint32_t kBigintOid = 20;
+constexpr std::uint32_t kUuidOid = 2950;
 
 void put_be32(std::string& out, std::uint32_t value)
 {
@@ -44,7 +46,8 @@ std::string base_of(const Definition& definition, const std::string& shown)
     return definition.pk.at(static_cast<std::size_t>(found - definition.pk_names.begin()));
 }
 
-/// The batch as rows of the base table with their versions: $1.. one text array a column, then epoch, LSN, seq, live.
+/// The batch as rows of the base table with their versions: $1.. one array a column, of uuid or text, then epoch, LSN and
+/// seq as bigint arrays, and live as text.
 std::string change_query(const Definition& definition)
 {
     std::string typed;
@@ -53,14 +56,13 @@ std::string change_query(const Definition& definition)
     for (std::size_t at = 0; at < definition.base_columns.size(); ++at) {
         const BaseColumn& column = definition.base_columns[at];
         typed += fmt::format("c{}::{} AS {}, ", at, column.type, quote_identifier(column.name));
-        arrays += fmt::format("${}::text[], ", at + 1);
+        arrays += fmt::format("${}::{}[], ", at + 1, column.type == "uuid" ? "uuid" : "text");
         names += fmt::format("c{}, ", at);
     }
     const std::size_t next = definition.base_columns.size() + 1;
-    return fmt::format(
-        "SELECT {}e::bigint AS _ks_epoch, l::bigint AS _ks_lsn, s::bigint AS _ks_seq, v::boolean AS _ks_live "
-        "FROM unnest({}${}::text[], ${}::text[], ${}::text[], ${}::text[]) AS u({}e, l, s, v)",
-        typed, arrays, next, next + 1, next + 2, next + 3, names);
+    return fmt::format("SELECT {}e AS _ks_epoch, l AS _ks_lsn, s AS _ks_seq, v::boolean AS _ks_live "
+                       "FROM unnest({}${}::bigint[], ${}::bigint[], ${}::bigint[], ${}::text[]) AS u({}e, l, s, v)",
+                       typed, arrays, next, next + 1, next + 2, next + 3, names);
 }
 
 /// Primary key columns that the SELECT does not show: the projection's table keeps them under a name of its own.
@@ -80,21 +82,84 @@ std::vector<std::size_t> hidden_keys(const Definition& definition)
 
 } // namespace
 
+namespace {
+
+/// Only the form that PostgreSQL itself prints; false: another one.
+bool append_uuid(std::string& out, std::string_view text)
+{
+    constexpr std::size_t kLength = 36;
+    const auto digit = [](char letter) {
+        return letter >= '0' && letter <= '9' ? letter - '0' : letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+    };
+    if (text.size() != kLength) {
+        return false;
+    }
+    for (std::size_t at = 0; at < kLength;) {
+        if (at == 8 || at == 13 || at == 18 || at == 23) {
+            if (text[at++] != '-') {
+                return false;
+            }
+            continue;
+        }
+        const int high = digit(text[at]);
+        const int low = digit(text[at + 1]);
+        if (high < 0 || low < 0) {
+            return false;
+        }
+        out += static_cast<char>(high << 4 | low);
+        at += 2;
+    }
+    return true;
+}
+
+std::string array_header(bool nulls, std::uint32_t element, std::size_t count)
+{
+    std::string out;
+    put_be32(out, 1); // dimensions
+    put_be32(out, nulls ? 1 : 0);
+    put_be32(out, element);
+    put_be32(out, static_cast<std::uint32_t>(count));
+    put_be32(out, 1); // lower bound
+    return out;
+}
+
+} // namespace
+
+std::string binary_bigint_array(const std::vector<std::uint64_t>& values)
+{
+    std::string out = array_header(false, kBigintOid, values.size());
+    out.reserve(out.size() + 12 * values.size());
+    for (const std::uint64_t value : values) {
+        put_be32(out, 8);
+        put_be32(out, static_cast<std::uint32_t>(value >> 32U));
+        put_be32(out, static_cast<std::uint32_t>(value));
+    }
+    return out;
+}
+
+std::optional<std::string> binary_uuid_array(const std::vector<const std::string*>& values)
+{
+    std::string out = array_header(std::count(values.begin(), values.end(), nullptr) > 0, kUuidOid, values.size());
+    out.reserve(out.size() + 20 * values.size());
+    for (const std::string* value : values) {
+        put_be32(out, value == nullptr ? 0xFFFFFFFFU : 16);
+        if (value != nullptr && !append_uuid(out, *value)) {
+            return std::nullopt;
+        }
+    }
+    return out;
+}
+
 std::string binary_text_array(const std::vector<const std::string*>& values)
 {
-    std::size_t bytes = 20;
+    std::size_t bytes = 0;
     bool nulls = false;
     for (const std::string* value : values) {
         bytes += 4 + (value == nullptr ? 0 : value->size());
         nulls = nulls || value == nullptr;
     }
-    std::string out;
-    out.reserve(bytes);
-    put_be32(out, 1); // dimensions
-    put_be32(out, nulls ? 1 : 0);
-    put_be32(out, kTextOid);
-    put_be32(out, static_cast<std::uint32_t>(values.size()));
-    put_be32(out, 1); // lower bound
+    std::string out = array_header(nulls, kTextOid, values.size());
+    out.reserve(out.size() + bytes);
     for (const std::string* value : values) {
         put_be32(out, value == nullptr ? 0xFFFFFFFFU : static_cast<std::uint32_t>(value->size()));
         out += value == nullptr ? std::string_view() : std::string_view(*value);
@@ -102,7 +167,7 @@ std::string binary_text_array(const std::vector<const std::string*>& values)
     return out;
 }
 
-std::string upsert_statement(const Definition& definition)
+std::string upsert_statement(const Definition& definition, Batch batch)
 {
     const std::string alias = quote_identifier(definition.alias);
     std::vector<std::string> conflict = definition.key;
@@ -135,15 +200,22 @@ std::string upsert_statement(const Definition& definition)
                                   : fmt::format("CASE WHEN {}._ks_live THEN coalesce(({}), false) ELSE false END",
                                                 alias, definition.condition);
     const std::string version = fmt::format("{0}._ks_epoch, {0}._ks_lsn, {0}._ks_seq", alias);
-    // The definition's expressions see only rows that its WHERE takes: 10/x ... WHERE x <> 0 must never divide by zero.
-    return fmt::format(
-        "WITH ks_change AS MATERIALIZED ({0}) INSERT INTO {1} AS t ({2}, _epoch, _lsn, _seq, _live) "
-        "SELECT {3}, {4}{5}, true FROM ks_change AS {6} WHERE {7} "
-        "UNION ALL SELECT {8}{4}{5}, false FROM ks_change AS {6} WHERE NOT ({7}) "
-        "ON CONFLICT ({9}) DO UPDATE SET {10}_epoch = excluded._epoch, _lsn = excluded._lsn, _seq = excluded._seq, _live = excluded._live "
+    const std::string target =
+        fmt::format("INSERT INTO {} AS t ({}, _epoch, _lsn, _seq, _live) ", definition.table().quoted(), list(written));
+    const std::string newest_wins = fmt::format(
+        "ON CONFLICT ({}) DO UPDATE SET {}_epoch = excluded._epoch, _lsn = excluded._lsn, _seq = excluded._seq, _live = excluded._live "
         "WHERE (t._epoch, t._lsn, t._seq) < (excluded._epoch, excluded._lsn, excluded._seq)",
-        change_query(definition), definition.table().quoted(), list(written), definition.select_list, hidden, version,
-        alias, shown, gone, list(conflict), updates);
+        list(conflict), updates);
+    if (batch == Batch::live && definition.condition.empty()) {
+        return fmt::format("{}SELECT {}, {}{}, true FROM ({}) AS {} {}", target, definition.select_list, hidden,
+                           version, change_query(definition), alias, newest_wins);
+    }
+    // The definition's expressions see only rows that its WHERE takes: 10/x ... WHERE x <> 0 must never divide by zero.
+    return fmt::format("WITH ks_change AS MATERIALIZED ({}) {}"
+                       "SELECT {}, {}{}, true FROM ks_change AS {} WHERE {} "
+                       "UNION ALL SELECT {}{}{}, false FROM ks_change AS {} WHERE NOT ({}) {}",
+                       change_query(definition), target, definition.select_list, hidden, version, alias, shown, gone,
+                       hidden, version, alias, shown, newest_wins);
 }
 
 } // namespace keyshift::projections

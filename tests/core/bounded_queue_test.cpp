@@ -46,6 +46,18 @@ TEST(BoundedQueue, StopWakesABlockedProducerWhichKeepsItsItem)
     EXPECT_EQ(queue.try_pop(), std::nullopt);
 }
 
+TEST(BoundedQueue, AWaitForAnItemEnds)
+{
+    BoundedQueue<int> queue(10);
+    EXPECT_EQ(queue.pop_for(std::chrono::milliseconds(1), {}), std::nullopt);
+    EXPECT_TRUE(queue.push(1, 1, {}));
+    EXPECT_EQ(queue.pop_for(std::chrono::milliseconds(1), {}), 1);
+    EXPECT_FALSE(queue.closed());
+    queue.close();
+    EXPECT_EQ(queue.pop_for(std::chrono::hours(1), {}), std::nullopt) << "a closed queue is not waited for";
+    EXPECT_TRUE(queue.closed());
+}
+
 TEST(BoundedQueue, StopWakesABlockedConsumer)
 {
     BoundedQueue<int> queue(1);

@@ -42,7 +42,7 @@ std::string written(const std::vector<Version>& versions)
     connection.script(
         "CREATE SCHEMA keyshift; CREATE TABLE keyshift.by_user__g1 (user_id int, id int, content text, _epoch bigint, _lsn bigint, _seq bigint, "
         "_live boolean, PRIMARY KEY (user_id, id))");
-    const std::string statement = upsert_statement(by_user());
+    const std::string statement = upsert_statement(by_user(), Batch::any);
     for (const Version& version : versions) {
         const std::string lsn = std::to_string(version.lsn);
         const auto array = [](const std::string& text) {
@@ -79,6 +79,40 @@ TEST(Upsert, ABackfilledRowNeverWinsOverALiveOne)
 {
     EXPECT_EQ(written({{"1", "7", "new", 10, true}, {"1", "7", "old", 0, true}}), "7:1:NEW");
     EXPECT_EQ(written({{"1", "7", "", 10, false}, {"1", "7", "old", 0, true}}), "");
+}
+
+/// The short statement for live rows of a definition without WHERE keeps the newest version as the general one does.
+TEST(Upsert, TheStatementForLiveRowsKeepsTheNewest)
+{
+    const test::TestDatabase database;
+    pg::Connection connection = database.connect();
+    connection.script(
+        "CREATE SCHEMA keyshift; CREATE TABLE keyshift.by_user__g1 (user_id int, id int, content text, _epoch bigint, "
+        "_lsn bigint, _seq bigint, _live boolean, PRIMARY KEY (user_id, id))");
+    Definition definition = by_user();
+    definition.condition.clear();
+    const std::string statement = upsert_statement(definition, Batch::live);
+    EXPECT_NE(statement, upsert_statement(definition, Batch::any));
+    for (const char* lsn : {"{10}", "{30}", "{20}"}) {
+        connection.query(statement, {"{1}", "{7}", std::string("{v") + (lsn + 1), "{1}", lsn, "{0}", "{t}"});
+    }
+    EXPECT_EQ(connection.query("SELECT content || _lsn || _live FROM keyshift.by_user__g1").text(0, 0), "V3030true");
+}
+
+TEST(Upsert, TheBinaryUuidArrayIsWhatPostgresqlPrints)
+{
+    const std::string one = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";
+    const std::string other = "B68A35A7-17AD-35B3-AF2A-AE46EDB4545A";
+    const std::string broken = "b68a35a7-17ad-35b3-af2a-ae46edb4545g";
+    const auto array = binary_uuid_array({&one, nullptr});
+    ASSERT_TRUE(array);
+    constexpr std::uint32_t kUuidArray = 2951;
+    const pg::Result row = test::TestDatabase().connect().query("SELECT ($1::uuid[])[1]::text, ($1::uuid[])[2] IS NULL",
+                                                                {pg::Parameter(std::string_view(*array), kUuidArray)});
+    EXPECT_EQ(row.text(0, 0), one);
+    EXPECT_TRUE(row.boolean(0, 1));
+    EXPECT_FALSE(binary_uuid_array({&other})) << "sent as text, which PostgreSQL reads";
+    EXPECT_FALSE(binary_uuid_array({&broken}));
 }
 
 TEST(Upsert, TheBinaryArrayKeepsNullsAndAnyBytes)

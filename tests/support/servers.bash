@@ -100,7 +100,7 @@ CONF
 # kafka_resume DIR PORT: the same broker again, with the data it had.
 kafka_resume() {
     local dir=$1 port=$2 try
-    java -Xmx512m -Dlog4j.configuration="file:$dir/log4j.properties" -cp "$(kafka_jars)/*" kafka.Kafka "$dir/server.properties" \
+    java -Xms256m -Xmx1g -Dlog4j.configuration="file:$dir/log4j.properties" -cp "$(kafka_jars)/*" kafka.Kafka "$dir/server.properties" \
         >>"$dir/server.log" 2>&1 </dev/null &
     printf '%s\n' "$!" >"$dir/pid"
     for try in $(seq 120); do

@@ -1,0 +1,99 @@
+#include "projections/batch_reader.hpp"
+
+#include <algorithm>
+
+namespace keyshift::projections {
+
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+// Of one projection, on top of the batch that is being written.
+constexpr std::size_t kReadAheadBytes = 4U << 20U;
+
+std::size_t weight_of(const EventBatch& batch)
+{
+    std::size_t bytes = 0;
+    for (const kafka::Message& message : batch.messages) {
+        bytes += 2 * (message.value ? message.value->size() : 0) + sizeof(RowChange);
+    }
+    return bytes;
+}
+
+} // namespace
+
+BatchReader::BatchReader(kafka::Consumer& consumer, EventMapper& mapper, const Target& target,
+                         const ProjectionOptions& options)
+    : consumer_(consumer), mapper_(mapper), target_(target), options_(options), ready_(kReadAheadBytes),
+      thread_([this](std::stop_token stop) { read(std::move(stop)); })
+{
+}
+
+std::optional<EventBatch> BatchReader::next(std::chrono::milliseconds wait, std::stop_token stop)
+{
+    std::optional<EventBatch> batch = ready_.pop_for(wait, std::move(stop));
+    if (!batch && ready_.closed() && failure_) {
+        std::rethrow_exception(failure_);
+    }
+    return batch;
+}
+
+void BatchReader::read(std::stop_token stop)
+{
+    try {
+        while (!stop.stop_requested()) {
+            std::vector<kafka::Message> messages = poll();
+            if (messages.empty()) {
+                continue;
+            }
+            EventBatch batch = map(std::move(messages));
+            const std::size_t weight = weight_of(batch);
+            ready_.push(std::move(batch), weight, stop);
+        }
+    } catch (...) {
+        failure_ = std::current_exception();
+    }
+    ready_.close();
+}
+
+std::vector<kafka::Message> BatchReader::poll()
+{
+    std::vector<kafka::Message> messages = consumer_.poll(options_.batch_rows, 50ms);
+    const auto deadline = Clock::now() + options_.batch_delay;
+    while (!messages.empty() && messages.size() < options_.batch_rows && Clock::now() < deadline) {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+        for (kafka::Message& message : consumer_.poll(options_.batch_rows - messages.size(), std::max(left, 1ms))) {
+            messages.push_back(std::move(message));
+        }
+    }
+    return messages;
+}
+
+EventBatch BatchReader::map(std::vector<kafka::Message> messages)
+{
+    EventBatch batch;
+    batch.messages = std::move(messages);
+    for (const kafka::Message& message : batch.messages) {
+        batch.progress[{message.topic, message.partition}] = message.offset + 1;
+        Mapped mapped = mapper_.map(message);
+        if (auto* rejection = std::get_if<Rejection>(&mapped)) {
+            batch.rejections.emplace_back(&message, std::move(*rejection));
+            continue;
+        }
+        auto& changes = std::get<std::vector<RowChange>>(mapped);
+        for (RowChange& change : changes) {
+            change.key_hash = target_.key_hash(change);
+        }
+        if (std::all_of(changes.begin(), changes.end(), [](const auto& change) { return change.key_hash; })) {
+            for (RowChange& change : changes) {
+                batch.rows.emplace_back(std::move(change), &message);
+            }
+        } else {
+            batch.rejections.emplace_back(&message, Rejection{"bad_value", "a key value does not read as its type"});
+        }
+    }
+    return batch;
+}
+
+} // namespace keyshift::projections

@@ -100,7 +100,10 @@ std::vector<Measured> bench_move(const Bench& bench)
             .query("SELECT extract(epoch FROM max(switched_at) - min(started_at))::float8 FROM keyshift.move "
                    "WHERE group_name = 'moved'")
             .real(0, 0);
-    const long long rows = status["moves"][0]["rows"].get<long long>();
+    long long rows = 0;
+    for (const nlohmann::json& move : status["moves"]) {
+        rows += move["group"] == "moved" ? move["rows"].get<long long>() : 0;
+    }
     const std::vector<double> blocks = blocks_under_load(bench);
     bench.daemon.stop();
     const double ratio = raw / moved;

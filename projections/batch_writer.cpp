@@ -116,10 +116,12 @@ BatchWriter::Rows BatchWriter::lock_open_buckets(pg::Connection& connection, con
     for (const std::uint32_t bucket : buckets) {
         numbers += fmt::format("{}{}", numbers.empty() ? "{" : ",", bucket);
     }
-    const pg::Result open = connection.query(
+    const std::vector<pg::Parameter> parameters{definition_.name, numbers += "}"};
+    const pg::Result open = connection.run_prepared(
+        "projection_buckets",
         "SELECT bucket FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = ANY($2::int[]) AND state = 'open' "
         "ORDER BY bucket FOR SHARE",
-        {definition_.name, numbers + "}"});
+        parameters);
     std::set<std::uint32_t> owned;
     for (int row = 0; row < open.rows(); ++row) {
         owned.insert(static_cast<std::uint32_t>(open.integer(row, 0)));
@@ -184,17 +186,37 @@ void BatchWriter::write_rows(pg::Connection& connection, const Rows& rows, Writt
 
 void BatchWriter::write_progress(pg::Connection& connection, const Offsets& progress) const
 {
+    if (progress.empty()) {
+        return;
+    }
+    std::vector<const std::string*> topics;
+    std::vector<std::uint64_t> partitions;
+    std::vector<std::uint64_t> offsets;
     for (const auto& [partition, offset] : progress) {
-        const pg::Result row = connection.query(
-            "INSERT INTO keyshift.projection_progress AS p (projection, generation, topic, partition, next_offset, owner_epoch) VALUES ($1, $2, $3, $4, $5, $6) "
-            "ON CONFLICT (projection, generation, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, owner_epoch = excluded.owner_epoch "
-            "WHERE p.owner_epoch <= excluded.owner_epoch",
-            {definition_.name, std::to_string(definition_.generation), partition.first,
-             std::to_string(partition.second), std::to_string(offset), std::to_string(owner_epoch_)});
-        if (row.affected() != 1) {
-            throw TransientError({"writing projection " + definition_.name,
-                                  "another runner has taken it over on " + connection.name(), "This one starts anew."});
-        }
+        topics.push_back(&partition.first);
+        partitions.push_back(static_cast<std::uint64_t>(partition.second));
+        offsets.push_back(static_cast<std::uint64_t>(offset));
+    }
+    const std::string topic_array = binary_text_array(topics);
+    const std::string partition_array = binary_bigint_array(partitions);
+    const std::string offset_array = binary_bigint_array(offsets);
+    const std::string generation = std::to_string(definition_.generation);
+    const std::string epoch = std::to_string(owner_epoch_);
+    const pg::Result rows = connection.run_prepared(
+        "projection_progress",
+        "INSERT INTO keyshift.projection_progress AS p (projection, generation, topic, partition, next_offset, owner_epoch) "
+        "SELECT $1, $2, topic, partition, next_offset, $3 FROM unnest($4::text[], $5::bigint[], $6::bigint[]) AS u(topic, partition, next_offset) "
+        "ON CONFLICT (projection, generation, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, owner_epoch = excluded.owner_epoch "
+        "WHERE p.owner_epoch <= excluded.owner_epoch",
+        std::vector<pg::Parameter>{definition_.name,
+                                   generation,
+                                   epoch,
+                                   {std::string_view(topic_array), kTextArrayOid},
+                                   {std::string_view(partition_array), kBigintArrayOid},
+                                   {std::string_view(offset_array), kBigintArrayOid}});
+    if (rows.affected() != static_cast<std::int64_t>(progress.size())) {
+        throw TransientError({"writing projection " + definition_.name,
+                              "another runner has taken it over on " + connection.name(), "This one starts anew."});
     }
 }
 

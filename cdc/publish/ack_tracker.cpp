@@ -27,6 +27,11 @@ void AckTracker::acknowledge(std::uint64_t token)
     pass_boundaries();
 }
 
+void AckTracker::withdraw(std::uint64_t token)
+{
+    acknowledge(token);
+}
+
 void AckTracker::reached(Lsn lsn)
 {
     std::scoped_lock lock(mutex_);

@@ -20,6 +20,9 @@ public:
     std::uint64_t hand_over(std::size_t bytes);
     /// In any order; a token that is not pending is ignored.
     void acknowledge(std::uint64_t token);
+    /// The record was not produced and never will be: nobody waits for it. Its transaction has not been reached, and comes
+    /// again with records of its own.
+    void withdraw(std::uint64_t token);
     /// Everything with a commit before `lsn` has been handed over.
     void reached(Lsn lsn);
 

@@ -246,7 +246,14 @@ void EventPublisher::publish(const EventContext& context, const TableSchema& tab
         const std::uint64_t series = state.counters.series(encoder.name(), record.op);
         const std::uint64_t token = state.tracker.hand_over(bytes) | series << kSeriesShift;
         failpoint("cdc.produce");
-        state.produce({encoder.topic(), std::nullopt, record.key, record.value, record.headers(), token});
+        try {
+            state.produce({encoder.topic(), std::nullopt, record.key, record.value, record.headers(), token});
+        } catch (...) {
+            // The stream broke while there was no room: the transaction comes again, and this publisher may outlive the
+            // stream's session.
+            state.tracker.withdraw(token & kTrackerMask);
+            throw;
+        }
     }
 }
 

@@ -32,7 +32,8 @@ TableEncoder::TableEncoder(const TableSchema& table, const CdcOptions& options, 
             continue;
         }
         const bool held = column.identity || table.identity == 'f';
-        columns_.push_back({index, json_string(column.name) + ":", column.name, *encoder, held, encoder->filler(column)});
+        columns_.push_back(
+            {index, json_string(column.name) + ":", column.name, *encoder, held, encoder->filler(column)});
         if (!held) {
             outside_identity_.push_back(column.name);
         }
@@ -52,8 +53,8 @@ TableEncoder::TableEncoder(const TableSchema& table, const CdcOptions& options, 
     source_head_ = R"({"version":")" + std::string(kVersion) + R"(","connector":"postgresql","name":)" +
                    json_string(options.topic_prefix) + R"(,"ts_ms":)";
     source_db_ = R"(,"db":)" + json_string(database) + R"(,"sequence":)";
-    source_table_ =
-        R"(,"schema":)" + json_string(table.root.schema) + R"(,"table":)" + json_string(table.root.name) + R"(,"txId":)";
+    source_table_ = R"(,"schema":)" + json_string(table.root.schema) + R"(,"table":)" + json_string(table.root.name) +
+                    R"(,"txId":)";
 }
 
 void TableEncoder::append_value(std::string& out, const Column& column, const Tuple& row, const Tuple* old)

@@ -22,6 +22,20 @@ TEST(AckTracker, NothingHandedOverMeansAcknowledgedAtOnce)
     EXPECT_EQ(tracker.acknowledged(), Lsn{100}) << "never backwards";
 }
 
+TEST(AckTracker, ARecordThatWasNeverProducedHoldsNothingBack)
+{
+    AckTracker tracker;
+    const auto produced = tracker.hand_over(10);
+    tracker.withdraw(tracker.hand_over(20));
+    EXPECT_EQ(tracker.pending_bytes(), 10U);
+    tracker.acknowledge(produced);
+    const auto again = tracker.hand_over(20);
+    tracker.reached(Lsn{100});
+    EXPECT_EQ(tracker.acknowledged(), Lsn{0});
+    tracker.acknowledge(again);
+    EXPECT_EQ(tracker.acknowledged(), Lsn{100});
+}
+
 TEST(AckTracker, ALaterAcknowledgementDoesNotPassAnEarlierPendingRecord) // INV-CDC-1
 {
     AckTracker tracker;

@@ -1,39 +1,16 @@
 #pragma once
 /// A cluster of one node (n1) whose stream runs against FakeKafka.
 
-#include "cdc/node_stream.hpp"
-#include "metrics/families.hpp"
 #include "tests/catalog/cluster.hpp"
 #include "tests/cdc/source/fake_publisher.hpp"
+#include "tests/cdc/source/running_stream.hpp"
 
 #include <gtest/gtest.h>
 
-#include <exception>
 #include <memory>
 #include <optional>
-#include <thread>
 
 namespace keyshift::test {
-
-/// Runs a NodeStream on a thread until it goes out of scope.
-class RunningStream {
-public:
-    RunningStream(const catalog::Node& node, const pg::ConnectionSettings& catalog, const cdc::CdcOptions& options);
-    ~RunningStream() { stop(); }
-
-    cdc::NodeStream& stream() { return *stream_; }
-    void stop();
-    /// The error that ended run(); waits for it.
-    std::optional<ErrorParts> fatal_error();
-    bool wait_state(const std::string& state, std::chrono::milliseconds limit = std::chrono::seconds(15));
-
-private:
-    metrics::Metrics metrics_;
-    metrics::CdcMetrics series_;
-    std::unique_ptr<cdc::NodeStream> stream_;
-    std::optional<ErrorParts> error_;
-    std::jthread thread_;
-};
 
 class StreamTest : public testing::Test {
 protected:
@@ -60,18 +37,5 @@ protected:
     std::string slot_;
     std::unique_ptr<RunningStream> running_;
 };
-
-template <typename Condition>
-bool eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(15))
-{
-    const auto end = std::chrono::steady_clock::now() + limit;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > end) {
-            return false;
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return true;
-}
 
 } // namespace keyshift::test

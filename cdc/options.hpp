@@ -30,7 +30,7 @@ struct CdcOptions {
     /// Where spool files go; they are unlinked as soon as they are open.
     std::string spool_directory = "/var/tmp";
     /// Bound of one node's producer queue. 32 MiB drains at the walsender's rate and keeps the daemon under 120 MB.
-    std::size_t producer_queue_bytes = 32U << 20U;
+    std::size_t producer_queue_bytes = 24U << 20U;
     /// librdkafka settings.
     std::map<std::string, std::string> kafka;
 };

@@ -80,7 +80,7 @@ std::string TestDatabase::conninfo() const
 std::vector<kafka::Message> read_topic(const kafka::Settings& settings, const std::string& topic, std::size_t expected)
 {
     kafka::Consumer consumer(settings, unique_name("reader"));
-    const auto give_up = std::chrono::steady_clock::now() + 10s;
+    auto give_up = std::chrono::steady_clock::now() + 10s;
     while (consumer.partitions(topic) == 0 && expected > 0 && std::chrono::steady_clock::now() < give_up) {
         sleep_for(50ms, {});
     }
@@ -98,6 +98,7 @@ std::vector<kafka::Message> read_topic(const kafka::Settings& settings, const st
     while (messages.size() < wanted && std::chrono::steady_clock::now() < give_up) {
         for (kafka::Message& message : consumer.poll(1000, 100ms)) {
             messages.push_back(std::move(message));
+            give_up = std::chrono::steady_clock::now() + 10s; // of silence
         }
     }
     return messages;

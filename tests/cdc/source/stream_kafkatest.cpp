@@ -135,7 +135,7 @@ TEST(StreamToKafka, WhileTheBrokerIsDeadMemoryAndConfirmedPositionStayAndAFastSh
     const Lsn end = connection.query("SELECT pg_catalog.pg_current_wal_lsn()").lsn(0, 0);
     EXPECT_TRUE(eventually([&] { return confirmed() >= end; }, std::chrono::seconds(90)));
     std::set<std::string> keys;
-    for (const kafka::Message& message : read_topic(broker.settings(), "own.public.items", 200'001)) {
+    for (const kafka::Message& message : read_topic(broker.settings(), "own.public.items")) {
         keys.insert(message.key.value());
     }
     EXPECT_EQ(keys.size(), 200'001U);

@@ -59,8 +59,8 @@ TEST_F(StreamTest, LeavesOfADistributedTableAreItsBucketsUnderOneName)
     const auto events = kafka_.wait_events(50, "public.items");
     ASSERT_EQ(events.size(), 50U);
     for (const FakeEvent& event : events) {
-        const auto bucket = node().query("SELECT keyshift.bucket_of('public.items', $1)", {event.key}).text(0, 0);
-        EXPECT_EQ(event.origin, "n1/" + std::string(bucket));
+        const auto bucket = node().query("SELECT keyshift.bucket_of('public.items', $1)", {event.key}).integer(0, 0);
+        EXPECT_EQ(event.origin, "n1/" + std::to_string(bucket));
         EXPECT_EQ(event.position.epoch, Epoch{1});
     }
     EXPECT_TRUE(std::ranges::is_sorted(events, {}, &FakeEvent::position));

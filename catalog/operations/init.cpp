@@ -71,7 +71,10 @@ bool make_roles(pg::Connection& catalog)
             return false;
         }
         if (!there) {
-            catalog.script(fmt::format("CREATE ROLE {} NOLOGIN", role));
+            // Another cluster of this server may be at it just now.
+            catalog.script(fmt::format("DO $$ BEGIN CREATE ROLE {} NOLOGIN; "
+                                       "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+                                       role));
         }
     }
     catalog.script("GRANT USAGE ON SCHEMA keyshift TO keyshift_operator, keyshift_reader;"

@@ -290,10 +290,11 @@ std::vector<std::string> needed_alters(pg::Connection& node, Definition& definit
         // New leaves, and the copies that moves make, take their identity from the root.
         alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(),
                                      quote_identifier(index)));
+        // One leaf a transaction: held together, these locks and those of an application's transaction would be a deadlock.
         alters.push_back(fmt::format(
             "DO $$ DECLARE l record; BEGIN FOR l IN SELECT x.indrelid::regclass AS leaf, c.relname AS index FROM pg_catalog.pg_inherits i "
             "JOIN pg_catalog.pg_index x ON x.indexrelid = i.inhrelid JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = {}::regclass "
-            "LOOP EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', l.leaf, l.index); END LOOP; END $$",
+            "LOOP EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', l.leaf, l.index); COMMIT; END LOOP; END $$",
             quote_literal(QualifiedName{table.name.schema, index}.quoted())));
     } else {
         alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(),

@@ -63,6 +63,15 @@ public:
         threads_.emplace_back([this](std::stop_token stop) { resharder_->run(std::move(stop)); });
     }
 
+    /// Until Kafka has all that was committed before.
+    void drain()
+    {
+        for (const auto& [node, stream] : streams_) {
+            const Lsn end = connect(node).query("SELECT pg_catalog.pg_current_wal_lsn()").lsn(0, 0);
+            EXPECT_TRUE(stream->wait_acknowledged(end, 30s)) << node;
+        }
+    }
+
     void stop()
     {
         for (auto thread = threads_.rbegin(); thread != threads_.rend(); ++thread) {
@@ -171,7 +180,7 @@ TEST(LiveMove, KeepsEveryWriteOnceAndTheTopicInOrderThereAndBack)
         EXPECT_GT(writer->redirected(), 0);
         EXPECT_EQ(writer->lost(), "");
     }
-    // A last change that must be in Kafka when the streams have drained.
+    live.drain();
     live.stop();
     EXPECT_EQ(fold_users(live), users_of(live));
     EXPECT_EQ(one(live.cluster().catalog(),
@@ -198,6 +207,7 @@ TEST(LiveMove, GoesOnWhenStreamsAndMoverAreRestartedInTheMiddle)
     writer.stop();
     EXPECT_THAT(writer.errors(), testing::IsEmpty());
     EXPECT_EQ(writer.lost(), "");
+    live.drain();
     live.stop();
     EXPECT_EQ(fold_users(live), users_of(live));
 }

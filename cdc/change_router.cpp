@@ -22,7 +22,9 @@ void ChangeRouter::begin(EventPublisher& publisher, Lsn position)
 {
     publisher_ = &publisher;
     position_ = position;
-    publisher_->advance(position_);
+    // The slot may still lag behind what is recorded: the server takes a stream's last confirmation when it comes to it. An
+    // older record after a newer one would make the slot look moved to whoever starts next.
+    publisher_->advance(std::max(position_, state_.recorded().value_or(Lsn{})));
     state_.handed_over = std::max(state_.handed_over, position_);
     state_.window.session_started();
     state_.subscriptions.session_started(position_);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <utility>
 
 namespace keyshift::cdc {
 
@@ -11,7 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The newest progress record of `node` in [from, end) of the control topic.
+/// The farthest progress record of `node` in [from, end) of the control topic.
 std::optional<ProgressRecord> newest_in(kafka::Consumer& consumer, const std::string& topic, const std::string& node,
                                         std::int64_t from, std::int64_t end)
 {
@@ -27,7 +28,11 @@ std::optional<ProgressRecord> newest_in(kafka::Consumer& consumer, const std::st
                 message.value && message.offset < end ? parse_control_record(*message.value) : std::nullopt;
             if (record && std::holds_alternative<ProgressRecord>(*record) &&
                 std::get<ProgressRecord>(*record).node == node) {
-                newest = std::get<ProgressRecord>(*record);
+                const auto& progress = std::get<ProgressRecord>(*record);
+                // What was in Kafka once stays there: the farthest record counts, wherever it stands.
+                if (!newest || std::pair(progress.timeline, progress.lsn) >= std::pair(newest->timeline, newest->lsn)) {
+                    newest = progress;
+                }
             }
         }
         if (next < end && std::chrono::steady_clock::now() > give_up) {

@@ -25,7 +25,7 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 // Small enough for the latency of a single event; under load librdkafka's batches fill by themselves.
-constexpr auto kLinger = 5ms;
+constexpr auto kLinger = 2ms;
 // The slot is confirmed up to the newest progress record, so this bounds both replays and WAL kept.
 constexpr auto kProgressInterval = 50ms;
 // Longest wait for deliveries in one turn of the delivery thread; control and progress records go out between turns.

@@ -79,7 +79,7 @@ private:
     std::unique_ptr<State> state_;
 };
 
-/// The newest progress record of a node in the control topic; nullopt: none yet. Reads the topic's tail.
+/// The farthest progress record of a node at the end of the control topic; nullopt: none yet. Reads the topic's tail.
 std::optional<ProgressRecord> last_progress(const CdcOptions& options, const std::string& node);
 
 } // namespace keyshift::cdc

@@ -68,7 +68,7 @@ Producer::Producer(const Settings& settings, std::string client_id, std::size_t 
 {
     state_->on_delivery = std::move(on_delivery);
     const Settings defaults{
-        {"compression.codec", "none"},
+        {"compression.codec", "lz4"},
         {"queue.buffering.max.messages", "10000000"},
         {"batch.num.messages", "10000"},
         {"socket.nagle.disable", "true"},

@@ -147,6 +147,17 @@ TEST_F(EventPublisherTest, AnIdleNodesProgressMovesOnToo)
     EXPECT_EQ(beats[0].value, R"({"ts_ms":1234})");
 }
 
+TEST_F(EventPublisherTest, ALaterRecordThatSaysLessTakesNothingBack)
+{
+    const auto far = publisher("n1");
+    far->advance(Lsn{500});
+    ASSERT_TRUE(recorded(*far, Lsn{500}));
+    const auto near = publisher("n1");
+    near->advance(Lsn{300});
+    ASSERT_TRUE(recorded(*near, Lsn{300}));
+    EXPECT_EQ(last_progress(options_, "n1").value().lsn, Lsn{500});
+}
+
 TEST_F(EventPublisherTest, TheLastProgressOfANodeIsFoundBehindThousandsOfOthers)
 {
     EXPECT_FALSE(last_progress(options_, "n1").has_value()) << "no topic yet";

@@ -19,6 +19,7 @@ void FakeKafka::reset()
     events_.clear();
     controls_.clear();
     progress_.clear();
+    progress_went_back_ = false;
     pending_ = 0;
     heartbeats_ = 0;
 }
@@ -75,6 +76,12 @@ std::optional<Lsn> FakeKafka::progress(const std::string& node) const
     std::scoped_lock lock(mutex_);
     const auto found = progress_.find(node);
     return found == progress_.end() ? std::nullopt : std::optional(found->second);
+}
+
+bool FakeKafka::progress_went_back() const
+{
+    std::scoped_lock lock(mutex_);
+    return progress_went_back_;
 }
 
 void FakeKafka::set_progress(const std::string& node, Lsn lsn)
@@ -193,9 +200,11 @@ void EventPublisher::control(const ControlRecord& record)
 Lsn EventPublisher::acknowledged() const
 {
     std::scoped_lock lock(state_->kafka.mutex_);
-    if (state_->kafka.up_ && state_->born == state_->kafka.killed_) {
+    if (state_->kafka.up_ && state_->born == state_->kafka.killed_ && state_->reached > state_->acknowledged) {
         state_->acknowledged = state_->reached;
-        state_->kafka.progress_[state_->node] = state_->reached;
+        Lsn& progress = state_->kafka.progress_[state_->node];
+        state_->kafka.progress_went_back_ = state_->kafka.progress_went_back_ || state_->reached < progress;
+        progress = state_->reached;
     }
     return state_->acknowledged;
 }

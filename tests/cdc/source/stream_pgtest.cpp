@@ -200,6 +200,28 @@ TEST_F(StreamTest, ARecreatedSlotIsAGapAndNotSkipped)
     EXPECT_NE(error->why.find("recreated"), std::string::npos) << error->why;
 }
 
+/// The server may take the last confirmation of a stream only after the next stream has read the slot. What that stream then
+/// records must not be older than what is recorded already: the stream after it would find its slot beyond it.
+TEST_F(StreamTest, ASlotThatLagsBehindTheRecordsTakesNoRecordBack) // INV-CDC-1
+{
+    set_up_captured(kItems, {"items"});
+    const std::string lagging = slot() + "_lagging";
+    node().query("SELECT pg_catalog.pg_copy_logical_replication_slot($1, $2)", {slot(), lagging});
+    start();
+    // More messages than the stream handles between two looks at confirmations.
+    node().script(
+        "DO $$ BEGIN FOR i IN 1..3000 LOOP INSERT INTO public.items VALUES (i, 'a', NULL); COMMIT; END LOOP; END $$");
+    ASSERT_TRUE(wait_confirmed(current()));
+    stop();
+    node().query("SELECT pg_catalog.pg_drop_replication_slot($1)", {slot()});
+    node().query("SELECT pg_catalog.pg_copy_logical_replication_slot($1, $2)", {lagging, slot()});
+    node().query("SELECT pg_catalog.pg_drop_replication_slot($1)", {lagging});
+    start();
+    node().script("INSERT INTO public.items VALUES (0, 'b', NULL)");
+    ASSERT_TRUE(wait_confirmed(current()));
+    EXPECT_FALSE(kafka_.progress_went_back());
+}
+
 TEST_F(StreamTest, ValuesComeInTheSameFormWhateverTheServersDefaults)
 {
     set_up_captured("CREATE TABLE public.values (id int PRIMARY KEY, at timestamptz, on_day date, bytes bytea)",

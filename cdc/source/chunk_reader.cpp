@@ -59,7 +59,6 @@ ChunkReader::ChunkReader(pg::Connection& connection, std::shared_ptr<const Table
 
 bool ChunkReader::read(SnapshotChunk& chunk)
 {
-    chunk.keyed = !table_->key.empty();
     pg::Result rows = chunk.keyed ? by_key(chunk) : by_cursor(chunk);
     const bool more = rows.rows() == limit_;
     previous_key_ = last_key_;

@@ -135,6 +135,7 @@ TEST_F(Replication, WaitingEndsWhenTheWakeDescriptorIsReady)
     while (stream.wait_readable(24h, wake)) {
         stream.try_receive();
     }
+    waker.join();
     ::close(wake);
     stream.finish();
 }

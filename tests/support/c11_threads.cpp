@@ -1,5 +1,5 @@
 // C11 threads as POSIX threads, for ThreadSanitizer alone: librdkafka makes its threads with thrd_create, which the sanitizer
-// of g++ 12 does not know, and a thread that it does not know crashes it. The same holds for mutexes and conditions: unseen,
+// of g++ 12 does not know, and a thread that it does not know crashes it. The same holds for mutexes, conditions and once: unseen,
 // every hand-over between librdkafka's threads and ours would look like a race. In glibc the C11 types have the
 // size and layout of the POSIX ones (their functions are written in terms of these).
 #include <cerrno>
@@ -30,7 +30,8 @@ int answer(int error)
                                 : thrd_error;
 }
 
-static_assert(sizeof(mtx_t) >= sizeof(pthread_mutex_t) && sizeof(cnd_t) >= sizeof(pthread_cond_t));
+static_assert(sizeof(mtx_t) >= sizeof(pthread_mutex_t) && sizeof(cnd_t) >= sizeof(pthread_cond_t) &&
+              sizeof(once_flag) == sizeof(pthread_once_t));
 
 pthread_mutex_t* posix(mtx_t* mutex)
 {
@@ -64,6 +65,11 @@ int thrd_join(thrd_t thread, int* result)
         *result = static_cast<int>(reinterpret_cast<intptr_t>(returned));
     }
     return answer(error);
+}
+
+void call_once(once_flag* flag, void (*function)())
+{
+    pthread_once(reinterpret_cast<pthread_once_t*>(flag), function);
 }
 
 int mtx_init(mtx_t* mutex, int type)

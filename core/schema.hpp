@@ -28,7 +28,8 @@ struct ColumnSchema {
     TypeSchema type;
     bool not_null = false;
     std::optional<std::string> default_literal; ///< text of a constant default; functions: nullopt
-    bool has_default = false;
+    bool has_default = false;  ///< constant or computed; not: identity
+    bool default_call = false; ///< the default calls a function
     bool identity = false; ///< in the replica identity
 };
 

@@ -79,7 +79,7 @@ void EventEncoder::add_value(const EventContext& context, const TableEncoder& ta
                              std::int64_t now_ns)
 {
     std::string& out = values_[value_count_];
-    out.clear();
+    out = table.value_head();
     out += R"({"before":)";
     if (sides.before == nullptr) {
         out += "null";
@@ -100,15 +100,25 @@ void EventEncoder::add_value(const EventContext& context, const TableEncoder& ta
     out += op;
     out += '"';
     append_times(out, now_ns);
+    out += table.close();
     absent_[value_count_] = table.absent(sides.before_is_key, sides.after, sides.old);
     ++value_count_;
 }
 
 std::size_t EventEncoder::add_key(const TableEncoder& table, const Tuple& row, const Tuple* old)
 {
-    keys_[key_count_].clear();
-    table.append_key(keys_[key_count_], row, old);
+    std::string& key = keys_[key_count_];
+    key = table.key_head();
+    table.append_key(key, row, old);
+    key += table.close();
     return key_count_++;
+}
+
+std::string_view EventEncoder::key_payload(const TableEncoder& table, std::size_t key) const
+{
+    const std::string_view text = keys_[key];
+    const std::size_t head = table.key_head().size();
+    return text.substr(head, text.size() - head - table.close().size());
 }
 
 void EventEncoder::add_record(char op, std::optional<std::size_t> key, std::optional<std::size_t> value,
@@ -142,12 +152,12 @@ void EventEncoder::key_change(const EventContext& context, const TableEncoder& t
     const std::size_t old_key = add_key(table, before, nullptr);
     const std::size_t new_key = add_key(table, *change.after, &before);
     add_value(context, table, 'd', {.before = &before, .before_is_key = change.old_is_key}, now_ns);
-    add_record('d', old_key, 0, absent_[0], {"__debezium.newkey", keys_[new_key]});
+    add_record('d', old_key, 0, absent_[0], {"__debezium.newkey", key_payload(table, new_key)});
     if (options_.tombstones) {
-        add_record(0, old_key, std::nullopt, {}, {"__debezium.newkey", keys_[new_key]});
+        add_record(0, old_key, std::nullopt, {}, {"__debezium.newkey", key_payload(table, new_key)});
     }
     add_value(context, table, 'c', {.after = &*change.after, .old = &before}, now_ns);
-    add_record('c', new_key, 1, absent_[1], {"__debezium.oldkey", keys_[old_key]});
+    add_record('c', new_key, 1, absent_[1], {"__debezium.oldkey", key_payload(table, old_key)});
 }
 
 std::span<const EncodedRecord> EventEncoder::encode(const EventContext& context, const TableEncoder& table,

@@ -63,6 +63,8 @@ private:
     /// A record over the texts that `values_` and `keys_` hold; a missing index: no key, a tombstone.
     void add_record(char op, std::optional<std::size_t> key, std::optional<std::size_t> value,
                     const std::string& absent, std::pair<std::string_view, std::string_view> extra = {});
+    /// The key without its schema, as headers have it.
+    std::string_view key_payload(const TableEncoder& table, std::size_t key) const;
     /// `old`: holds the key's columns where `row` has unchanged TOAST values in their place.
     std::size_t add_key(const TableEncoder& table, const Tuple& row, const Tuple* old);
 

@@ -1,6 +1,7 @@
 #include "cdc/publish/event_publisher.hpp"
 
 #include "cdc/publish/ack_tracker.hpp"
+#include "cdc/publish/connect_schema.hpp"
 #include "cdc/publish/event_counters.hpp"
 #include "cdc/publish/event_encoder.hpp"
 #include "cdc/publish/json_text.hpp"
@@ -271,10 +272,13 @@ void EventPublisher::heartbeat(std::int64_t now_ms)
 {
     State& state = *state_;
     state.check();
-    std::string key = R"({"serverName":)";
+    const bool schemas = state.options.schemas;
+    std::string key(schemas ? heartbeat_key_head() : "");
+    key += R"({"serverName":)";
     append_string(key, state.options.topic_prefix);
-    key += '}';
-    const std::string value = fmt::format(R"({{"ts_ms":{}}})", now_ms);
+    key += schemas ? "}}" : "}";
+    const std::string value = schemas ? fmt::format(R"({}{{"ts_ms":{}}}}})", heartbeat_value_head(), now_ms)
+                                      : fmt::format(R"({{"ts_ms":{}}})", now_ms);
     const std::string topic = heartbeat_topic(state.options.topic_prefix);
     // A heartbeat that finds no room is worth nothing later.
     static_cast<void>(state.producer->try_produce({topic, 0, key, value, {}, kHeartbeatToken}));

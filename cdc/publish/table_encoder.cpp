@@ -1,9 +1,12 @@
 #include "cdc/publish/table_encoder.hpp"
 
+#include "cdc/publish/column_default.hpp"
+#include "cdc/publish/connect_schema.hpp"
 #include "cdc/publish/json_text.hpp"
 #include "core/error.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace keyshift::cdc {
 
@@ -33,7 +36,7 @@ TableEncoder::TableEncoder(const TableSchema& table, const CdcOptions& options, 
         }
         const bool held = column.identity || table.identity == 'f';
         columns_.push_back(
-            {index, json_string(column.name) + ":", column.name, *encoder, held, encoder->filler(column)});
+            {index, json_string(column.name) + ":", column.name, *encoder, held, absent_value(column, *encoder)});
         if (!held) {
             outside_identity_.push_back(column.name);
         }
@@ -55,6 +58,25 @@ TableEncoder::TableEncoder(const TableSchema& table, const CdcOptions& options, 
     source_db_ = R"(,"db":)" + json_string(database) + R"(,"sequence":)";
     source_table_ = R"(,"schema":)" + json_string(table.root.schema) + R"(,"table":)" + json_string(table.root.name) +
                     R"(,"txId":)";
+    if (options.schemas) {
+        add_schemas(table, options);
+    }
+}
+
+void TableEncoder::add_schemas(const TableSchema& table, const CdcOptions& options)
+{
+    const auto schema_of = [&](const Column& column) {
+        const ColumnSchema& declared = table.columns[column.index];
+        const std::string name = column.name.substr(0, column.name.size() - 1);
+        return field_schema({bottom_type(declared.type), column.encoder.form(), options.decimal, !declared.not_null,
+                             schema_default(declared, column.encoder), name});
+    };
+    std::vector<std::string> fields;
+    std::ranges::transform(columns_, std::back_inserter(fields), schema_of);
+    value_head_ = connect_value_head(topic_, fields);
+    fields.clear();
+    std::ranges::transform(key_, std::back_inserter(fields), schema_of);
+    key_head_ = connect_key_head(topic_, fields);
 }
 
 void TableEncoder::append_value(std::string& out, const Column& column, const Tuple& row, const Tuple* old)

@@ -9,6 +9,7 @@
 #include "core/schema.hpp"
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,11 @@ public:
     const std::string& topic() const { return topic_; }
     const std::string& name() const { return name_; } ///< "schema.table"
     bool has_key() const { return !key_.empty(); }
+
+    /// What goes before a value's and a key's JSON: the schema, or nothing. Where there is one, close() goes behind.
+    const std::string& value_head() const { return value_head_; }
+    const std::string& key_head() const { return key_head_; }
+    std::string_view close() const { return value_head_.empty() ? "" : "}"; }
 
     /// {"id":1}; the key columns' values from `row`, or from `old` where `row` has unchanged TOAST.
     void append_key(std::string& out, const Tuple& row, const Tuple* old) const;
@@ -49,6 +55,7 @@ private:
         std::string filler; ///< JSON in `before` when the identity does not hold the column
     };
 
+    void add_schemas(const TableSchema& table, const CdcOptions& options);
     static void append_value(std::string& out, const Column& column, const Tuple& row, const Tuple* old);
 
     std::string topic_;
@@ -61,6 +68,8 @@ private:
     std::string source_head_;
     std::string source_db_;
     std::string source_table_;
+    std::string value_head_;
+    std::string key_head_;
 };
 
 /// Columns whose type has no JSON form, with the type's name.

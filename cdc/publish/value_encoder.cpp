@@ -88,7 +88,7 @@ std::string_view decimal_text(std::string_view text)
 } // namespace
 
 ValueEncoder::ValueEncoder(const TypeSchema& type, ValueForm form)
-    : form_(form), digits_(digits_of(type)), uuid_(type.name == "uuid"), unavailable_(unavailable_json(type, form))
+    : form_(form), digits_(digits_of(type)), unavailable_(unavailable_json(type, form))
 {
 }
 
@@ -236,68 +236,6 @@ void ValueEncoder::append_array(std::string& out, std::string_view& text) const
     }
     text.remove_prefix(text.empty() ? 0 : 1);
     out += ']';
-}
-
-std::string ValueEncoder::filler(const ColumnSchema& column) const
-{
-    if (!column.not_null) {
-        return "null";
-    }
-    std::string out;
-    // Debezium keeps constant defaults of all types but bytea; a default that is an expression is the type's zero.
-    if (column.default_literal && form_ != ValueForm::bytes) {
-        append(out, *column.default_literal);
-    } else if (column.has_default && form_ == ValueForm::zoned_timestamp) {
-        append(out, "1970-01-01 00:00:00+00");
-    } else if (column.has_default && uuid_) {
-        append(out, "00000000-0000-0000-0000-000000000000");
-    } else {
-        append_zero(out);
-    }
-    return out;
-}
-
-void ValueEncoder::append_zero(std::string& out) const
-{
-    switch (form_) {
-    case ValueForm::boolean:
-    case ValueForm::bit:
-        out += "false";
-        return;
-    case ValueForm::text:
-    case ValueForm::bytes:
-    case ValueForm::bits:
-        out += R"("")";
-        return;
-    case ValueForm::hstore:
-        out += R"("{}")";
-        return;
-    case ValueForm::point:
-        append(out, "(0,0)");
-        return;
-    case ValueForm::array:
-        out += "[]";
-        return;
-    case ValueForm::single_real:
-    case ValueForm::double_real:
-    case ValueForm::decimal_real:
-    case ValueForm::decimal:
-    case ValueForm::variable_decimal:
-    case ValueForm::decimal_text:
-    case ValueForm::money:
-    case ValueForm::money_text:
-    case ValueForm::money_real:
-        append(out, "0");
-        return;
-    case ValueForm::zoned_time:
-        out += R"("00:00:00Z")";
-        return;
-    case ValueForm::zoned_timestamp:
-        out += R"("1970-01-01T00:00:00Z")";
-        return;
-    default:
-        out += '0';
-    }
 }
 
 } // namespace keyshift::cdc

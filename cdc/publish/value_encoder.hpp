@@ -18,13 +18,12 @@ public:
     /// nullopt: the type is not supported, its column is left out.
     static std::optional<ValueEncoder> for_type(const TypeSchema& type, DecimalMode decimal);
 
+    ValueForm form() const { return form_; }
     /// Appends the JSON of a value that is not NULL. Text that is not of the type becomes null (NaN of a precise
     /// numeric is the one case that the server can send).
     void append(std::string& out, std::string_view text) const;
     /// Appends Debezium's placeholder for an unchanged TOAST value of this type.
     void append_unavailable(std::string& out) const { out += unavailable_; }
-    /// What `before` shows of a column of this type that the WAL did not carry.
-    std::string filler(const ColumnSchema& column) const;
 
 private:
     ValueEncoder(const TypeSchema& type, ValueForm form);
@@ -33,11 +32,9 @@ private:
     void append_temporal(std::string& out, std::string_view text) const;
     /// Appends the array that `text` begins with and removes it from there.
     void append_array(std::string& out, std::string_view& text) const;
-    void append_zero(std::string& out) const;
 
     ValueForm form_;
     int digits_; ///< after the point: of a timestamp, or the scale of a numeric
-    bool uuid_;
     std::shared_ptr<const ValueEncoder> element_;
     std::string unavailable_;
 };

@@ -58,4 +58,13 @@ std::optional<std::string> default_literal(std::string_view expression)
     return std::nullopt;
 }
 
+bool is_call(std::string_view expression)
+{
+    expression.remove_prefix(expression.starts_with('(') ? 1 : 0);
+    const auto end = std::ranges::find_if_not(expression, [](char letter) {
+        return std::isalnum(static_cast<unsigned char>(letter)) != 0 || letter == '_' || letter == '.';
+    });
+    return end != expression.begin() && end != expression.end() && *end == '(';
+}
+
 } // namespace keyshift::cdc

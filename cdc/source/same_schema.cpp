@@ -21,7 +21,8 @@ bool same_type(const TypeSchema& left, const TypeSchema& right)
 bool same_column(const ColumnSchema& left, const ColumnSchema& right)
 {
     const auto facts = [](const ColumnSchema& column) {
-        return std::tie(column.name, column.not_null, column.default_literal, column.has_default, column.identity);
+        return std::tie(column.name, column.not_null, column.default_literal, column.has_default, column.default_call,
+                        column.identity);
     };
     return facts(left) == facts(right) && same_type(left.type, right.type);
 }

@@ -152,7 +152,7 @@ void SchemaReader::read_columns(std::uint32_t oid, TableSchema& table)
     const std::array<pg::Parameter, 1> parameters{pg::Parameter(text)};
     const pg::Result rows = node_.run_prepared(
         "cdc columns",
-        "SELECT a.attname, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.attidentity <> '' "
+        "SELECT a.attname, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid) "
         "FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
         "WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped",
         parameters);
@@ -162,9 +162,11 @@ void SchemaReader::read_columns(std::uint32_t oid, TableSchema& table)
             continue;
         }
         column->not_null = rows.boolean(row, 1);
-        column->has_default = !rows.is_null(row, 2) || rows.boolean(row, 3);
         if (!rows.is_null(row, 2)) {
-            column->default_literal = default_literal(rows.text(row, 2));
+            const std::string_view expression = rows.text(row, 2);
+            column->has_default = !expression.starts_with("NULL::");
+            column->default_literal = default_literal(expression);
+            column->default_call = is_call(expression);
         }
     }
 }

@@ -86,9 +86,14 @@ class Contract : public ContractTest, public testing::WithParamInterface<Contrac
 TEST_P(Contract, EveryRecordIsWhatDebeziumWrites)
 {
     run_case(GetParam().sql, GetParam().config);
-    const GoldenRecords expected = golden(GetParam().name);
+    GoldenRecords expected = golden(GetParam().name);
     ASSERT_FALSE(expected.empty());
-    const GoldenRecords found = written(expected);
+    GoldenRecords found = written(expected);
+    if (GetParam().config.contains("KEYSHIFT_CDC__SCHEMAS")) {
+        // A key's schema has the topic prefix in it, and so the partition depends on the run.
+        expected = by_key(expected);
+        found = by_key(found);
+    }
     for (const auto& [place, golden] : expected) {
         const std::string where = fmt::format("{} partition {}", place.first, place.second);
         const auto present = found.find(place);
@@ -110,7 +115,10 @@ INSTANTIATE_TEST_SUITE_P(Debezium, Contract,
                                          ContractCase{"truncate",
                                                       "kinds",
                                                       {{"KEYSHIFT_CDC__TRUNCATE", "true"},
-                                                       {"KEYSHIFT_CDC__TOMBSTONES", "false"}}}),
+                                                       {"KEYSHIFT_CDC__TOMBSTONES", "false"}}},
+                                         ContractCase{"schemas", "schemas", {{"KEYSHIFT_CDC__SCHEMAS", "true"}}},
+                                         ContractCase{"types_schemas", "types", {{"KEYSHIFT_CDC__SCHEMAS", "true"}}},
+                                         ContractCase{"kinds_schemas", "kinds", {{"KEYSHIFT_CDC__SCHEMAS", "true"}}}),
                          [](const testing::TestParamInfo<ContractCase>& present) { return present.param.name; });
 
 /// docs/debezium.md has the reasons.

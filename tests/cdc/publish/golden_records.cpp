@@ -28,6 +28,16 @@ void replace(std::string& text, const std::string& what, const std::string& by)
     }
 }
 
+/// Names of schemas begin with the topic prefix.
+std::string without_prefix(std::string text, const std::string& prefix)
+{
+    const std::string name = "\"name\":\"";
+    for (std::size_t at = 0; (at = text.find(name + prefix + ".", at)) != std::string::npos; at += name.size()) {
+        text.replace(at + name.size(), prefix.size(), "PREFIX");
+    }
+    return text;
+}
+
 /// Only outside the row: the envelope from "source" on.
 std::string without_changing(const std::string& value, const std::string& prefix, const std::string& database)
 {
@@ -38,7 +48,7 @@ std::string without_changing(const std::string& value, const std::string& prefix
     envelope = std::regex_replace(envelope, kSequence, "\"sequence\":\"\"");
     replace(envelope, "\"name\":\"" + prefix + "\"", "\"name\":\"PREFIX\"");
     replace(envelope, "\"db\":\"" + database + "\"", "\"db\":\"DATABASE\"");
-    return value.substr(0, source) + envelope;
+    return without_prefix(value.substr(0, source), prefix) + envelope;
 }
 
 } // namespace
@@ -59,7 +69,7 @@ GoldenRecords read_golden(const std::string& file)
 
 GoldenRecord golden_form(const kafka::Message& message, const std::string& prefix, const std::string& database)
 {
-    GoldenRecord record{message.key.value_or("NULL"),
+    GoldenRecord record{without_prefix(message.key.value_or("NULL"), prefix),
                         message.value ? without_changing(*message.value, prefix, database) : "NULL", ""};
     for (const auto& [name, value] : message.headers) {
         if (!name.starts_with("keyshift.")) {
@@ -68,6 +78,17 @@ GoldenRecord golden_form(const kafka::Message& message, const std::string& prefi
     }
     replace(record.headers, "connectorLogicalName=" + prefix, "connectorLogicalName=PREFIX");
     return record;
+}
+
+GoldenRecords by_key(const GoldenRecords& records)
+{
+    GoldenRecords grouped;
+    for (const auto& [place, list] : records) {
+        for (const GoldenRecord& record : list) {
+            grouped[{place.first + " " + record.key, kAnyPartition}].push_back(record);
+        }
+    }
+    return grouped;
 }
 
 std::map<std::string, std::size_t> counts(const GoldenRecords& records)

@@ -25,6 +25,8 @@ inline constexpr int kAnyPartition = -1;
 GoldenRecords read_golden(const std::string& file);
 /// A record without clocks, WAL positions, names of the run and Keyshift's own headers.
 GoldenRecord golden_form(const kafka::Message& message, const std::string& prefix, const std::string& database);
+/// The same records by topic and key: what remains of their order when the partition is not known.
+GoldenRecords by_key(const GoldenRecords& records);
 /// How many records each topic has.
 std::map<std::string, std::size_t> counts(const GoldenRecords& records);
 

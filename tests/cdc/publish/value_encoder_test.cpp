@@ -1,4 +1,5 @@
 // Text in, JSON out. The JSON is what Debezium 3.2.0.Final prints (contract/types.sql asks it).
+#include "cdc/publish/column_default.hpp"
 #include "cdc/publish/value_encoder.hpp"
 
 #include "tests/cdc/publish/schemas.hpp"
@@ -180,7 +181,7 @@ TEST(ValueEncoder, WhatTheWalDidNotCarryIsTheColumnsDefaultOrItsTypesZero)
         ColumnSchema column = test::column("c", of, false, true);
         column.default_literal = std::move(literal);
         column.has_default = has_default || column.default_literal;
-        return ValueEncoder::for_type(of, DecimalMode::precise)->filler(column);
+        return absent_value(column, *ValueEncoder::for_type(of, DecimalMode::precise));
     };
     EXPECT_EQ(filler(type("text")), "\"\"");
     EXPECT_EQ(filler(type("text"), "text"), "\"text\"");
@@ -201,7 +202,7 @@ TEST(ValueEncoder, WhatTheWalDidNotCarryIsTheColumnsDefaultOrItsTypesZero)
     EXPECT_EQ(filler(type("date")), "0");
     ColumnSchema nullable = test::column("c", type("text"));
     nullable.default_literal = "text";
-    EXPECT_EQ(ValueEncoder::for_type(nullable.type, DecimalMode::precise)->filler(nullable), "null");
+    EXPECT_EQ(absent_value(nullable, *ValueEncoder::for_type(nullable.type, DecimalMode::precise)), "null");
 }
 
 } // namespace

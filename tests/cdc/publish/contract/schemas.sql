@@ -1,0 +1,14 @@
+INSERT INTO s_identity (v) VALUES ('a'), ('b');
+UPDATE s_identity SET v = 'c' WHERE id = 1;
+DELETE FROM s_identity WHERE id = 1;
+INSERT INTO s_nullable (id) VALUES (1);
+UPDATE s_nullable SET i = 5;
+INSERT INTO s_expressions (id, r, u, da, ti, ts, t3, tstz, z) VALUES (1, 0.5, '00000000-0000-0000-0000-0000000000ff', '2020-01-01', '01:00', '2020-01-01', '2020-01-01', '2020-01-01 00:00+00', '2020-01-01 00:00+00');
+UPDATE s_expressions SET i = 7;
+INSERT INTO s_more (id) VALUES (1);
+UPDATE s_more SET lt = 'c';
+INSERT INTO s_nulls (id) VALUES (1);
+UPDATE s_nulls SET h = 'a=>1';
+INSERT INTO s_big SELECT i, 'k' || i, 'v' || i FROM generate_series(1, 20) i;
+UPDATE s_big SET k = 100 WHERE k = 3;
+DELETE FROM s_big WHERE k < 6;

@@ -35,7 +35,7 @@ double receive_raw(const Bench& bench, const std::string& slot, const std::strin
     const std::string command = fmt::format(
         "{}/pg_recvlogical -h 127.0.0.1 -p {} -U postgres -d {} --slot={} --start --endpos={} -o proto_version=1 "
         "-o publication_names={} --no-loop -f /dev/null",
-        std::getenv("PG_BIN"), bench.settings.server("n1").port, bench.settings.database, slot, end.to_string(),
+        std::getenv("PG_CLIENT_BIN"), bench.settings.server("n1").port, bench.settings.database, slot, end.to_string(),
         publication);
     const auto begin = Clock::now();
     if (std::system(command.c_str()) != 0) {

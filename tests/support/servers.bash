@@ -2,10 +2,33 @@
 # Everything runs on 127.0.0.1 and free ports; PostgreSQL as user postgres when we are root. Whoever starts a server
 # keeps its directory and stops it through it.
 
+cache_home() {
+    printf '%s\n' "${KEYSHIFT_CACHE:-$HOME/.cache/keyshift}"
+}
+
+# postgres_home MAJOR: Debian's, or the one that `./dev setup MAJOR` fetched. Root's home is closed to user postgres.
+postgres_home() {
+    local cache
+    cache=$(cache_home)
+    [ -d "/usr/lib/postgresql/$1" ] && printf '/usr/lib/postgresql/%s\n' "$1" && return
+    [ "$(id -u)" != 0 ] || cache=${KEYSHIFT_CACHE:-/var/cache/keyshift}
+    printf '%s/postgres-%s\n' "$cache" "$1"
+}
+
+debian_postgres() {
+    find /usr/lib/postgresql -maxdepth 1 -mindepth 1 -type d 2>/dev/null | sort -V | tail -1
+}
+
+# pg_bin [N]: the programs of shared server N of the homes in PG_BIN_DIR, colon-separated; the last is also for all beyond.
 pg_bin() {
-    local dir
-    dir=$(find /usr/lib/postgresql -maxdepth 1 -mindepth 1 -type d 2>/dev/null | sort -V | tail -1)
-    printf '%s/bin\n' "${PG_BIN_DIR:-$dir}"
+    local homes number=${1:-1}
+    IFS=: read -ra homes <<<"${PG_BIN_DIR:-$(debian_postgres)}"
+    printf '%s/bin\n' "${homes[number - 1]:-${homes[-1]}}"
+}
+
+# psql and friends, which the fetched servers lack.
+pg_client_bin() {
+    printf '%s/bin\n' "$(debian_postgres)"
 }
 
 free_port() {
@@ -63,7 +86,7 @@ pg_stop() {
 
 # Where the Kafka jars are: the cache that `./dev setup` fills.
 kafka_jars() {
-    printf '%s\n' "${KEYSHIFT_CACHE:-$HOME/.cache/keyshift}/kafka"
+    printf '%s/kafka\n' "$(cache_home)"
 }
 
 # kafka_start DIR PORT: one broker in KRaft mode with its data in DIR; its pid in DIR/pid.
@@ -143,12 +166,13 @@ servers_start() {
     {
         printf 'KAFKA=127.0.0.1:%s\n' "$port"
         printf 'PG_BIN=%s\n' "$(pg_bin)"
+        printf 'PG_CLIENT_BIN=%s\n' "$(pg_client_bin)"
         printf 'PGUSER=postgres\n'
         printf 'DATA=%s\n' "$data"
     } >"$dir/env"
     for number in 1 2 3; do
         port=$(free_port)
-        pg_start "$data/pg$number" "$port" || return 1
+        PG_BIN_DIR=$(dirname "$(pg_bin "$number")") pg_start "$data/pg$number" "$port" || return 1
         printf 'PG%s_PORT=%s\n' "$number" "$port" >>"$dir/env"
     done
     wait "$kafka"

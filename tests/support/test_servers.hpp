@@ -16,8 +16,10 @@ public:
     TestServers();
     /// Server 1, 2 or 3.
     int postgres_port(int server) const;
-    /// pg_ctl and friends.
+    /// postgres, initdb and pg_ctl, of the version of server 1.
     std::string postgres_binaries() const { return values_.at("PG_BIN"); }
+    /// psql and friends, which may be older.
+    std::string postgres_clients() const { return values_.at("PG_CLIENT_BIN"); }
     kafka::Settings kafka() const { return {{"bootstrap.servers", values_.at("KAFKA")}}; }
 
 private:

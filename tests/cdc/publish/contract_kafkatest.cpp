@@ -29,7 +29,7 @@ protected:
     void run_sql(const std::string& file) const
     {
         const Finished done =
-            run_program({installation_.servers().postgres_binaries() + "/psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d",
+            run_program({installation_.servers().postgres_clients() + "/psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d",
                          installation_.database().conninfo(), "-f", std::string(KEYSHIFT_CONTRACT) + "/" + file});
         ASSERT_EQ(done.status, 0) << done.err;
     }

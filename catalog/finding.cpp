@@ -233,6 +233,15 @@ void check_kind(const TableFacts& facts, std::vector<Finding>& findings)
                             "UPDATE and DELETE would fail once the table is published",
                             fmt::format("ALTER TABLE {} REPLICA IDENTITY DEFAULT;", table.name.quoted())});
     }
+    if (const std::string column = table.generated_identity();
+        facts.newest_server >= kRefusesGeneratedIdentity && !column.empty()) {
+        findings.push_back(
+            {"replica_identity_generated", object, "error",
+             fmt::format("its replica identity has generated column {}: PostgreSQL 18 would refuse UPDATE and DELETE "
+                         "once the table is published",
+                         column),
+             fmt::format("ALTER TABLE {} REPLICA IDENTITY DEFAULT;", table.name.quoted())});
+    }
     for (const ConstraintDefinition& constraint : table.constraints) {
         if (constraint.kind == 'c' && !constraint.inheritable) {
             findings.push_back(
@@ -313,6 +322,7 @@ TableFacts read_facts(pg::Connection& connection, const QualifiedName& table, co
 {
     TableFacts facts;
     facts.definition = read_table(connection, table);
+    facts.newest_server = connection.server_version();
     facts.incoming = read_incoming_foreign_keys(connection, table);
     facts.key_facts = read_key_facts(connection, table, key);
     facts.partition_or_child =

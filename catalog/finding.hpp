@@ -42,6 +42,7 @@ struct TableFacts {
     std::vector<IncomingForeignKey> incoming;
     std::map<std::string, KeyColumnFacts> key_facts;
     bool partition_or_child = false; ///< has parents or children by inheritance
+    int newest_server = 0;           ///< of the nodes that will have the table
 };
 TableFacts read_facts(pg::Connection& connection, const QualifiedName& table, const std::vector<std::string>& key);
 

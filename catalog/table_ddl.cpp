@@ -20,7 +20,8 @@ std::string column_sql(const ColumnDefinition& column)
         sql += " COLLATE " + column.collation;
     }
     if (column.generated != '\0') {
-        sql += fmt::format(" GENERATED ALWAYS AS ({}) STORED", column.default_expression);
+        sql += fmt::format(" GENERATED ALWAYS AS ({}) {}", column.default_expression,
+                           column.generated == 'v' ? "VIRTUAL" : "STORED");
     } else if (column.identity != '\0') {
         sql += fmt::format(" GENERATED {} AS IDENTITY", column.identity == 'a' ? "ALWAYS" : "BY DEFAULT");
         if (!column.sequence_options.empty()) {

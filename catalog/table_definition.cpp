@@ -205,6 +205,29 @@ std::vector<std::string> TableDefinition::writable_columns() const
     return names;
 }
 
+std::string TableDefinition::generated_identity() const
+{
+    const std::vector<std::string>* identity = nullptr; // of replica identity FULL: every column
+    if (replica_identity == 'n' || (replica_identity == 'd' && primary_key() == nullptr)) {
+        return "";
+    }
+    if (replica_identity == 'd') {
+        identity = &primary_key()->columns;
+    }
+    const auto take_index = [&](const auto& one) {
+        if (replica_identity == 'i' && one.name == replica_identity_index) {
+            identity = &one.columns;
+        }
+    };
+    std::for_each(indexes.begin(), indexes.end(), take_index);
+    std::for_each(constraints.begin(), constraints.end(), take_index);
+    const auto found = std::find_if(columns.begin(), columns.end(), [&](const ColumnDefinition& one) {
+        return one.generated != '\0' &&
+               (identity == nullptr || std::find(identity->begin(), identity->end(), one.name) != identity->end());
+    });
+    return found == columns.end() ? "" : found->name;
+}
+
 TableDefinition read_table(pg::Connection& connection, const QualifiedName& name)
 {
     const pg::Result rows = connection.query(

@@ -58,7 +58,12 @@ struct TableDefinition {
     const ConstraintDefinition* primary_key() const;
     /// Columns a COPY or INSERT may write (not generated), in order.
     std::vector<std::string> writable_columns() const;
+    /// The first generated column in the replica identity; empty: none.
+    std::string generated_identity() const;
 };
+
+/// From this version on UPDATE and DELETE of a published table fail where its generated_identity() is not empty.
+constexpr int kRefusesGeneratedIdentity = 180000;
 
 /// Throws Error(refused) when there is no such table.
 TableDefinition read_table(pg::Connection& connection, const QualifiedName& table);

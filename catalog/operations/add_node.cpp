@@ -18,6 +18,7 @@ namespace keyshift::catalog {
 
 namespace {
 
+constexpr int kFailoverSlots = 170000;
 constexpr const char* kSkeletonNote =
     "; what was made so far stays and a second `keyshift node add` goes on from there";
 
@@ -59,7 +60,10 @@ void make_slot(pg::Connection& connection, const std::string& name)
         }
         return;
     }
-    connection.query("SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')", {name});
+    const bool failover = connection.server_version() >= kFailoverSlots;
+    connection.query(fmt::format("SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput'{})",
+                                 failover ? ", failover => true" : ""),
+                     {name});
 }
 
 /// Tables a foreign key points at come first; a cycle keeps its order and its keys fail with the server's words.
@@ -110,6 +114,20 @@ void append(std::vector<std::string>& all, const std::vector<std::string>& more)
     all.insert(all.end(), more.begin(), more.end());
 }
 
+void check_identity(const TableDefinition& table, const pg::Connection& to)
+{
+    const std::string column = table.generated_identity();
+    if (to.server_version() >= kRefusesGeneratedIdentity && !column.empty()) {
+        throw RefusedError(
+            {fmt::format("table {} on {}", table.name.to_string(), to.name()),
+             fmt::format(
+                 "its replica identity has generated column {}, with which PostgreSQL 18 refuses UPDATE and DELETE",
+                 column),
+             fmt::format("On the other nodes, for the table and its leaves: ALTER TABLE {} REPLICA IDENTITY DEFAULT;",
+                         table.name.quoted())});
+    }
+}
+
 /// Everything distributed, as on the other nodes; the new node owns none of it.
 std::vector<std::string> copy_schema(pg::Connection& catalog, const Node& added, pg::Connection& to)
 {
@@ -133,7 +151,9 @@ std::vector<std::string> copy_schema(pg::Connection& catalog, const Node& added,
     pg::Connection from(example->connection("node add: schema"));
     std::vector<std::string> warnings = copy_prerequisites(from, to);
     for (const CapturedTable& table : in_order_of_reference(from, distributed)) {
-        const DistributedRoot root{read_table(from, table.name),
+        TableDefinition definition = read_table(from, table.name);
+        check_identity(definition, to);
+        const DistributedRoot root{std::move(definition),
                                    group(catalog, table.group),
                                    table.key_columns,
                                    placement(catalog, table.group),

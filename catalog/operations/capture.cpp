@@ -89,6 +89,18 @@ void check_capturable(const OpenNode& open, const QualifiedName& name)
                  : "it has no primary key, so UPDATE and DELETE would fail once it is published",
              fmt::format("Give it a primary key, or: ALTER TABLE {} REPLICA IDENTITY FULL;", name.quoted())});
     }
+    if (const std::string column = table.generated_identity();
+        open.connection->server_version() >= kRefusesGeneratedIdentity && !column.empty()) {
+        throw RefusedError(
+            {what,
+             fmt::format(
+                 "its replica identity has generated column {}, so UPDATE and DELETE would fail on PostgreSQL 18 "
+                 "once it is published",
+                 column),
+             fmt::format(
+                 "ALTER TABLE {} REPLICA IDENTITY DEFAULT; with a primary key of columns that are not generated.",
+                 name.quoted())});
+    }
 }
 
 /// Node first, then the catalog: a run between the two is repaired by the next, which finds the table published.

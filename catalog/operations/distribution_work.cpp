@@ -210,7 +210,10 @@ void check_findings(pg::Connection& catalog, const Distribute& request, Distribu
     const QualifiedName& name = work.root.definition.name;
     Plan plan = plan_of_catalog(catalog);
     plan[name] = {work.root.key, work.root.group.key_types, work.root.group.name};
-    const TableFacts facts = read_facts(*work.nodes[work.holder].connection, name, work.root.key);
+    TableFacts facts = read_facts(*work.nodes[work.holder].connection, name, work.root.key);
+    for (const OpenNode& one : work.nodes) {
+        facts.newest_server = std::max(facts.newest_server, one.connection->server_version());
+    }
     const std::vector<Finding> findings = check_table(facts, plan, true);
     std::vector<Finding> errors;
     for (const Finding& finding : findings) {

@@ -43,6 +43,18 @@ protected:
     Cluster cluster;
 };
 
+TEST(NodeAdd, makes_a_slot_that_standbys_keep_where_the_server_can)
+{
+    Cluster cluster;
+    pg::Connection n1 = cluster.add_database().connect();
+    cluster.add_node(0);
+    const std::string slot = "FROM pg_replication_slots WHERE database = current_database() AND plugin = 'pgoutput'";
+    EXPECT_EQ(one(n1, "SELECT count(*) " + slot), "1");
+    if (n1.server_version() >= 170000) {
+        EXPECT_EQ(one(n1, "SELECT failover " + slot), "t");
+    }
+}
+
 TEST(Doctor, finds_both_faults_and_its_ddl_mends_them_in_the_order_printed)
 {
     TestDatabase plain;

@@ -243,6 +243,27 @@ TEST(Capture, wants_an_identity_and_takes_a_table_once)
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
 }
 
+TEST(ReplicaIdentity, with_a_generated_column_is_refused_where_the_server_would_refuse_writes)
+{
+    Cluster cluster;
+    pg::Connection n1 = cluster.add_database().connect();
+    n1.script("CREATE TABLE public.t (k bigint PRIMARY KEY, d bigint GENERATED ALWAYS AS (k * 2) STORED);"
+              "ALTER TABLE public.t REPLICA IDENTITY FULL; INSERT INTO public.t VALUES (1), (2), (3)");
+    cluster.add_node(0);
+    const auto capture = [&] {
+        catalog::capture(cluster.catalog(), {"t"}, false, std::nullopt, false);
+    };
+    if (n1.server_version() >= 180000) {
+        expect_refused(capture, "generated column d");
+        expect_refused([&] { cluster.distribute("t", {"k"}); }, "REPLICA IDENTITY DEFAULT");
+        n1.script("ALTER TABLE public.t REPLICA IDENTITY DEFAULT");
+    }
+    capture();
+    EXPECT_EQ(sqlstate_of(n1, "DELETE FROM public.t WHERE k = 1"), "");
+    cluster.distribute("t", {"k"});
+    EXPECT_EQ(sqlstate_of(n1, "DELETE FROM public.t WHERE k = 2"), "");
+}
+
 TEST(Route, refuses_an_unknown_table_and_a_wrong_key)
 {
     Cluster cluster;

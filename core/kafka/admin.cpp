@@ -34,7 +34,7 @@ struct Admin::State {
     Queue queue;
 };
 
-Admin::Admin(const Settings& settings, std::string client_id) : state_(std::make_unique<State>())
+Admin::Admin(const Settings& settings, const std::string& client_id) : state_(std::make_unique<State>())
 {
     // Else asking for a topic would create it, with the broker's idea of its settings.
     Settings fixed = settings;

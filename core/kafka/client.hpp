@@ -55,8 +55,8 @@ public:
     /// Called from within poll() on the polling thread.
     using OnDelivery = std::function<void(const Delivery&)>;
     /// queue_bytes bounds librdkafka's queue (rounded to KiB); linger as linger.ms.
-    Producer(const Settings& settings, std::string client_id, std::size_t queue_bytes, std::chrono::milliseconds linger,
-             OnDelivery on_delivery);
+    Producer(const Settings& settings, const std::string& client_id, std::size_t queue_bytes,
+             std::chrono::milliseconds linger, OnDelivery on_delivery);
     ~Producer();
     Producer(const Producer&) = delete;
     Producer& operator=(const Producer&) = delete;
@@ -101,7 +101,7 @@ struct TopicPartition {
 /// Reads assigned partitions from given offsets; commits nothing. One thread.
 class Consumer {
 public:
-    Consumer(const Settings& settings, std::string client_id);
+    Consumer(const Settings& settings, const std::string& client_id);
     ~Consumer();
     Consumer(const Consumer&) = delete;
     Consumer& operator=(const Consumer&) = delete;
@@ -128,7 +128,7 @@ struct TopicSettings {
 };
 class Admin {
 public:
-    Admin(const Settings& settings, std::string client_id);
+    Admin(const Settings& settings, const std::string& client_id);
     ~Admin();
     Admin(const Admin&) = delete;
     Admin& operator=(const Admin&) = delete;

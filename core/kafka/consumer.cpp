@@ -84,7 +84,7 @@ struct Consumer::State {
     }
 };
 
-Consumer::Consumer(const Settings& settings, std::string client_id) : state_(std::make_unique<State>())
+Consumer::Consumer(const Settings& settings, const std::string& client_id) : state_(std::make_unique<State>())
 {
     const Settings defaults{{"group.id", client_id},
                             {"enable.auto.commit", "false"},

@@ -62,7 +62,7 @@ void Producer::State::failed(rd_kafka_t* handle, int code, const char* reason)
     }
 }
 
-Producer::Producer(const Settings& settings, std::string client_id, std::size_t queue_bytes,
+Producer::Producer(const Settings& settings, const std::string& client_id, std::size_t queue_bytes,
                    std::chrono::milliseconds linger, OnDelivery on_delivery)
     : state_(std::make_unique<State>())
 {

@@ -36,7 +36,7 @@ struct ColumnSchema {
 struct TableSchema {
     QualifiedName root;                ///< the logical table: names topic and source.table
     std::vector<ColumnSchema> columns; ///< in relation message order
-    std::vector<std::size_t> key;      ///< the primary key's columns in key order; empty: no key
+    std::vector<std::size_t> key;      ///< the columns of the primary key or of a unique index, in its order; empty: no key
     char identity = 'd';               ///< d default, n nothing, f full, i index
     std::uint64_t version = 0;         ///< differs for every new object: what a cache is keyed by
 };

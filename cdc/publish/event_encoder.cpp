@@ -194,7 +194,7 @@ std::span<const EncodedRecord> EventEncoder::encode(const EventContext& context,
         const auto key = key_of(*before, nullptr);
         add_value(context, table, 'd', {.before = before, .before_is_key = change.old_is_key}, now_ns);
         add_record('d', key, 0, absent_[0]);
-        if (options_.tombstones && key) {
+        if (options_.tombstones) {
             add_record(0, key, std::nullopt, {});
         }
         break;

@@ -177,9 +177,13 @@ void SchemaReader::read_key(std::uint32_t oid, TableSchema& table)
     const std::array<pg::Parameter, 1> parameters{pg::Parameter(text)};
     const pg::Result rows = node_.run_prepared(
         "cdc key",
-        "SELECT a.attname FROM pg_catalog.pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k(attnum, place) "
-        "JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
-        "WHERE i.indrelid = $1::oid AND i.indisprimary AND k.place <= i.indnkeyatts ORDER BY k.place",
+        "WITH fit AS (SELECT i.* FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
+        "WHERE i.indrelid = $1::oid AND (i.indisprimary OR i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL "
+        "AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) AND NOT a.attnotnull)) "
+        "ORDER BY i.indisprimary DESC, i.indisreplident DESC, c.relname LIMIT 1) "
+        "SELECT a.attname FROM fit CROSS JOIN unnest(fit.indkey) WITH ORDINALITY AS k(attnum, place) "
+        "JOIN pg_catalog.pg_attribute a ON a.attrelid = fit.indrelid AND a.attnum = k.attnum "
+        "WHERE NOT fit.indisprimary OR k.place <= fit.indnkeyatts ORDER BY k.place",
         parameters);
     for (int row = 0; row < rows.rows(); ++row) {
         const auto column = std::ranges::find(table.columns, rows.text(row, 0), &ColumnSchema::name);

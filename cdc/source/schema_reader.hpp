@@ -39,6 +39,8 @@ public:
 private:
     std::optional<QualifiedName> top_parent(std::uint32_t oid);
     void read_columns(std::uint32_t oid, TableSchema& table);
+    /// The primary key; without one the first unique index, by name, whose columns are all NOT NULL: others, partial and
+    /// expression indexes do not tell rows apart. The replica identity's index goes first.
     void read_key(std::uint32_t oid, TableSchema& table);
     std::uint32_t table_oid(const Relation& relation, const QualifiedName& root);
 

@@ -1,5 +1,6 @@
 #include "tests/cdc/publish/golden_records.hpp"
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <regex>
@@ -89,6 +90,16 @@ GoldenRecords by_key(const GoldenRecords& records)
         }
     }
     return grouped;
+}
+
+GoldenRecords keyless_sorted(GoldenRecords records)
+{
+    for (auto& [place, those] : records) {
+        const auto keyed =
+            std::ranges::stable_partition(those, [](const GoldenRecord& one) { return one.key == "NULL"; });
+        std::ranges::sort(those.begin(), keyed.begin(), {}, &GoldenRecord::value);
+    }
+    return records;
 }
 
 std::map<std::string, std::size_t> counts(const GoldenRecords& records)

@@ -27,6 +27,8 @@ GoldenRecords read_golden(const std::string& file);
 GoldenRecord golden_form(const kafka::Message& message, const std::string& prefix, const std::string& database);
 /// The same records by topic and key: what remains of their order when the partition is not known.
 GoldenRecords by_key(const GoldenRecords& records);
+/// Records without a key have no order among partitions: the same records with those sorted.
+GoldenRecords keyless_sorted(GoldenRecords records);
 /// How many records each topic has.
 std::map<std::string, std::size_t> counts(const GoldenRecords& records);
 

@@ -12,3 +12,8 @@ CREATE TABLE d_float_digits (id int PRIMARY KEY, r real, d double precision);
 CREATE TABLE d_bit_array (id int PRIMARY KEY, b bit(3)[]);
 CREATE TABLE d_time_array (id int PRIMARY KEY, t time[]);
 CREATE TABLE d_hstore_order (id int PRIMARY KEY, h hstore);
+CREATE TABLE d_partial_index (a int NOT NULL, b int);
+CREATE UNIQUE INDEX d_partial_index_a ON d_partial_index (a) WHERE b > 0;
+ALTER TABLE d_partial_index REPLICA IDENTITY FULL;
+CREATE TABLE d_nullable_unique (a int UNIQUE, v text);
+ALTER TABLE d_nullable_unique REPLICA IDENTITY FULL;

@@ -12,3 +12,5 @@ INSERT INTO d_float_digits VALUES (1, 1.1754944e-38, 1.2345678901234567e-5);
 INSERT INTO d_bit_array VALUES (1, '{101,NULL}');
 INSERT INTO d_time_array VALUES (1, '{13:51:30.123456}');
 INSERT INTO d_hstore_order VALUES (1, 'Zoë=>1, n=>2');
+INSERT INTO d_partial_index VALUES (1, 0), (1, -1);
+INSERT INTO d_nullable_unique VALUES (NULL, 'a'), (NULL, 'b');

@@ -1,0 +1,23 @@
+-- Tables without a primary key: the message key is that of a unique index, or there is none.
+CREATE TABLE u_one (a int NOT NULL, b text NOT NULL, v text);
+CREATE UNIQUE INDEX u_one_index ON u_one (a, b);
+ALTER TABLE u_one REPLICA IDENTITY FULL;
+CREATE TABLE u_several (a int NOT NULL, b int NOT NULL, c int NOT NULL, v text);
+CREATE UNIQUE INDEX u_several_z ON u_several (a);
+CREATE UNIQUE INDEX u_several_b ON u_several (b);
+CREATE UNIQUE INDEX u_several_c ON u_several (c);
+ALTER TABLE u_several REPLICA IDENTITY FULL;
+CREATE TABLE u_identity (a int NOT NULL, b int NOT NULL, v text);
+CREATE UNIQUE INDEX u_identity_a ON u_identity (a);
+ALTER TABLE u_identity REPLICA IDENTITY USING INDEX u_identity_a;
+CREATE TABLE u_expression (a int NOT NULL, b text, v text);
+CREATE UNIQUE INDEX u_expression_a ON u_expression (lower(b));
+CREATE UNIQUE INDEX u_expression_b ON u_expression (a, (b || 'x'));
+ALTER TABLE u_expression REPLICA IDENTITY FULL;
+CREATE TABLE u_include (a int NOT NULL, b text NOT NULL, v text);
+CREATE UNIQUE INDEX u_include_a ON u_include (a) INCLUDE (b);
+ALTER TABLE u_include REPLICA IDENTITY FULL;
+CREATE TABLE u_order (a int NOT NULL, b int NOT NULL, v text, UNIQUE (b, a));
+ALTER TABLE u_order REPLICA IDENTITY FULL;
+CREATE TABLE u_none (a int, v text);
+ALTER TABLE u_none REPLICA IDENTITY FULL;

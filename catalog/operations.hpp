@@ -44,6 +44,15 @@ struct Distribute {
 nlohmann::json distribute(pg::Connection& catalog, const Distribute& request);
 nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& tables, bool all,
                        const std::optional<std::string>& node, bool dry_run);
+struct SnapshotAgain {
+    std::string table;
+    std::string where;               ///< SQL condition on its rows; empty: all
+    std::optional<std::string> node; ///< only what this node has
+    bool dry_run = false;
+};
+/// Queues a captured table's rows to be read into its topic once more. Refused while its rows are being read or its buckets
+/// are being moved. {"table","where","parts","nodes","dry_run"}
+nlohmann::json snapshot_again(pg::Connection& catalog, const SnapshotAgain& request);
 nlohmann::json list_tables(pg::Connection& catalog);
 nlohmann::json show_table(pg::Connection& catalog, const std::string& table);
 

@@ -215,7 +215,10 @@ void ChangeRouter::publish_rows(const SnapshotChunk& chunk, const CapturedRelati
             continue;
         }
         EventContext event = context(captured, epoch, change);
-        event.snapshot = chunk.last && row + 1 == count ? "last" : first ? "first" : "true";
+        event.snapshot = chunk.again                      ? "incremental"
+                         : chunk.last && row + 1 == count ? "last"
+                         : first                          ? "first"
+                                                          : "true";
         first = false;
         publisher_->publish(event, *chunk.table, change);
     }

@@ -137,6 +137,8 @@ CREATE TABLE IF NOT EXISTS keyshift.snapshot (
     rows      bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (table_id, node, bucket)
 );
+-- Of rows read once more by `keyshift cdc snapshot`: the SQL condition, 'true' for all. NULL: the initial snapshot.
+ALTER TABLE keyshift.snapshot ADD COLUMN IF NOT EXISTS condition text;
 
 -- What the daemon sees of each node's stream; written about once a second.
 CREATE TABLE IF NOT EXISTS keyshift.stream_status (

@@ -37,9 +37,9 @@ RowSnapshot current_snapshot(pg::Connection& connection)
 } // namespace
 
 ChunkReader::ChunkReader(pg::Connection& connection, std::shared_ptr<const TableSchema> table, const Relation& relation,
-                         std::optional<std::vector<std::string>> last_key)
-    : connection_(connection), table_(std::move(table)), last_key_(std::move(last_key)), previous_key_(last_key_),
-      limit_(kFirstRows)
+                         const SnapshotPart& part)
+    : connection_(connection), table_(std::move(table)), condition_(part.condition.value_or("true")),
+      last_key_(part.last_key), previous_key_(last_key_), limit_(kFirstRows)
 {
     for (const RelationColumn& column : relation.columns) {
         columns_ += (columns_.empty() ? "" : ", ") + quote_identifier(column.name);
@@ -75,9 +75,9 @@ bool ChunkReader::read(SnapshotChunk& chunk)
 
 pg::Result ChunkReader::by_key(SnapshotChunk& chunk)
 {
-    const std::string after = last_key_ ? fmt::format("WHERE ({}) > ({}) ", key_columns_, key_parameters_) : "";
-    const std::string sql =
-        fmt::format("SELECT {} FROM {} {}ORDER BY {} LIMIT {}", columns_, source_, after, key_columns_, limit_);
+    const std::string after = last_key_ ? fmt::format("AND ({}) > ({}) ", key_columns_, key_parameters_) : "";
+    const std::string sql = fmt::format("SELECT {} FROM {} WHERE ({}\n) {}ORDER BY {} LIMIT {}", columns_, source_,
+                                        condition_, after, key_columns_, limit_);
     std::vector<pg::Parameter> parameters;
     if (last_key_) {
         for (const std::string& value : *last_key_) {
@@ -96,8 +96,8 @@ pg::Result ChunkReader::by_cursor(SnapshotChunk& chunk)
     if (!cursor_) {
         cursor_.emplace(connection_, pg::Transaction::Isolation::repeatable_read);
         cursor_snapshot_ = current_snapshot(connection_);
-        connection_.script(
-            fmt::format("DECLARE rows_of_leaf NO SCROLL CURSOR FOR SELECT {} FROM {}", columns_, source_));
+        connection_.script(fmt::format("DECLARE rows_of_leaf NO SCROLL CURSOR FOR SELECT {} FROM {} WHERE ({}\n)",
+                                       columns_, source_, condition_));
     }
     chunk.snapshot = cursor_snapshot_;
     return connection_.query(fmt::format("FETCH {} FROM rows_of_leaf", limit_));

@@ -1,8 +1,9 @@
 #pragma once
-/// Reads one leaf's rows in chunks. By primary key each chunk is a short statement that begins after the last key, so no
+/// Reads one leaf's rows, those that meet the part's condition, in chunks. By key each chunk is a short statement that begins after the last key, so no
 /// snapshot lives long and a restart goes on where it was. Without a key the whole leaf is one cursor in one snapshot.
 
 #include "cdc/source/snapshot_chunk.hpp"
+#include "cdc/source/snapshot_work.hpp"
 #include "core/pg/connection.hpp"
 
 #include <memory>
@@ -15,7 +16,7 @@ namespace keyshift::cdc {
 class ChunkReader {
 public:
     ChunkReader(pg::Connection& connection, std::shared_ptr<const TableSchema> table, const Relation& relation,
-                std::optional<std::vector<std::string>> last_key);
+                const SnapshotPart& part);
 
     /// Fills rows and snapshot. False: these were the last rows.
     bool read(SnapshotChunk& chunk);
@@ -33,6 +34,7 @@ private:
     std::shared_ptr<const TableSchema> table_;
     std::string columns_;
     std::string source_;
+    std::string condition_; ///< SQL of type boolean
     std::string key_columns_;
     std::string key_parameters_;
     std::optional<std::vector<std::string>> last_key_;

@@ -34,6 +34,7 @@ struct SnapshotChunk {
     bool keyed = true;  ///< false: rows have no key, none can be superseded in the window
     bool first = false; ///< of the table on this node
     bool last = false;
+    bool again = false; ///< asked for by `keyshift cdc snapshot`, not the table's initial snapshot
     std::optional<pg::Result> rows;
     RowSnapshot snapshot;
 };

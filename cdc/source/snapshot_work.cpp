@@ -8,7 +8,7 @@ namespace keyshift::cdc {
 std::vector<SnapshotPart> unfinished_parts(pg::Connection& catalog, const std::string& node)
 {
     const pg::Result rows = catalog.query(
-        "SELECT s.table_id, t.schema_name, t.table_name, t.group_name, s.bucket, s.last_key, t.group_name IS NULL OR b.node = s.node "
+        "SELECT s.table_id, t.schema_name, t.table_name, t.group_name, s.bucket, s.last_key, t.group_name IS NULL OR b.node = s.node, s.condition "
         "FROM keyshift.snapshot s JOIN keyshift.captured_table t ON t.id = s.table_id "
         "LEFT JOIN keyshift.bucket b ON b.group_name = t.group_name AND b.bucket = s.bucket "
         "WHERE s.node = $1 AND s.state <> 'done' ORDER BY s.table_id, s.bucket",
@@ -25,6 +25,9 @@ std::vector<SnapshotPart> unfinished_parts(pg::Connection& catalog, const std::s
             part.last_key = catalog::read_array(rows.text(row, 5));
         }
         part.owned = !rows.is_null(row, 6) && rows.boolean(row, 6);
+        if (!rows.is_null(row, 7)) {
+            part.condition = rows.text(row, 7);
+        }
         parts.push_back(std::move(part));
     }
     return parts;

@@ -77,7 +77,7 @@ void Snapshotter::read_part(pg::Connection& catalog, SnapshotPart& part, bool fi
                           "there is no such table", "Check the table, or remove it from the captured ones."});
     }
     const std::shared_ptr<const TableSchema> table = schemas.read(*relation, part.table);
-    ChunkReader reader(connection, table, *relation, part.last_key);
+    ChunkReader reader(connection, table, *relation, part);
     bool more = true;
     while (more) {
         auto chunk = std::make_shared<SnapshotChunk>();
@@ -87,6 +87,7 @@ void Snapshotter::read_part(pg::Connection& catalog, SnapshotPart& part, bool fi
         chunk->bucket = part.bucket;
         chunk->keyed = !table->key.empty();
         chunk->first = first;
+        chunk->again = part.condition.has_value();
         bool have_rows = false;
         const auto read = [&] {
             if (chunk->keyed && have_rows) {

@@ -1,12 +1,68 @@
 #include "daemon/commands/commands.hpp"
 
+#include "catalog/operations.hpp"
 #include "daemon/status_report.hpp"
+#include "daemon/wait.hpp"
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
+
+namespace {
+
+void wait_until_read(CommandContext& context, pg::Connection& catalog, const std::string& table)
+{
+    Progress progress;
+    nlohmann::json shown;
+    const WaitResult ended = wait_until(context, [&] {
+        shown = catalog::show_table(catalog, table)["snapshot"];
+        const auto done = shown["done"].get<double>();
+        const auto total = shown["total"].get<double>();
+        progress.show(done / total, fmt::format("{}: {} rows", table, shown["rows"].dump()));
+        return done == total;
+    });
+    progress.finish();
+    if (ended != WaitResult::reached) {
+        note(fmt::format("the snapshot goes on; look with `keyshift table show {}`", table));
+        context.status = exit_status_of(ended);
+    } else {
+        context.print({{"table", table}, {"rows", shown["rows"]}, {"parts", shown["total"]}});
+    }
+}
+
+void add_snapshot(CLI::App& cdc, CommandContext& context)
+{
+    struct Options {
+        catalog::SnapshotAgain request;
+        std::string node;
+    };
+    const auto options = std::make_shared<Options>();
+    CLI::App* verb = add_verb(cdc, "snapshot", "Read a table's rows into its topic once more, while its stream goes on",
+                              "keyshift cdc snapshot users --where 'user_id < 1000' --wait");
+    verb->add_option("table", options->request.table, "A captured or distributed table")->required();
+    verb->add_option("--where", options->request.where, "Only rows that meet this SQL condition");
+    verb->add_option("--node", options->node, "Only what this node has");
+    takes_long(changes(verb, context), context)->callback([&context, options] {
+        options->request.dry_run = context.dry_run;
+        options->request.node = options->node.empty() ? std::nullopt : std::optional(options->node);
+        pg::Connection catalog = context.catalog();
+        const nlohmann::json queued = catalog::snapshot_again(catalog, options->request);
+        if (!context.wait || context.dry_run) {
+            context.print(queued);
+        }
+        if (!context.dry_run) {
+            context.mention_missing_daemon(catalog, "the snapshot is queued");
+        }
+        if (context.wait && !context.dry_run) {
+            wait_until_read(context, catalog, options->request.table);
+        }
+    });
+}
+
+} // namespace
 
 void add_cdc_commands(CLI::App& app, CommandContext& context)
 {
@@ -18,6 +74,7 @@ void add_cdc_commands(CLI::App& app, CommandContext& context)
             context.print(cdc_status(catalog), {"node", "state", "slot", "confirmed_lsn", "lag_bytes", "lag_seconds",
                                                 "retained_bytes", "error"});
         });
+    add_snapshot(*cdc, context);
 }
 
 } // namespace keyshift::daemon

@@ -65,7 +65,7 @@ void add_absent_commands(CLI::App& app)
             family("projection"), name,
             "Drop the projection and create it again; `keyshift projection verify` tells whether that is needed.");
     }
-    for (const char* name : {"snapshot", "pause", "resume"}) {
+    for (const char* name : {"pause", "resume"}) {
         add_absent_verb(family("cdc"), name,
                         "`keyshift cdc status` shows each stream; streams run while the daemon does.");
     }

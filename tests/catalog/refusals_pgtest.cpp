@@ -264,6 +264,35 @@ TEST(ReplicaIdentity, with_a_generated_column_is_refused_where_the_server_would_
     EXPECT_EQ(sqlstate_of(n1, "DELETE FROM public.t WHERE k = 2"), "");
 }
 
+TEST(Snapshot, of_a_table_is_refused_where_it_could_not_be_what_was_asked)
+{
+    Cluster cluster;
+    cluster.add_database().connect().script(
+        "CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE TABLE public.u (k int PRIMARY KEY)");
+    cluster.add_database();
+    cluster.add_node(0);
+    cluster.distribute("t", {"k"});
+    const auto again = [&](const std::string& table, const std::string& where, std::optional<std::string> node) {
+        return [&, table, where, node] {
+            catalog::snapshot_again(cluster.catalog(), {table, where, node, false});
+        };
+    };
+    expect_refused(again("u", "", {}), "it is not captured");
+    expect_refused(again("t", "", {}), "8 of 8 parts are left");
+    cluster.catalog().script("UPDATE keyshift.snapshot SET state = 'done'");
+    expect_refused(again("t", "", "n9"), "n9");
+    expect_refused(again("t", "nonsense = 1", {}), "nonsense");
+    expect_refused(again("t", "true); DROP TABLE t; SELECT (1", {}), "42601");
+    cluster.add_node(1);
+    expect_refused(again("t", "", "n2"), "owns none of its buckets");
+    EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.snapshot WHERE state <> 'done'"), "0");
+    EXPECT_EQ(catalog::snapshot_again(cluster.catalog(), {"t", "k > 5", "n1", true})["parts"], 8);
+    EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.snapshot WHERE state <> 'done'"), "0");
+    again("t", "k > 5", {})();
+    EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.snapshot WHERE condition = 'k > 5'"), "8");
+    expect_refused(again("t", "", {}), "8 of 8 parts are left");
+}
+
 TEST(Route, refuses_an_unknown_table_and_a_wrong_key)
 {
     Cluster cluster;

@@ -54,6 +54,32 @@ TEST(Run, SigtermFlushesWhatWasCommittedAndExitsWithZero)
         << "nothing is sent twice after an orderly stop";
 }
 
+TEST(Run, ATableIsReadOnceMoreIntoItsTopicOnDemand)
+{
+    Installation installation;
+    installation.set_up();
+    pg::Connection connection = installation.connect();
+    connection.script("CREATE TABLE public.log (id bigint PRIMARY KEY, line text);"
+                      "INSERT INTO public.log SELECT i, 'line ' || i FROM generate_series(1, 10) i");
+    installation.must({"table", "capture", "log"});
+    const Finished early = installation.keyshift({"cdc", "snapshot", "log"});
+    EXPECT_EQ(early.status, 5) << "the initial one is still to come";
+    EXPECT_THAT(early.err, HasSubstr("1 of 1 parts are left"));
+    installation.start_daemon();
+    const std::string topic = installation.prefix() + ".public.log";
+    ASSERT_EQ(read_topic(installation.servers().kafka(), topic, 10).size(), 10U);
+    ASSERT_TRUE(comes_true([&] {
+        return connection.query("SELECT count(*) FROM keyshift.snapshot WHERE state <> 'done'").integer(0, 0) == 0;
+    }));
+    const nlohmann::json done = installation.json({"cdc", "snapshot", "log", "--where", "id > 7", "--wait"});
+    EXPECT_EQ(done.at("rows"), 3);
+    const auto messages = read_topic(installation.servers().kafka(), topic, 13);
+    ASSERT_EQ(messages.size(), 13U);
+    EXPECT_THAT(messages.back().value.value(),
+                AllOf(HasSubstr(R"("op":"r")"), HasSubstr(R"("snapshot":"incremental")")));
+    EXPECT_EQ(installation.keyshift({"cdc", "snapshot", "log", "--where", "no_such > 7"}).status, 5);
+}
+
 TEST(Run, AfterSigkillItStartsAgainAtOnce)
 {
     Installation installation;

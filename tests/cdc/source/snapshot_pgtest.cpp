@@ -1,5 +1,9 @@
 #include "tests/cdc/source/stream_fixture.hpp"
 
+#include "catalog/operations.hpp"
+
+#include <nlohmann/json.hpp>
+
 #include <map>
 
 namespace keyshift::test {
@@ -63,6 +67,32 @@ TEST_F(SnapshotTest, ExistingRowsReachTheTopicMarkedAsSnapshotBetweenBeginAndEnd
     EXPECT_NE(controls[0].find("begin"), std::string::npos);
     EXPECT_NE(controls[1].find("end"), std::string::npos);
     EXPECT_EQ(one(cluster_.catalog(), "SELECT sum(rows) FROM keyshift.snapshot"), "2500");
+}
+
+TEST_F(SnapshotTest, RowsAreReadOnceMoreOnDemandThoseThatMeetTheCondition)
+{
+    set_up_captured(std::string(kItems) +
+                        "; INSERT INTO public.items SELECT i, 'n' || i FROM generate_series(1, 2500) i",
+                    {"items"});
+    start();
+    ASSERT_TRUE(done());
+    ASSERT_EQ(kafka_.events("public.items").size(), 2500U);
+    const nlohmann::json queued =
+        catalog::snapshot_again(cluster_.catalog(), {"items", "id > 100 AND name <> 'n101' -- all but one", {}, false});
+    EXPECT_EQ(queued["parts"], 1);
+    ASSERT_TRUE(done());
+    auto events = kafka_.events("public.items");
+    ASSERT_EQ(events.size(), 2500U + 2399U);
+    for (std::size_t at = 2500; at < events.size(); ++at) {
+        EXPECT_EQ(events[at].snapshot, "incremental");
+        EXPECT_NE(events[at].after.at("name"), "n101");
+    }
+    node().script("UPDATE public.items SET name = 'new' WHERE id <= 50");
+    ASSERT_TRUE(eventually([&] { return kafka_.events("public.items").size() == 4949; }));
+    catalog::snapshot_again(cluster_.catalog(), {"items", "", {}, false});
+    ASSERT_TRUE(done());
+    EXPECT_EQ(kafka_.events("public.items").size(), 4949U + 2500U);
+    EXPECT_EQ(fold(), table());
 }
 
 TEST_F(SnapshotTest, FoldOfTheTopicIsTheTableThoughItIsWrittenToMeanwhile)

@@ -120,7 +120,7 @@ QualifiedName set_aside(pg::Connection& connection, const QualifiedName& table,
             connection.script(fmt::format("ALTER SEQUENCE {} OWNED BY NONE", sequence.name.quoted()));
         }
     }
-    const QualifiedName aside{"keyshift", "before_distribution"};
+    QualifiedName aside{"keyshift", "before_distribution"};
     connection.script(fmt::format("ALTER TABLE {} RENAME TO {}; ALTER TABLE {} SET SCHEMA {}", table.quoted(),
                                   quote_identifier(aside.name), QualifiedName{table.schema, aside.name}.quoted(),
                                   quote_identifier(aside.schema)));

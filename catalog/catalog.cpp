@@ -47,10 +47,11 @@ Node read_node(const pg::Result& rows, int row)
     node.timeline = static_cast<std::uint32_t>(rows.integer(row, 7));
     node.slot = rows.text(row, 8);
     node.state = rows.text(row, 9);
+    node.capture_paused = rows.boolean(row, 10);
     return node;
 }
 constexpr const char* kSelectNode =
-    "SELECT name, dsn, password_file, host, port, dbname, system_identifier, timeline, slot, state "
+    "SELECT name, dsn, password_file, host, port, dbname, system_identifier, timeline, slot, state, capture_paused "
     "FROM keyshift.node";
 
 Group read_group(const pg::Result& rows, int row)

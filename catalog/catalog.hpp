@@ -30,6 +30,7 @@ struct Node {
     std::uint32_t timeline = 0;
     std::string slot; ///< also the publication's name
     std::string state;
+    bool capture_paused = false; ///< no stream runs; the slot keeps the WAL
 
     pg::ConnectionSettings connection(std::string purpose) const;
 };

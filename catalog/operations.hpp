@@ -53,6 +53,10 @@ struct SnapshotAgain {
 /// Queues a captured table's rows to be read into its topic once more. Refused while its rows are being read or its buckets
 /// are being moved. {"table","where","parts","nodes","dry_run"}
 nlohmann::json snapshot_again(pg::Connection& catalog, const SnapshotAgain& request);
+/// Ends the streams of one node or of all until they are resumed; across restarts of the daemon. Refused while a reshard job
+/// is under way, which needs them. [{"node","capture":"paused|running"}] of those that change.
+nlohmann::json pause_capture(pg::Connection& catalog, const std::optional<std::string>& node, bool dry_run);
+nlohmann::json resume_capture(pg::Connection& catalog, const std::optional<std::string>& node, bool dry_run);
 nlohmann::json list_tables(pg::Connection& catalog);
 nlohmann::json show_table(pg::Connection& catalog, const std::string& table);
 

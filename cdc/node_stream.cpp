@@ -67,6 +67,7 @@ void NodeStream::run(std::stop_token stop)
     }
     try {
         state_->stream_until(stop, link);
+        stream.metrics.connected.set(0);
         stream.set_state("stopped");
         stream.subscriptions.stop(
             {"the change stream of " + stream.node.name, "it was stopped", "It goes on when the daemon runs."});
@@ -118,6 +119,7 @@ void NodeStream::State::stream_until(std::stop_token stop, CatalogLink& catalog)
 void NodeStream::State::fail(const Error& error)
 {
     log::error("cdc", "node={} the stream has stopped: {}", stream.node.name, error.what());
+    stream.metrics.connected.set(0);
     stream.set_state("stopped", error.parts());
     stream.subscriptions.stop(error.parts());
 }

@@ -26,7 +26,7 @@ Json cdc_status(pg::Connection& catalog)
     // A status that the daemon has not renewed for ten seconds says what was, not what is.
     return json_of(catalog, R"(
 SELECT json_agg(json_build_object('node', n.name,
-           'state', CASE WHEN s.node IS NULL THEN 'waiting' WHEN s.at < now() - interval '10 seconds' AND s.state <> 'stopped' THEN 'waiting' ELSE s.state END,
+           'state', CASE WHEN n.capture_paused THEN 'paused' WHEN s.node IS NULL THEN 'waiting' WHEN s.at < now() - interval '10 seconds' AND s.state <> 'stopped' THEN 'waiting' ELSE s.state END,
            'slot', n.slot, 'confirmed_lsn', s.confirmed_lsn, 'current_lsn', s.current_lsn, 'lag_bytes', s.lag_bytes,
            'lag_seconds', s.lag_seconds, 'retained_bytes', s.retained_bytes, 'wal_status', s.wal_status,
            'left_out', coalesce(s.left_out, '[]'), 'error', s.error) ORDER BY n.name)::text

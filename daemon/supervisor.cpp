@@ -131,7 +131,7 @@ void Supervisor::refresh_streams(pg::Connection& catalog)
 {
     std::map<std::string, catalog::Node> wanted;
     for (const catalog::Node& node : catalog::nodes(catalog)) {
-        if (node.state == "active" || node.state == "draining") {
+        if ((node.state == "active" || node.state == "draining") && !node.capture_paused) {
             wanted.emplace(node.name, node);
         }
     }
@@ -140,7 +140,7 @@ void Supervisor::refresh_streams(pg::Connection& catalog)
         const auto present = stream++;
         const auto node = wanted.find(present->first);
         if (node == wanted.end() || !same_database(node->second, present->second.node)) {
-            log::info("supervisor", "node={} is gone, its stream ends", present->first);
+            log::info("supervisor", "node={} is gone or its capture is paused, its stream ends", present->first);
             retire(present);
         }
     }

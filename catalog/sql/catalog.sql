@@ -17,6 +17,9 @@ CREATE TABLE IF NOT EXISTS keyshift.node (
     added_at          timestamptz NOT NULL DEFAULT now()
 );
 
+-- By `keyshift cdc pause`: its changes stay in the WAL, kept by the slot.
+ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS capture_paused boolean NOT NULL DEFAULT false;
+
 -- Co-located tables share buckets and move together. kind 'projection': written by the projection runner only.
 CREATE TABLE IF NOT EXISTS keyshift.table_group (
     name         text PRIMARY KEY,                    -- name of the first table, unqualified when in public

@@ -62,6 +62,22 @@ void add_snapshot(CLI::App& cdc, CommandContext& context)
     });
 }
 
+using Change = nlohmann::json (*)(pg::Connection&, const std::optional<std::string>&, bool);
+
+void add_change(CLI::App& cdc, CommandContext& context, const std::string& name, const std::string& help,
+                const char* what_follows, Change change)
+{
+    const auto node = std::make_shared<std::string>();
+    CLI::App* verb = add_verb(cdc, name, help, "keyshift cdc " + name + " n1");
+    verb->add_option("node", *node, "The node; without it all");
+    changes(verb, context)->callback([&context, node, what_follows, change] {
+        pg::Connection catalog = context.catalog();
+        context.print(change(catalog, node->empty() ? std::nullopt : std::optional(*node), context.dry_run),
+                      {"node", "capture"});
+        context.next_step(what_follows);
+    });
+}
+
 } // namespace
 
 void add_cdc_commands(CLI::App& app, CommandContext& context)
@@ -75,6 +91,10 @@ void add_cdc_commands(CLI::App& app, CommandContext& context)
                                                 "retained_bytes", "error"});
         });
     add_snapshot(*cdc, context);
+    add_change(*cdc, context, "pause", "End a node's stream until it is resumed; its slot keeps the WAL meanwhile",
+               "its slot keeps all WAL on the node until `keyshift cdc resume`", catalog::pause_capture);
+    add_change(*cdc, context, "resume", "Go on where a paused stream ended", "look with `keyshift cdc status`",
+               catalog::resume_capture);
 }
 
 } // namespace keyshift::daemon

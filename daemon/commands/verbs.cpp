@@ -65,10 +65,6 @@ void add_absent_commands(CLI::App& app)
             family("projection"), name,
             "Drop the projection and create it again; `keyshift projection verify` tells whether that is needed.");
     }
-    for (const char* name : {"pause", "resume"}) {
-        add_absent_verb(family("cdc"), name,
-                        "`keyshift cdc status` shows each stream; streams run while the daemon does.");
-    }
     for (const char* name : {"retry", "drop"}) {
         add_absent_verb(family("rejections"), name, "`keyshift rejections show ID` has the event and the reason.");
     }

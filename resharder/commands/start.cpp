@@ -24,6 +24,16 @@ void refuse_unfinished_job(pg::Connection& catalog)
     }
 }
 
+void refuse_paused_capture(pg::Connection& catalog)
+{
+    for (const catalog::Node& node : catalog::nodes(catalog)) {
+        if (node.capture_paused) {
+            throw RefusedError({"starting a reshard", "the capture of " + node.name + " is paused, and moves need it",
+                                "resume it: `keyshift cdc resume " + node.name + "`"});
+        }
+    }
+}
+
 void refuse_running_snapshot(pg::Connection& catalog, const nlohmann::json& moves)
 {
     const auto rows = catalog.query(
@@ -142,6 +152,7 @@ std::int64_t start(pg::Connection& catalog, const PlanWish& wish, const std::opt
     if (moves.empty()) {
         return 0;
     }
+    refuse_paused_capture(catalog);
     refuse_running_snapshot(catalog, moves);
     preflight_nodes(catalog, moves);
     end_grace(catalog, moves);

@@ -91,8 +91,7 @@ TEST(CommandLine, VerbsThatThisVersionLacksAreRefusedWithWhatThereIsInstead)
                                                                        {"node", "drain", "n1"},
                                                                        {"table", "reference", "countries"},
                                                                        {"reshard", "rollback", "1", "--yes"},
-                                                                       {"projection", "rebuild", "p"},
-                                                                       {"cdc", "snapshot", "users"}}) {
+                                                                       {"projection", "rebuild", "p"}}) {
         const Finished done = program(arguments);
         EXPECT_EQ(done.status, 5) << arguments[0];
         EXPECT_THAT(done.err, HasSubstr("next: "));
@@ -178,11 +177,17 @@ TEST(CommandLine, WorkForTheDaemonIsQueuedAndWaitingForItCanBeLeft)
     installation.connect().script("DELETE FROM keyshift.snapshot");
     installation.add_node(2);
     EXPECT_EQ(installation.json({"reshard", "plan"}).at("moves").size(), 2U);
+    installation.must({"cdc", "pause", "n1"});
+    const Finished paused = installation.keyshift({"reshard", "start"});
+    EXPECT_EQ(paused.status, 5) << paused.err;
+    EXPECT_THAT(paused.err, HasSubstr("the capture of n1 is paused"));
+    installation.must({"cdc", "resume"});
     const Finished queued = installation.keyshift({"reshard", "start", "--wait", "--timeout", "1s"});
     EXPECT_EQ(queued.status, 124) << queued.err;
     EXPECT_THAT(queued.err, AllOf(HasSubstr("queued as 1; nothing happens until `keyshift run`"),
                                   HasSubstr("keyshift reshard status 1")));
     EXPECT_EQ(installation.json({"reshard", "status"}).at("total"), 2);
+    EXPECT_THAT(installation.keyshift({"cdc", "pause"}).err, HasSubstr("reshard job 1 needs the streams"));
     EXPECT_EQ(installation.keyshift({"reshard", "start"}).status, 5) << "no second job beside an unfinished one";
     installation.must({"reshard", "pause", "1"});
     installation.must({"reshard", "resume", "1"});

@@ -80,6 +80,44 @@ TEST(Run, ATableIsReadOnceMoreIntoItsTopicOnDemand)
     EXPECT_EQ(installation.keyshift({"cdc", "snapshot", "log", "--where", "no_such > 7"}).status, 5);
 }
 
+TEST(Run, APausedStreamGoesOnWhereItEndedAlsoAfterARestart)
+{
+    Installation installation;
+    installation.set_up();
+    pg::Connection connection = installation.connect();
+    connection.script("CREATE TABLE public.log (id bigint PRIMARY KEY)");
+    installation.must({"table", "capture", "log"});
+    installation.start_daemon();
+    ASSERT_TRUE(comes_true([&] {
+        return connection.query("SELECT count(*) FROM keyshift.snapshot WHERE state <> 'done'").integer(0, 0) == 0;
+    }));
+    const auto slot_is_active = [&] {
+        return connection
+                   .query("SELECT count(*) FROM pg_replication_slots WHERE database = current_database() AND active")
+                   .integer(0, 0) == 1;
+    };
+    ASSERT_TRUE(comes_true(slot_is_active));
+    EXPECT_EQ(installation.keyshift({"cdc", "pause", "n7"}).status, 5);
+    installation.must({"cdc", "pause", "n1", "--dry-run"});
+    EXPECT_EQ(installation.json({"cdc", "status"}).at(0).at("state"), "streaming");
+    EXPECT_EQ(installation.json({"cdc", "pause"}), nlohmann::json::parse(R"([{"node":"n1","capture":"paused"}])"));
+    EXPECT_EQ(installation.json({"cdc", "pause"}), nlohmann::json::array());
+    EXPECT_TRUE(comes_true([&] { return !slot_is_active(); }));
+    EXPECT_EQ(installation.json({"cdc", "status"}).at(0).at("state"), "paused");
+    EXPECT_TRUE(comes_true([&] {
+        return installation.get("/metrics").body.find("keyshift_cdc_connected{node=\"n1\"} 0") != std::string::npos;
+    }));
+    connection.script("INSERT INTO public.log VALUES (1)");
+    EXPECT_EQ(installation.stop_daemon(), 0);
+    installation.start_daemon();
+    connection.script("INSERT INTO public.log VALUES (2)");
+    const std::string topic = installation.prefix() + ".public.log";
+    EXPECT_FALSE(slot_is_active());
+    installation.must({"cdc", "resume", "n1"});
+    EXPECT_EQ(read_topic(installation.servers().kafka(), topic, 2).size(), 2U);
+    EXPECT_TRUE(comes_true([&] { return installation.json({"cdc", "status"}).at(0).at("state") == "streaming"; }));
+}
+
 TEST(Run, AfterSigkillItStartsAgainAtOnce)
 {
     Installation installation;

@@ -51,8 +51,10 @@ struct SnapshotAgain {
     bool dry_run = false;
 };
 /// Queues a captured table's rows to be read into its topic once more. Refused while its rows are being read or its buckets
-/// are being moved. {"table","where","parts","nodes","dry_run"}
+/// are being moved. {"table","table_id","where","parts","nodes","dry_run"}
 nlohmann::json snapshot_again(pg::Connection& catalog, const SnapshotAgain& request);
+/// How far the newest snapshot of a captured table has come. {"done","total","rows"}, the first two in parts
+nlohmann::json snapshot_progress(pg::Connection& catalog, std::int64_t table_id);
 /// Ends the streams of one node or of all until they are resumed; across restarts of the daemon. Refused while a reshard job
 /// is under way, which needs them. [{"node","capture":"paused|running"}] of those that change.
 nlohmann::json pause_capture(pg::Connection& catalog, const std::optional<std::string>& node, bool dry_run);

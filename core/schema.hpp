@@ -28,15 +28,15 @@ struct ColumnSchema {
     TypeSchema type;
     bool not_null = false;
     std::optional<std::string> default_literal; ///< text of a constant default; functions: nullopt
-    bool has_default = false;  ///< constant or computed; not: identity
-    bool default_call = false; ///< the default calls a function
-    bool identity = false; ///< in the replica identity
+    bool has_default = false;                   ///< constant or computed; not: identity
+    bool default_call = false;                  ///< the default calls a function
+    bool identity = false;                      ///< in the replica identity
 };
 
 struct TableSchema {
     QualifiedName root;                ///< the logical table: names topic and source.table
     std::vector<ColumnSchema> columns; ///< in relation message order
-    std::vector<std::size_t> key;      ///< the columns of the primary key or of a unique index, in its order; empty: no key
+    std::vector<std::size_t> key;      ///< of the primary key or a unique index, in its order; empty: no key
     char identity = 'd';               ///< d default, n nothing, f full, i index
     std::uint64_t version = 0;         ///< differs for every new object: what a cache is keyed by
 };

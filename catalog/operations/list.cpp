@@ -116,11 +116,7 @@ nlohmann::json show_table(pg::Connection& catalog, const std::string& text)
             }
         }
         result["placement"] = buckets;
-        const pg::Result rows = catalog.query(
-            "SELECT count(*) FILTER (WHERE state = 'done'), count(*), coalesce(sum(rows), 0) FROM keyshift.snapshot WHERE table_id = $1::bigint",
-            {std::to_string(table.id)});
-        result["snapshot"] = {
-            {"done", rows.integer(0, 0)}, {"total", rows.integer(0, 1)}, {"rows", rows.integer(0, 2)}};
+        result["snapshot"] = snapshot_progress(catalog, table.id);
         return result;
     }
     throw RefusedError({"table " + name.to_string(), "it is not captured",

@@ -41,7 +41,9 @@ nlohmann::json set_paused(pg::Connection& catalog, const std::optional<std::stri
         }
         changed.push_back({{"node", one.name}, {"capture", paused ? "paused" : "running"}});
     }
-    notify(catalog, "node");
+    if (!dry_run) {
+        notify(catalog, "node");
+    }
     return changed;
 }
 

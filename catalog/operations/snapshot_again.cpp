@@ -63,14 +63,12 @@ std::vector<Part> parts_of(pg::Connection& catalog, const CapturedTable& table,
 void refuse_unless_at_rest(pg::Connection& catalog, const CapturedTable& table)
 {
     const std::string what = "cdc snapshot " + table.name.to_string();
-    const pg::Result reading = catalog.query(
-        "SELECT count(*) FILTER (WHERE state <> 'done'), count(*) FROM keyshift.snapshot WHERE table_id = $1::bigint",
-        {std::to_string(table.id)});
-    if (reading.integer(0, 0) > 0) {
+    const nlohmann::json reading = snapshot_progress(catalog, table.id);
+    const auto total = reading["total"].get<std::int64_t>();
+    const std::int64_t left = total - reading["done"].get<std::int64_t>();
+    if (left > 0) {
         throw RefusedError(
-            {what,
-             fmt::format("its rows are being read into the topic already: {} of {} parts are left",
-                         reading.integer(0, 0), reading.integer(0, 1)),
+            {what, fmt::format("its rows are being read into the topic already: {} of {} parts are left", left, total),
              fmt::format("Wait until they are there (`keyshift table show {}`).", table.name.to_string())});
     }
     const pg::Result moving = catalog.query("SELECT j.id FROM keyshift.job j JOIN keyshift.move m ON m.job = j.id "
@@ -102,6 +100,15 @@ void check_condition(pg::Connection& catalog, const CapturedTable& table, const 
 
 } // namespace
 
+nlohmann::json snapshot_progress(pg::Connection& catalog, std::int64_t table_id)
+{
+    const pg::Result rows =
+        catalog.query("SELECT count(*) FILTER (WHERE state = 'done'), count(*), coalesce(sum(rows), 0) "
+                      "FROM keyshift.snapshot WHERE table_id = $1::bigint",
+                      {std::to_string(table_id)});
+    return {{"done", rows.integer(0, 0)}, {"total", rows.integer(0, 1)}, {"rows", rows.integer(0, 2)}};
+}
+
 nlohmann::json snapshot_again(pg::Connection& catalog, const SnapshotAgain& request)
 {
     check_version(catalog);
@@ -130,11 +137,8 @@ nlohmann::json snapshot_again(pg::Connection& catalog, const SnapshotAgain& requ
         notify(catalog, "table");
         transaction.commit();
     }
-    return {{"table", table.name.to_string()},
-            {"where", where},
-            {"parts", parts.size()},
-            {"nodes", nodes},
-            {"dry_run", request.dry_run}};
+    return {{"table", table.name.to_string()}, {"table_id", table.id}, {"where", where},
+            {"parts", parts.size()},           {"nodes", nodes},       {"dry_run", request.dry_run}};
 }
 
 } // namespace keyshift::catalog

@@ -1,6 +1,7 @@
 #pragma once
-/// Reads one leaf's rows, those that meet the part's condition, in chunks. By key each chunk is a short statement that begins after the last key, so no
-/// snapshot lives long and a restart goes on where it was. Without a key the whole leaf is one cursor in one snapshot.
+/// Reads one leaf's rows, those that meet the part's condition, in chunks. By key each chunk is a short statement that
+/// begins after the last key, so no snapshot lives long and a restart goes on where it was. Without a key the whole leaf is
+/// one cursor in one snapshot.
 
 #include "cdc/source/snapshot_chunk.hpp"
 #include "cdc/source/snapshot_work.hpp"

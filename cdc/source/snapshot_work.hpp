@@ -21,8 +21,8 @@ struct SnapshotPart {
     BucketId bucket{};
     bool owned = true; ///< false: the bucket is another node's, nothing is read here
     std::optional<std::vector<std::string>> last_key;
-    std::optional<std::string>
-        condition; ///< SQL: read once more, only rows that meet it; nullopt: the initial snapshot
+    /// SQL: the rows that meet it are read once more; nullopt: the initial snapshot.
+    std::optional<std::string> condition;
 };
 
 /// Parts that are not done, by table and bucket.

@@ -13,12 +13,14 @@ namespace keyshift::daemon {
 
 namespace {
 
-void wait_until_read(CommandContext& context, pg::Connection& catalog, const std::string& table)
+void wait_until_read(CommandContext& context, pg::Connection& catalog, const nlohmann::json& queued)
 {
+    const std::string table = queued["table"];
+    const std::int64_t id = queued["table_id"];
     Progress progress;
     nlohmann::json shown;
     const WaitResult ended = wait_until(context, [&] {
-        shown = catalog::show_table(catalog, table)["snapshot"];
+        shown = catalog::snapshot_progress(catalog, id);
         const auto done = shown["done"].get<double>();
         const auto total = shown["total"].get<double>();
         progress.show(done / total, fmt::format("{}: {} rows", table, shown["rows"].dump()));
@@ -57,7 +59,7 @@ void add_snapshot(CLI::App& cdc, CommandContext& context)
             context.mention_missing_daemon(catalog, "the snapshot is queued");
         }
         if (context.wait && !context.dry_run) {
-            wait_until_read(context, catalog, options->request.table);
+            wait_until_read(context, catalog, queued);
         }
     });
 }

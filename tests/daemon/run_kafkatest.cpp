@@ -29,18 +29,24 @@ TEST(Run, ASecondDaemonIsRefusedNamingTheFirst)
     EXPECT_EQ(installation.json({"status"}).at("daemon").at("pid"), installation.daemon().pid());
 }
 
+/// Table public.log captured, the daemon running; false: its rows are still being read into the topic.
+bool capture_log(Installation& installation, const std::string& columns)
+{
+    installation.set_up();
+    installation.connect().script("CREATE TABLE public.log (" + columns + ")");
+    installation.must({"table", "capture", "log"});
+    installation.start_daemon();
+    return comes_true([&] {
+        return installation.connect().query("SELECT FROM keyshift.snapshot WHERE state <> 'done'").rows() == 0;
+    });
+}
+
 TEST(Run, SigtermFlushesWhatWasCommittedAndExitsWithZero)
 {
     Installation installation;
-    installation.set_up();
-    pg::Connection connection = installation.connect();
-    connection.script("CREATE TABLE public.log (id bigint PRIMARY KEY, line text)");
-    installation.must({"table", "capture", "log"});
-    installation.start_daemon();
     // Rows that a snapshot still to come would read are sent by it too.
-    ASSERT_TRUE(comes_true([&] {
-        return connection.query("SELECT count(*) FROM keyshift.snapshot WHERE state <> 'done'").integer(0, 0) == 0;
-    }));
+    ASSERT_TRUE(capture_log(installation, "id bigint PRIMARY KEY, line text"));
+    pg::Connection connection = installation.connect();
     const std::string topic = installation.prefix() + ".public.log";
     connection.script("INSERT INTO public.log SELECT i, 'line ' || i FROM generate_series(1, 500) i");
     ASSERT_EQ(read_topic(installation.servers().kafka(), topic, 500).size(), 500U);
@@ -83,14 +89,8 @@ TEST(Run, ATableIsReadOnceMoreIntoItsTopicOnDemand)
 TEST(Run, APausedStreamGoesOnWhereItEndedAlsoAfterARestart)
 {
     Installation installation;
-    installation.set_up();
+    ASSERT_TRUE(capture_log(installation, "id bigint PRIMARY KEY"));
     pg::Connection connection = installation.connect();
-    connection.script("CREATE TABLE public.log (id bigint PRIMARY KEY)");
-    installation.must({"table", "capture", "log"});
-    installation.start_daemon();
-    ASSERT_TRUE(comes_true([&] {
-        return connection.query("SELECT count(*) FROM keyshift.snapshot WHERE state <> 'done'").integer(0, 0) == 0;
-    }));
     const auto slot_is_active = [&] {
         return connection
                    .query("SELECT count(*) FROM pg_replication_slots WHERE database = current_database() AND active")
@@ -99,7 +99,7 @@ TEST(Run, APausedStreamGoesOnWhereItEndedAlsoAfterARestart)
     ASSERT_TRUE(comes_true(slot_is_active));
     EXPECT_EQ(installation.keyshift({"cdc", "pause", "n7"}).status, 5);
     installation.must({"cdc", "pause", "n1", "--dry-run"});
-    EXPECT_EQ(installation.json({"cdc", "status"}).at(0).at("state"), "streaming");
+    EXPECT_TRUE(comes_true([&] { return installation.json({"cdc", "status"}).at(0).at("state") == "streaming"; }));
     EXPECT_EQ(installation.json({"cdc", "pause"}), nlohmann::json::parse(R"([{"node":"n1","capture":"paused"}])"));
     EXPECT_EQ(installation.json({"cdc", "pause"}), nlohmann::json::array());
     EXPECT_TRUE(comes_true([&] { return !slot_is_active(); }));

@@ -115,7 +115,22 @@ def packages(root):
         yield f"compose/Dockerfile installs {name}, which packaging/debian-packages.txt does not list"
 
 
-CHECKS = {check.__name__: check for check in (readmes, file_lengths, links, metric_families, dashboard, invariants, proofs, configuration, packages)}
+def difference_table(root):
+    rows = ["| case | Debezium 3.2.0 | Keyshift | because |", "|---|---|---|---|"]
+    for entry in json.loads((root / "tests/contract/differences.json").read_text()):
+        rows.append("| " + " | ".join(entry[part] for part in ("what", "debezium", "keyshift", "reason")) + " |")
+    return rows
+
+
+def differences(root):
+    section = (root / "docs/debezium.md").read_text().partition("## Different, because Debezium is wrong")[2].partition("\n## ")[0]
+    described = re.findall(r"^\|.*\|$", section, re.M)
+    if described != difference_table(root):
+        yield "docs/debezium.md: the last table is not that of tests/contract/differences.json, which is:"
+        yield from difference_table(root)
+
+
+CHECKS = {check.__name__: check for check in (readmes, file_lengths, links, metric_families, dashboard, invariants, proofs, configuration, packages, differences)}
 
 
 def main():

@@ -55,6 +55,10 @@ class Documents(unittest.TestCase):
     def test_a_link_to_nowhere_is_found(self):
         self.expect("links", "docs/gone.md", ("README.md", "[x](docs/gone.md)"), ("CONTRIBUTING.md", ""))
 
+    def test_a_table_of_differences_that_drifted_is_found(self):
+        entry = '[{"what": "a", "debezium": "b", "keyshift": "c", "reason": "d"}]'
+        self.expect("differences", "| a | b | c | d |", ("tests/contract/differences.json", entry), ("docs/debezium.md", "## Different, because Debezium is wrong\n| a | b | c | e |\n"))
+
     def test_a_metric_that_drifted_is_found(self):
         board = ("compose/grafana/dashboards/keyshift.json", '{"x": "keyshift_c_total"}')
         alerts = [("compose/prometheus/alerts.yml", ""), ("compose/prometheus/alerts_test.yml", "")]

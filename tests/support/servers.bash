@@ -138,21 +138,67 @@ kafka_resume() {
     return 1
 }
 
-# kafka_stop DIR
+# kafka_stop DIR: a broker or a Kafka Connect worker.
 kafka_stop() {
     local pid
     [ -f "$1/pid" ] || return 0
     pid=$(cat "$1/pid")
     # After an aborted run the number may belong to somebody else.
-    if grep -qsF "$1/server.properties" "/proc/$pid/cmdline"; then
+    if grep -qsF "$1/" "/proc/$pid/cmdline"; then
         kill -9 "$pid" 2>/dev/null || true
         while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
     fi
     rm -f "$1/pid"
 }
 
-# servers_start DIR: three PostgreSQL servers and one broker; DIR/env says where they are. The data is in a directory of
-# its own below /tmp, since user postgres may not be able to enter DIR.
+# Where the jars of the real Debezium and of Kafka Connect are: the cache that `./dev test --oracle` fills.
+debezium_jars() {
+    printf '%s/debezium\n' "$(cache_home)"
+}
+
+# connect_start DIR KAFKA_PORT REST_PORT: one Kafka Connect worker without connectors, on that broker; its pid in DIR/pid.
+connect_start() {
+    local dir=$1 kafka=$2 rest=$3
+    mkdir -p "$dir"
+    cat >"$dir/worker.properties" <<CONF
+bootstrap.servers=127.0.0.1:$kafka
+key.converter=org.apache.kafka.connect.json.JsonConverter
+value.converter=org.apache.kafka.connect.json.JsonConverter
+offset.storage.file.filename=$dir/offsets
+offset.flush.interval.ms=500
+listeners=http://127.0.0.1:$rest
+plugin.discovery=service_load
+CONF
+    printf '%s\n' 'log4j.rootLogger=WARN, s' 'log4j.appender.s=org.apache.log4j.ConsoleAppender' \
+        'log4j.appender.s.layout=org.apache.log4j.PatternLayout' \
+        'log4j.appender.s.layout.ConversionPattern=%d %p %m (%c)%n' >"$dir/log4j.properties"
+    java -Xms256m -Xmx1500m -Dlog4j.configuration="file:$dir/log4j.properties" -cp "$(debezium_jars)/*" \
+        org.apache.kafka.connect.cli.ConnectStandalone "$dir/worker.properties" >>"$dir/server.log" 2>&1 </dev/null &
+    printf '%s\n' "$!" >"$dir/pid"
+    for _ in $(seq 480); do
+        if (: >"/dev/tcp/127.0.0.1/$rest") 2>/dev/null; then
+            return 0
+        fi
+        kill -0 "$(cat "$dir/pid")" 2>/dev/null || break
+        sleep 0.25
+    done
+    printf 'Kafka Connect did not start:\n' >&2
+    tail -20 "$dir/server.log" >&2
+    return 1
+}
+
+# oracle_start DATA: the real Debezium, on a broker of its own so that its topics may have the names of ours.
+oracle_start() {
+    local data=$1 port rest
+    port=$(free_port)
+    kafka_start "$data/oracle-kafka" "$port" || return 1
+    rest=$(free_port)
+    connect_start "$data/oracle-connect" "$port" "$rest" || return 1
+    printf 'ORACLE_KAFKA=127.0.0.1:%s\nORACLE_CONNECT=%s\n' "$port" "$rest"
+}
+
+# servers_start DIR: three PostgreSQL servers and one broker, with KEYSHIFT_ORACLE the real Debezium too; DIR/env says where
+# they are. The data is in a directory of its own below /tmp, since user postgres may not be able to enter DIR.
 servers_start() {
     local dir=$1 data number port
     servers_stop "$dir"
@@ -175,7 +221,10 @@ servers_start() {
         PG_BIN_DIR=$(dirname "$(pg_bin "$number")") pg_start "$data/pg$number" "$port" || return 1
         printf 'PG%s_PORT=%s\n' "$number" "$port" >>"$dir/env"
     done
-    wait "$kafka"
+    wait "$kafka" || return 1
+    if [ -n "${KEYSHIFT_ORACLE:-}" ]; then
+        oracle_start "$data" >>"$dir/env"
+    fi
 }
 
 servers_stop() {
@@ -185,6 +234,8 @@ servers_stop() {
     for server in "$data"/pg*; do
         [ -d "$server" ] && pg_stop "$server"
     done
+    kafka_stop "$data/oracle-connect"
+    kafka_stop "$data/oracle-kafka"
     kafka_stop "$data/kafka"
     rm -rf "$data" "$dir/data" "$dir/env"
 }

@@ -21,6 +21,9 @@ public:
     /// psql and friends, which may be older.
     std::string postgres_clients() const { return values_.at("PG_CLIENT_BIN"); }
     kafka::Settings kafka() const { return {{"bootstrap.servers", values_.at("KAFKA")}}; }
+    /// The broker of the real Debezium and the port of its Kafka Connect worker, in a run of `./dev test --oracle`.
+    kafka::Settings oracle_kafka() const { return {{"bootstrap.servers", values_.at("ORACLE_KAFKA")}}; }
+    int oracle_port() const { return std::stoi(values_.at("ORACLE_CONNECT")); }
 
 private:
     std::map<std::string, std::string> values_;

@@ -1,0 +1,135 @@
+#include "tests/contract/captured_database.hpp"
+
+#include <fmt/core.h>
+
+#include <stdexcept>
+
+namespace keyshift::test {
+
+namespace {
+
+/// The prefix of the logical messages that tell when a stream has passed the last statement.
+constexpr std::string_view kEnd = "contract.end";
+constexpr int kPartitions = 4;
+
+std::vector<std::string> topics(const kafka::Settings& settings, const std::string& prefix)
+{
+    const Finished listed =
+        run_program({"/usr/bin/env", "kcat", "-b", settings.at("bootstrap.servers"), "-L", "-J", "-m", "30"});
+    if (listed.status != 0) {
+        throw std::runtime_error("kcat cannot list topics: " + listed.err);
+    }
+    std::vector<std::string> names;
+    const auto listing = nlohmann::json::parse(listed.out);
+    for (const auto& topic : listing.at("topics")) {
+        const std::string name = topic.at("topic");
+        if (name.starts_with(prefix + ".") && !name.starts_with(prefix + ".keyshift.")) {
+            names.push_back(name);
+        }
+    }
+    return names;
+}
+
+/// As the Java client partitions: what this says of a run's keys holds whatever the topic prefix in them.
+void check_partition(const kafka::Message& message)
+{
+    if (message.key && message.partition != kafka::murmur2_partition(*message.key, kPartitions)) {
+        throw std::runtime_error(fmt::format("a record of {} is in partition {}, its key's is {}", message.topic,
+                                             message.partition, kafka::murmur2_partition(*message.key, kPartitions)));
+    }
+}
+
+} // namespace
+
+CapturedDatabase::CapturedDatabase(const ContractCase& one) : case_(one) {}
+
+void CapturedDatabase::run_sql(const std::string& file) const
+{
+    // As psql runs it: statement by statement, each its own transaction.
+    const Finished done =
+        run_program({installation_.servers().postgres_clients() + "/psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d",
+                     installation_.database().conninfo(), "-f", contract_file(file)},
+                    {}, std::chrono::seconds(120));
+    if (done.status != 0) {
+        throw std::runtime_error(file + ": " + done.err);
+    }
+}
+
+void CapturedDatabase::run()
+{
+    run_sql(case_.sql + ".setup.sql");
+    installation_.set_up();
+    for (std::vector<std::string> arguments : case_.capture) {
+        arguments.insert(arguments.begin(), {"table", "capture"});
+        installation_.must(arguments);
+    }
+    installation_.start_daemon(case_.environment());
+    wait_for_existing_rows();
+    if (Oracle::present()) {
+        oracle_.emplace(case_, installation_);
+    }
+    run_sql(case_.sql + ".sql");
+    wait_until_all_is_written();
+}
+
+void CapturedDatabase::wait_for_existing_rows() const
+{
+    const auto read = [&] {
+        return installation_.connect().query("SELECT FROM keyshift.snapshot WHERE state <> 'done'").rows() == 0;
+    };
+    if (!comes_true(read, 120)) {
+        throw std::runtime_error("existing rows are not read:\n" + installation_.json({"cdc", "status"}).dump());
+    }
+}
+
+void CapturedDatabase::wait_until_all_is_written() const
+{
+    pg::Connection connection = installation_.connect();
+    const Lsn end = connection.query("SELECT pg_current_wal_lsn()").lsn(0, 0);
+    const auto written = [&] {
+        // A position moves on with the next event only.
+        connection.query("SELECT pg_logical_emit_message(false, $1, '')", {std::string(kEnd)});
+        const bool confirmed = connection
+                                   .query("SELECT FROM pg_replication_slots WHERE database = current_database() AND "
+                                          "slot_name LIKE 'keyshift%' AND confirmed_flush_lsn >= $1::pg_lsn",
+                                          {end.to_string()})
+                                   .rows() == 1;
+        return confirmed && (!oracle_ || oracle_->has_written(end));
+    };
+    if (!comes_true(written, 180)) {
+        throw std::runtime_error(fmt::format("not everything is written up to {}: {} {}", end.to_string(),
+                                             installation_.json({"cdc", "status"}).dump(),
+                                             oracle_ ? oracle_->status() : ""));
+    }
+}
+
+GoldenRecords CapturedDatabase::keyshift_records() const
+{
+    return records(installation_.servers().kafka());
+}
+
+GoldenRecords CapturedDatabase::debezium_records() const
+{
+    return records(installation_.servers().oracle_kafka());
+}
+
+GoldenRecords CapturedDatabase::records(const kafka::Settings& settings) const
+{
+    GoldenRecords records;
+    for (const std::string& topic : topics(settings, installation_.prefix())) {
+        const std::string name = topic.substr(installation_.prefix().size() + 1);
+        for (const kafka::Message& message : read_topic(settings, topic, 1)) {
+            if (name == "message" && message.key && message.key->find(kEnd) != std::string::npos) {
+                continue;
+            }
+            check_partition(message);
+            // With schemas a key has the topic prefix in it, and so the partition depends on the run.
+            const bool any_partition = !message.key || case_.schemas();
+            records[{name, any_partition ? kAnyPartition : message.partition}].push_back(
+                golden_form(message, installation_.prefix(), installation_.database().name()));
+        }
+    }
+    return records;
+}
+
+} // namespace keyshift::test

@@ -12,10 +12,11 @@ ChangeRouter::ChangeRouter(StreamState& state, CatalogLink& catalog, pg::Connect
                            std::function<void()> wait_step, std::stop_token stop)
     : state_(state), catalog_(catalog), wait_step_(std::move(wait_step)), stop_(std::move(stop)),
       view_(catalog.fresh_view(stop_, CatalogLink::WhenAway::last_known)), reading_(catalog.readings()),
-      schemas_(schema_connection, state.versions),
-      relations_(schemas_, ownership_, [this]() -> const CapturedTables& { return fresh_tables(); })
+      schemas_(schema_connection, state.versions, &state.history), timeline_(schemas_, state.history, state.node.name),
+      relations_(schemas_, timeline_, ownership_, [this]() -> const CapturedTables& { return fresh_tables(); })
 {
     ownership_.load(view_->history);
+    learn_tables();
 }
 
 void ChangeRouter::begin(EventPublisher& publisher, Lsn position)
@@ -51,6 +52,7 @@ void ChangeRouter::seen_until(Lsn server_end)
 
 void ChangeRouter::on(const Begin& begin)
 {
+    relations_.transaction(begin.xid);
     transaction_ = {begin, begin.commit_lsn < state_.handed_over, false};
     state_.subscriptions.begin_transaction(begin.commit_lsn, begin.xid);
 }
@@ -82,7 +84,7 @@ void ChangeRouter::on(const Commit& commit)
 
 void ChangeRouter::on(const Change* change)
 {
-    const CapturedRelation* captured = relations_.resolve(change->relation, view_->tables);
+    const CapturedRelation* captured = relations_.resolve(*change, view_->tables);
     if (captured == nullptr) {
         return;
     }
@@ -95,7 +97,7 @@ void ChangeRouter::on(const Change* change)
 void ChangeRouter::on(const std::shared_ptr<const Relation>& relation)
 {
     // Resolved here: the catalogs are then as near to this position as they can be.
-    if (const CapturedRelation* captured = relations_.resolve(relation, view_->tables)) {
+    if (const CapturedRelation* captured = relations_.resolve(relation, view_->tables, message_lsn_)) {
         const std::vector<std::pair<std::string, std::string>> left_out = EventPublisher::left_out(*captured->table);
         state_.update([&](StreamStatus& status) {
             for (const auto& [column, type] : left_out) {
@@ -182,7 +184,7 @@ void ChangeRouter::publish(const CapturedRelation& captured, const Change& chang
 void ChangeRouter::publish_chunk(const SnapshotChunk& chunk)
 {
     const CapturedRelation captured{chunk.relation, chunk.table, chunk.group, chunk.bucket,
-                                    chunk.group.empty() ? nullptr : &ownership_.bucket(chunk.group, chunk.bucket)};
+                                    chunk.group.empty() ? nullptr : &ownership_.bucket(chunk.group, chunk.bucket), {}, {}};
     SnapshotRecord record{state_.node.name, chunk.table->root.to_string(), "begin", transaction_->begin.commit_lsn};
     if (chunk.first) {
         publisher_->control(record);
@@ -261,6 +263,7 @@ void ChangeRouter::take_catalog_news()
         ownership_.load(view_->history);
         if (!same_tables) {
             relations_.forget();
+            learn_tables();
         }
     }
     for (const CheckedMessage& checked : catalog_.take_checked()) {
@@ -290,6 +293,12 @@ std::optional<Lsn> ChangeRouter::hold()
     const std::optional<Lsn> moves = state_.subscriptions.hold(view_->moves, reading_);
     const std::optional<Lsn> history = ownership_.hold();
     return moves && history ? std::min(*moves, *history) : moves ? moves : history;
+}
+
+void ChangeRouter::learn_tables()
+{
+    schemas_.note_relations(view_->tables, state_.node.slot);
+    timeline_.observe_new(view_->tables);
 }
 
 const CapturedTables& ChangeRouter::fresh_tables()

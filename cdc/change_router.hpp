@@ -68,6 +68,8 @@ private:
     EventContext context(const CapturedRelation& captured, Epoch epoch, const Change& change) const;
     void apply(const CheckedMessage& checked);
     const CapturedTables& fresh_tables();
+    /// Whatever the catalog captures is known from here on, by its relations and its look.
+    void learn_tables();
 
     StreamState& state_;
     CatalogLink& catalog_;
@@ -78,6 +80,7 @@ private:
     std::shared_ptr<const CatalogView> view_;
     std::uint64_t reading_ = 0;
     SchemaReader schemas_;
+    SchemaTimeline timeline_;
     RelationResolver relations_;
     PgoutputDecoder decoder_;
     std::optional<Transaction> transaction_; ///< the one that is being read

@@ -58,7 +58,10 @@ void NodeStream::run(std::stop_token stop)
     stream.set_state("starting");
     CatalogLink link(
         state_->catalog_settings, stream.node.name,
-        [&stream](pg::Connection& catalog) { write_status_row(catalog, stream.status()); },
+        [&stream](pg::Connection& catalog) {
+            stream.history.exchange(catalog);
+            write_status_row(catalog, stream.status());
+        },
         [&stream] { stream.wake.signal(); });
     const std::stop_callback on_stop(stop, [&stream] { stream.wake.signal(); });
     {

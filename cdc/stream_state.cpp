@@ -6,7 +6,7 @@
 namespace keyshift::cdc {
 
 StreamState::StreamState(catalog::Node node_, CdcOptions options_, metrics::CdcMetrics& metrics_)
-    : node(std::move(node_)), options(std::move(options_)), metrics(metrics_),
+    : node(std::move(node_)), options(std::move(options_)), metrics(metrics_), history(node.name),
       subscriptions(options.max_transaction_memory, options.spool_directory, wake.fd())
 {
     status_.node = node.name;

@@ -4,6 +4,7 @@
 #include "cdc/node_stream.hpp"
 #include "cdc/publish/event_publisher.hpp"
 #include "cdc/source/catalog_link.hpp"
+#include "cdc/source/schema_history.hpp"
 #include "cdc/source/schema_reader.hpp"
 #include "cdc/source/snapshot_window.hpp"
 #include "cdc/source/subscriptions.hpp"
@@ -28,6 +29,7 @@ public:
     metrics::CdcMetrics& metrics;
     Wake wake;
     SchemaVersions versions{0};
+    SchemaHistory history;
     Subscriptions subscriptions;
     SnapshotWindow window;
 

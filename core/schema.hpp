@@ -14,6 +14,8 @@ namespace keyshift {
 
 /// A PostgreSQL type, resolved as far as an encoder needs it.
 struct TypeSchema {
+    static constexpr char kDropped = '-'; ///< `kind` of a type that is gone by now
+
     std::uint32_t oid = 0;
     std::string name;           ///< pg_type.typname: "int4", "_text", "mood"
     char kind = 'b';            ///< pg_type.typtype: b base, e enum, d domain, c composite, r range, m multirange

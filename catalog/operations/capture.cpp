@@ -32,12 +32,12 @@ std::vector<OpenNode> open_wanted_nodes(pg::Connection& catalog, const std::opti
     return open;
 }
 
-/// Every plain table of a node that is not Keyshift's, not a partition and not captured.
-std::vector<QualifiedName> plain_tables(pg::Connection& node)
+/// Every table of a node, plain or partitioned, that is not Keyshift's, no partition and no extension's.
+std::vector<QualifiedName> ordinary_tables(pg::Connection& node)
 {
     const pg::Result rows = node.query(
         "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE c.relkind = 'r' AND NOT c.relispartition AND c.relpersistence = 'p' AND n.nspname NOT IN ('keyshift', 'information_schema') "
+        "WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p' AND n.nspname NOT IN ('keyshift', 'information_schema') "
         "AND n.nspname NOT LIKE 'pg\\_%' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') ORDER BY 1, 2");
     std::vector<QualifiedName> names;
     for (int row = 0; row < rows.rows(); ++row) {
@@ -67,6 +67,36 @@ Wanted locate(const std::vector<OpenNode>& open, const QualifiedName& name)
     return {name, have.front()};
 }
 
+/// Its rows are in its partitions, and each of those has a replica identity of its own.
+void check_partitions(const OpenNode& open, const QualifiedName& name, const std::string& what)
+{
+    const pg::Result rows = open.connection->query(
+        "SELECT n.nspname, c.relname, c.relkind, c.relpersistence = 'u', c.relreplident = 'f' OR EXISTS (SELECT FROM pg_catalog.pg_index i "
+        "WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END) "
+        "FROM pg_catalog.pg_partition_tree($1::regclass) t JOIN pg_catalog.pg_class c ON c.oid = t.relid "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE t.isleaf AND c.relkind <> 'p' ORDER BY 1, 2",
+        {name.quoted()});
+    for (int row = 0; row < rows.rows(); ++row) {
+        const QualifiedName leaf{std::string(rows.text(row, 0)), std::string(rows.text(row, 1))};
+        if (rows.text(row, 2) == "f" || rows.boolean(row, 3)) {
+            throw RefusedError(
+                {what,
+                 fmt::format("its partition {} is {}: the changes of its rows are not in the WAL", leaf.to_string(),
+                             rows.text(row, 2) == "f" ? "a foreign table" : "unlogged"),
+                 "Detach that partition, or capture the others one by one."});
+        }
+        if (!rows.boolean(row, 4)) {
+            throw RefusedError(
+                {what,
+                 fmt::format("its partition {} has neither a primary key nor another replica identity, so UPDATE and "
+                             "DELETE would fail once it is published",
+                             leaf.to_string()),
+                 fmt::format("Give {} a primary key, or, for each partition: ALTER TABLE {} REPLICA IDENTITY FULL;",
+                             name.to_string(), leaf.quoted())});
+        }
+    }
+}
+
 void check_capturable(const OpenNode& open, const QualifiedName& name)
 {
     const TableDefinition table = read_table(*open.connection, name);
@@ -76,8 +106,8 @@ void check_capturable(const OpenNode& open, const QualifiedName& name)
                             fmt::format("ALTER TABLE {} SET LOGGED;", name.quoted())});
     }
     if (table.partitioned) {
-        throw RefusedError({what, "it is partitioned; only plain and distributed tables are captured",
-                            "Distribute it, or capture a plain table."});
+        check_partitions(open, name, what);
+        return;
     }
     const bool identified = table.replica_identity == 'f' || table.replica_identity == 'i' ||
                             (table.replica_identity == 'd' && table.primary_key() != nullptr);
@@ -167,8 +197,8 @@ nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& 
         wanted.push_back(one);
     }
     for (std::size_t i = 0; all && i < open.size(); ++i) {
-        for (const QualifiedName& name : plain_tables(*open[i].connection)) {
-            if (captured.contains({name, open[i].node.name})) {
+        for (const QualifiedName& name : ordinary_tables(*open[i].connection)) {
+            if (distributed.contains(name) || captured.contains({name, open[i].node.name})) {
                 continue;
             }
             try {

@@ -151,7 +151,9 @@ nlohmann::json remove_node(pg::Connection& catalog, const std::string& name, boo
         failpoint("node.cleared.persisted");
         pg::Transaction transaction(catalog);
         catalog.query("UPDATE keyshift.node SET state = 'removed' WHERE name = $1", {name});
-        catalog.query("DELETE FROM keyshift.stream_status WHERE node = $1", {name});
+        for (const char* table : {"stream_status", "schema_history", "captured_relation"}) {
+            catalog.query(fmt::format("DELETE FROM keyshift.{} WHERE node = $1", table), {name});
+        }
         notify(catalog, "node");
         transaction.commit();
     }

@@ -143,6 +143,26 @@ CREATE TABLE IF NOT EXISTS keyshift.snapshot (
 -- Of rows read once more by `keyshift cdc snapshot`: the SQL condition, 'true' for all. NULL: the initial snapshot.
 ALTER TABLE keyshift.snapshot ADD COLUMN IF NOT EXISTS condition text;
 
+-- How each captured table looked to its node's stream, so that WAL that is read late is read as it was written.
+CREATE TABLE IF NOT EXISTS keyshift.schema_history (
+    number     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    node       text NOT NULL,
+    table_id   bigint NOT NULL REFERENCES keyshift.captured_table ON DELETE CASCADE,
+    changed_by bigint NOT NULL,                          -- the youngest transaction that had changed the table by then
+    schema     jsonb NOT NULL,
+    seen_at    timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX IF NOT EXISTS schema_history_of_table ON keyshift.schema_history (node, table_id, number);
+
+-- Which relations of a node are a captured table that is not distributed, whatever they are called by now.
+CREATE TABLE IF NOT EXISTS keyshift.captured_relation (
+    node     text NOT NULL,
+    relation bigint NOT NULL,                            -- OID
+    table_id bigint NOT NULL REFERENCES keyshift.captured_table ON DELETE CASCADE,
+    own      boolean NOT NULL,                           -- false: a partition of it
+    PRIMARY KEY (node, relation)
+);
+
 -- What the daemon sees of each node's stream; written about once a second.
 CREATE TABLE IF NOT EXISTS keyshift.stream_status (
     node           text PRIMARY KEY,

@@ -6,7 +6,9 @@
 #include "core/schema.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace keyshift::cdc {
 
@@ -17,6 +19,10 @@ struct CapturedRelation {
     BucketId bucket{};
     /// nullptr: not distributed, always this node's, epoch 1.
     const BucketOwnership* ownership = nullptr;
+    /// Columns of an enum type.
+    std::vector<std::size_t> enums;
+    /// Set: for changes behind it the schema is to be looked up anew.
+    std::optional<Lsn> until;
 };
 
 /// Epoch of every event of a table that is not distributed.

@@ -2,7 +2,7 @@
 
 #include "catalog/catalog.hpp"
 #include "cdc/source/default_literal.hpp"
-#include "cdc/source/same_schema.hpp"
+#include "cdc/source/schema_look.hpp"
 
 #include <fmt/core.h>
 
@@ -27,18 +27,11 @@ std::optional<BucketId> bucket_by_name(const QualifiedName& root, const Qualifie
     return catalog::leaf_name(root, bucket) == leaf ? std::optional(bucket) : std::nullopt;
 }
 
-void check_identity(const Relation& relation, const TableSchema& table, const std::string& node)
+void note_change(SchemaReader::Observation& found, const pg::Result& rows, int row, int column)
 {
-    const bool complete =
-        std::ranges::all_of(table.key, [&](std::size_t column) { return table.columns[column].identity; });
-    if (relation.identity == 'i' && !complete) {
-        throw FatalError(
-            {fmt::format("capturing {} on {}", relation.name.to_string(), node),
-             "its replica identity is an index that lacks a column of the primary key, so the key of an updated or "
-             "deleted row is not in the WAL",
-             fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX of an index that also has the primary key, or "
-                         "REPLICA IDENTITY DEFAULT.",
-                         relation.name.quoted())});
+    if (!rows.is_null(row, column)) {
+        const auto xid = static_cast<std::uint32_t>(rows.integer(row, column));
+        found.changed_by = found.changed_by == 0 || precedes(found.changed_by, xid) ? xid : found.changed_by;
     }
 }
 
@@ -49,14 +42,19 @@ std::optional<SchemaReader::Place> SchemaReader::locate(const Relation& relation
     if (relation.name.schema == "keyshift") {
         return std::nullopt;
     }
+    if (auto known = locate_known(relation, tables)) {
+        return known;
+    }
     // A relation that has the captured table's own name holds its rows itself (not, or not yet, distributed).
-    if (tables.by_name.contains(relation.name)) {
-        return Place{relation.name, "", BucketId{0}};
+    if (const auto own = tables.by_name.find(relation.name); own != tables.by_name.end()) {
+        note(relation.oid, {own->second.id, true});
+        return Place{own->second.id, relation.name, "", BucketId{0}};
     }
     if (const auto parent = top_parent(relation.oid); parent && tables.by_name.contains(*parent)) {
         const catalog::CapturedTable& table = tables.by_name.at(*parent);
         if (table.group.empty()) {
-            return Place{*parent, "", BucketId{0}};
+            note(relation.oid, {table.id, false});
+            return Place{table.id, *parent, "", BucketId{0}};
         }
     }
     // By name, not by the present partition tree: the WAL may be older than the tree.
@@ -66,57 +64,133 @@ std::optional<SchemaReader::Place> SchemaReader::locate(const Relation& relation
             continue;
         }
         if (const auto bucket = bucket_by_name(root, relation.name, buckets->second)) {
-            return Place{root, table.group, *bucket};
+            return Place{table.id, root, table.group, *bucket};
         }
     }
     return std::nullopt;
 }
 
-std::shared_ptr<const TableSchema> SchemaReader::read(const Relation& relation, const QualifiedName& root)
+std::optional<SchemaReader::Place> SchemaReader::locate_known(const Relation& relation,
+                                                              const CapturedTables& tables) const
 {
-    auto table = std::make_shared<TableSchema>();
-    table->root = root;
-    table->identity = relation.identity;
+    const auto known = history_ == nullptr ? std::nullopt : history_->relation(relation.oid);
+    if (!known) {
+        return std::nullopt;
+    }
+    const auto table =
+        std::ranges::find(tables.by_name, known->table_id, [](const auto& one) { return one.second.id; });
+    if (table == tables.by_name.end()) {
+        return std::nullopt;
+    }
+    if (!known->own) {
+        return Place{known->table_id, table->first, "", BucketId{0}};
+    }
+    if (relation.name != table->first && table->second.group.empty()) {
+        history_->renamed(known->table_id, relation.name);
+    }
+    return Place{known->table_id, relation.name, "", BucketId{0}};
+}
+
+void SchemaReader::note(std::uint32_t oid, const KnownRelation& relation)
+{
+    if (history_ != nullptr) {
+        history_->note(oid, relation);
+    }
+}
+
+void SchemaReader::note_relations(const CapturedTables& tables, const std::string& publication)
+{
+    const pg::Result rows = node_.query(
+        "SELECT r.prrelid::bigint, n.nspname, c.relname, t.relid::bigint FROM pg_catalog.pg_publication p "
+        "JOIN pg_catalog.pg_publication_rel r ON r.prpubid = p.oid JOIN pg_catalog.pg_class c ON c.oid = r.prrelid "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "LEFT JOIN LATERAL pg_catalog.pg_partition_tree(c.oid) t ON c.relkind = 'p' AND t.isleaf WHERE p.pubname = $1",
+        {publication});
+    for (int row = 0; row < rows.rows(); ++row) {
+        const auto table = tables.by_name.find({std::string(rows.text(row, 1)), std::string(rows.text(row, 2))});
+        if (table == tables.by_name.end() || !table->second.group.empty()) {
+            continue;
+        }
+        if (!rows.is_null(row, 3)) {
+            note(static_cast<std::uint32_t>(rows.integer(row, 3)), {table->second.id, false});
+        } else if (!history_->relation(static_cast<std::uint32_t>(rows.integer(row, 0)))) {
+            note(static_cast<std::uint32_t>(rows.integer(row, 0)), {table->second.id, true});
+        }
+    }
+}
+
+SchemaReader::Observation SchemaReader::observe(const Relation& relation, const QualifiedName& root)
+{
+    Observation found;
+    TableSchema& table = found.table;
+    table.root = root;
+    table.identity = relation.identity;
     for (const RelationColumn& column : relation.columns) {
         ColumnSchema schema;
         schema.name = column.name;
         schema.type = types_.read(column.type_oid, column.type_modifier);
         schema.identity = column.identity;
-        table->columns.push_back(std::move(schema));
+        table.columns.push_back(std::move(schema));
     }
+    found.known.resize(table.columns.size(), false);
     const std::uint32_t oid = table_oid(relation, root);
-    read_columns(oid, *table);
-    read_key(oid, *table);
-    check_identity(relation, *table, node_.name());
+    const std::shared_ptr<const Relation> today = describe(oid, relation.name);
+    found.same = today && same_look(*today, relation);
+    read_columns(oid, found);
+    read_key(oid, found);
+    return found;
+}
 
-    std::shared_ptr<const TableSchema>& latest = latest_[root];
-    if (!latest || !same_schema(*latest, *table)) {
-        table->version = ++versions_;
-        latest = std::move(table);
+std::shared_ptr<const TableSchema> SchemaReader::share(TableSchema table)
+{
+    std::shared_ptr<const TableSchema>& latest = latest_[table.root];
+    if (!latest || !same_schema(*latest, table)) {
+        table.version = ++versions_;
+        latest = std::make_shared<const TableSchema>(std::move(table));
     }
     return latest;
 }
 
+std::shared_ptr<const TableSchema> SchemaReader::read(const Relation& relation, const QualifiedName& root)
+{
+    TableSchema table = observe(relation, root).table;
+    check_identity(relation, table, node_.name());
+    return share(std::move(table));
+}
+
+Lsn SchemaReader::present_position()
+{
+    return node_.query("SELECT pg_catalog.pg_current_wal_insert_lsn()").lsn(0, 0);
+}
+
 std::shared_ptr<const Relation> SchemaReader::describe(const QualifiedName& table)
 {
-    const std::string name = table.quoted();
-    const pg::Result rows = node_.query(
-        "SELECT c.oid::bigint, c.relreplident, a.attname, a.atttypid::bigint, a.atttypmod, "
+    const pg::Result found = node_.query("SELECT pg_catalog.to_regclass($1)::oid::bigint", {table.quoted()});
+    return found.is_null(0, 0) ? nullptr : describe(static_cast<std::uint32_t>(found.integer(0, 0)), table);
+}
+
+std::shared_ptr<const Relation> SchemaReader::describe(std::uint32_t oid, const QualifiedName& name)
+{
+    const std::string text = std::to_string(oid);
+    const std::array<pg::Parameter, 1> parameters{pg::Parameter(text)};
+    const pg::Result rows = node_.run_prepared(
+        "cdc relation",
+        "SELECT c.relreplident, a.attname, a.atttypid::bigint, a.atttypmod, "
         "c.relreplident = 'f' OR EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND a.attnum = ANY (i.indkey) "
         "AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END) "
         "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid "
-        "WHERE c.oid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
-        {name});
+        "WHERE c.oid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
+        parameters);
     if (rows.rows() == 0) {
         return nullptr;
     }
     auto relation = std::make_shared<Relation>();
-    relation->oid = static_cast<std::uint32_t>(rows.integer(0, 0));
-    relation->name = table;
-    relation->identity = rows.text(0, 1).front();
+    relation->oid = oid;
+    relation->name = name;
+    relation->identity = rows.text(0, 0).front();
     for (int row = 0; row < rows.rows(); ++row) {
-        relation->columns.push_back({std::string(rows.text(row, 2)), static_cast<std::uint32_t>(rows.integer(row, 3)),
-                                     static_cast<std::int32_t>(rows.integer(row, 4)), rows.boolean(row, 5)});
+        relation->columns.push_back({std::string(rows.text(row, 1)), static_cast<std::uint32_t>(rows.integer(row, 2)),
+                                     static_cast<std::int32_t>(rows.integer(row, 3)), rows.boolean(row, 4)});
     }
     return relation;
 }
@@ -146,21 +220,26 @@ std::uint32_t SchemaReader::table_oid(const Relation& relation, const QualifiedN
     return static_cast<std::uint32_t>(rows.integer(0, 0));
 }
 
-void SchemaReader::read_columns(std::uint32_t oid, TableSchema& table)
+void SchemaReader::read_columns(std::uint32_t oid, Observation& found)
 {
     const std::string text = std::to_string(oid);
     const std::array<pg::Parameter, 1> parameters{pg::Parameter(text)};
     const pg::Result rows = node_.run_prepared(
         "cdc columns",
-        "SELECT a.attname, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid) "
+        "SELECT a.attname, a.attnotnull, pg_catalog.pg_get_expr(d.adbin, d.adrelid), a.xmin, d.xmin, "
+        "(SELECT e.xmin FROM pg_catalog.pg_enum e WHERE e.enumtypid = a.atttypid ORDER BY pg_catalog.age(e.xmin) LIMIT 1) "
         "FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
         "WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped",
         parameters);
     for (int row = 0; row < rows.rows(); ++row) {
-        const auto column = std::ranges::find(table.columns, rows.text(row, 0), &ColumnSchema::name);
-        if (column == table.columns.end()) {
+        for (const int xmin : {3, 4, 5}) {
+            note_change(found, rows, row, xmin);
+        }
+        const auto column = std::ranges::find(found.table.columns, rows.text(row, 0), &ColumnSchema::name);
+        if (column == found.table.columns.end()) {
             continue;
         }
+        found.known[static_cast<std::size_t>(column - found.table.columns.begin())] = true;
         column->not_null = rows.boolean(row, 1);
         if (!rows.is_null(row, 2)) {
             const std::string_view expression = rows.text(row, 2);
@@ -171,24 +250,27 @@ void SchemaReader::read_columns(std::uint32_t oid, TableSchema& table)
     }
 }
 
-void SchemaReader::read_key(std::uint32_t oid, TableSchema& table)
+void SchemaReader::read_key(std::uint32_t oid, Observation& found)
 {
     const std::string text = std::to_string(oid);
     const std::array<pg::Parameter, 1> parameters{pg::Parameter(text)};
     const pg::Result rows = node_.run_prepared(
         "cdc key",
-        "WITH fit AS (SELECT i.* FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
+        "WITH fit AS (SELECT i.*, i.xmin AS changed_by FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid "
         "WHERE i.indrelid = $1::oid AND (i.indisprimary OR i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL "
         "AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) AND NOT a.attnotnull)) "
         "ORDER BY i.indisprimary DESC, i.indisreplident DESC, c.relname LIMIT 1) "
-        "SELECT a.attname FROM fit CROSS JOIN unnest(fit.indkey) WITH ORDINALITY AS k(attnum, place) "
+        "SELECT a.attname, fit.changed_by FROM fit CROSS JOIN unnest(fit.indkey) WITH ORDINALITY AS k(attnum, place) "
         "JOIN pg_catalog.pg_attribute a ON a.attrelid = fit.indrelid AND a.attnum = k.attnum "
         "WHERE NOT fit.indisprimary OR k.place <= fit.indnkeyatts ORDER BY k.place",
         parameters);
     for (int row = 0; row < rows.rows(); ++row) {
-        const auto column = std::ranges::find(table.columns, rows.text(row, 0), &ColumnSchema::name);
-        if (column != table.columns.end()) {
-            table.key.push_back(static_cast<std::size_t>(column - table.columns.begin()));
+        note_change(found, rows, row, 1);
+        const auto column = std::ranges::find(found.table.columns, rows.text(row, 0), &ColumnSchema::name);
+        if (column == found.table.columns.end()) {
+            found.key_complete = false;
+        } else {
+            found.table.key.push_back(static_cast<std::size_t>(column - found.table.columns.begin()));
         }
     }
 }

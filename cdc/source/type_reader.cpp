@@ -37,6 +37,8 @@ TypeSchema TypeReader::query(std::uint32_t oid)
     TypeSchema type;
     type.oid = oid;
     if (found.rows() == 0) {
+        type.kind = TypeSchema::kDropped;
+        type.name = "dropped type " + text;
         return type;
     }
     type.name = found.text(0, 0);

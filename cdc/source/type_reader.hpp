@@ -13,7 +13,7 @@ class TypeReader {
 public:
     explicit TypeReader(pg::Connection& node) : node_(node) {}
 
-    /// A type that is gone by now has an empty name.
+    /// A type that is gone by now is of kind TypeSchema::kDropped.
     TypeSchema read(std::uint32_t oid, std::int32_t modifier);
 
 private:

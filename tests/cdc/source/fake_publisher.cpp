@@ -137,6 +137,19 @@ std::string key_of(const TableSchema& table, const Tuple& row)
     return key;
 }
 
+std::map<std::string, std::string> types_of(const TableSchema& table)
+{
+    std::map<std::string, std::string> types;
+    for (const ColumnSchema& column : table.columns) {
+        std::string labels;
+        for (const std::string& label : column.type.enum_labels) {
+            labels += (labels.empty() ? "(" : ",") + label;
+        }
+        types[column.name] = column.type.name + (column.not_null ? "!" : "") + labels + (labels.empty() ? "" : ")");
+    }
+    return types;
+}
+
 } // namespace
 
 void EventPublisher::publish(const EventContext& context, const TableSchema& table, const Change& change)
@@ -149,7 +162,8 @@ void EventPublisher::publish(const EventContext& context, const TableSchema& tab
                     context.xid,
                     {},
                     {},
-                    {}};
+                    {},
+                    types_of(table)};
     if (change.before) {
         event.old_key = key_of(table, *change.before);
         event.key = *event.old_key;

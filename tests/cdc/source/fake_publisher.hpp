@@ -25,6 +25,8 @@ struct FakeEvent {
     std::optional<std::string> old_key;
     /// Values by column; absent: unchanged TOAST; "NULL": NULL.
     std::map<std::string, std::string> after;
+    /// By column: the type's name, "!" when NOT NULL, and an enum's labels: "int4!", "mood(sad,ok)".
+    std::map<std::string, std::string> types;
 };
 
 /// One broker for all streams of a test.

@@ -25,7 +25,7 @@ struct CdcOptions {
     bool truncate = false;
     /// JSON with {"schema":...,"payload":...}.
     bool schemas = false;
-    /// A transaction (and a move's backlog) larger than this waits in a spool file.
+    /// Of a node's open transactions together, and of each move's backlog: what is beyond waits in spool files.
     std::size_t max_transaction_memory = 64U << 20U;
     /// Where spool files go; they are unlinked as soon as they are open.
     std::string spool_directory = "/var/tmp";

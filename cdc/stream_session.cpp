@@ -34,7 +34,13 @@ std::int64_t milliseconds_now()
 StreamSession::StreamSession(StreamState& state, CatalogLink& catalog, std::stop_token stop)
     : state_(state), stop_(std::move(stop)), schema_connection_(state.node.connection("cdc schema")),
       router_(
-          state, catalog, schema_connection_, [this] { wait_step(); }, stop_)
+          state, catalog, schema_connection_, [this] { wait_step(); }, stop_),
+      transactions_(state.options.max_transaction_memory, state.options.spool_directory,
+                    {[this](const pg::WalMessage& message) { router_.handle(message); },
+                     [this](Lsn end) { router_.seen_until(end); },
+                     [this] {
+                         pause();
+                     }})
 {
     connect();
     state_.on_wait = [this] {
@@ -45,6 +51,7 @@ StreamSession::StreamSession(StreamState& state, CatalogLink& catalog, std::stop
 StreamSession::~StreamSession()
 {
     state_.on_wait = nullptr;
+    state_.metrics.spooled_bytes.set(0);
     state_.subscriptions.break_transaction();
 }
 
@@ -60,18 +67,21 @@ void StreamSession::connect()
     publisher_ = &state_.ensure_publisher(identity.timeline);
     control_ = std::make_unique<ControlSession>(state_.node, state_.options.heartbeat_interval,
                                                 [this] { state_.wake.signal(); });
-    start_replication();
+    state_.reading.begin(slot.confirmed);
+    const pg::PgoutputOptions options = state_.reading.options(replication_->server_version());
+    start_replication(options);
     router_.begin(*publisher_, slot.confirmed);
     state_.metrics.connected.set(1);
     state_.set_state("streaming");
-    log::info("cdc", "node={} streaming from {} slot={}", state_.node.name, slot.confirmed.to_string(),
-              state_.node.slot);
+    log::info("cdc", "node={} streaming from {} slot={} pgoutput protocol {}, open transactions {}, values as {}",
+              state_.node.name, slot.confirmed.to_string(), state_.node.slot, options.protocol, options.streaming,
+              options.binary ? "binary" : "text");
 }
 
-void StreamSession::start_replication()
+void StreamSession::start_replication(const pg::PgoutputOptions& options)
 {
     try {
-        replication_->start(state_.node.slot, state_.node.slot, Lsn{});
+        replication_->start(state_.node.slot, state_.node.slot, Lsn{}, options);
     } catch (const pg::TransientSqlError& error) {
         if (error.sqlstate() != "55006") {
             throw;
@@ -124,19 +134,42 @@ bool StreamSession::must_go_back() const
 bool StreamSession::drain()
 {
     for (int count = 0; count < kBurst && !must_go_back(); ++count) {
-        const pg::ReplicationConnection::Received received = replication_->try_receive();
+        const pg::ReplicationConnection::Received received = receive();
         if (received.message) {
             server_end_ = std::max(server_end_, received.message->server_end);
-            router_.handle(*received.message);
+            transactions_.handle(*received.message);
         } else if (received.keepalive) {
             server_end_ = std::max(server_end_, received.keepalive->server_end);
-            router_.seen_until(received.keepalive->server_end);
+            router_.seen_until(received.keepalive->server_end); // also while transactions are open: they commit later
             status_wanted_ = status_wanted_ || received.keepalive->reply_requested;
         } else {
             return false;
         }
     }
     return true;
+}
+
+pg::ReplicationConnection::Received StreamSession::receive()
+{
+    try {
+        return replication_->try_receive();
+    } catch (const pg::TransientSqlError& error) {
+        if (ReadingMode::is_failure(error.sqlstate())) {
+            decoding_failed(error.parts());
+        }
+        throw;
+    } catch (const pg::SqlError& error) {
+        if (ReadingMode::is_failure(error.sqlstate())) {
+            decoding_failed(error.parts());
+        }
+        throw;
+    }
+}
+
+void StreamSession::decoding_failed(const ErrorParts& error)
+{
+    const std::string next = state_.reading.failed(state_.node.slot, router_.position(), error);
+    throw TransientError({error.what, error.why, next});
 }
 
 void StreamSession::between_bursts()
@@ -177,6 +210,12 @@ void StreamSession::wait_step()
     keep_alive();
 }
 
+void StreamSession::pause()
+{
+    router_.take_catalog_news();
+    wait_step();
+}
+
 void StreamSession::keep_alive()
 {
     if (const std::optional<ErrorParts> lost = control_->lost()) {
@@ -207,6 +246,7 @@ void StreamSession::report()
         return;
     }
     reported_at_ = now;
+    state_.metrics.spooled_bytes.set(static_cast<double>(transactions_.memory_bytes() + transactions_.file_bytes()));
     const double lag_seconds = router_.lag().seconds(state_.acknowledged(), LagMeter::Clock::now());
     report_stream(state_, *publisher_, {confirmed_, server_end_, lag_seconds, control_->slot()});
 }

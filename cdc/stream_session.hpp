@@ -5,6 +5,7 @@
 
 #include "cdc/change_router.hpp"
 #include "cdc/source/control_session.hpp"
+#include "cdc/source/streamed_transactions.hpp"
 #include "cdc/stream_state.hpp"
 #include "core/pg/replication_connection.hpp"
 
@@ -28,12 +29,14 @@ private:
     using Clock = std::chrono::steady_clock;
 
     void connect();
-    void start_replication();
+    void start_replication(const pg::PgoutputOptions& options);
     void loop();
     /// A subscription needs the stream to begin anew at the slot's position.
     bool must_go_back() const;
     /// Takes what is there without waiting for the network. False: nothing more.
     bool drain();
+    pg::ReplicationConnection::Received receive();
+    [[noreturn]] void decoding_failed(const ErrorParts& error);
     void between_bursts();
     void confirm();
     void report();
@@ -41,6 +44,8 @@ private:
     void keep_alive();
     /// As keep_alive, and gives up on stop.
     void wait_step();
+    /// As wait_step, in the middle of a long transaction.
+    void pause();
     void send_status(bool always);
     void finish();
 
@@ -48,6 +53,7 @@ private:
     const std::stop_token stop_;
     pg::Connection schema_connection_;
     ChangeRouter router_;
+    StreamedTransactions transactions_;
     std::unique_ptr<ControlSession> control_;
     std::optional<pg::ReplicationConnection> replication_;
     EventPublisher* publisher_ = nullptr;

@@ -4,6 +4,7 @@
 #include "cdc/node_stream.hpp"
 #include "cdc/publish/event_publisher.hpp"
 #include "cdc/source/catalog_link.hpp"
+#include "cdc/source/reading_mode.hpp"
 #include "cdc/source/schema_history.hpp"
 #include "cdc/source/schema_reader.hpp"
 #include "cdc/source/snapshot_window.hpp"
@@ -43,6 +44,7 @@ public:
     /// Called while the publisher waits for room; set by the session that runs.
     std::function<void()> on_wait;
     std::optional<std::chrono::steady_clock::time_point> slot_busy_since;
+    ReadingMode reading;
 
     // Any thread.
     std::shared_ptr<EventPublisher> publisher() const;

@@ -226,7 +226,7 @@ std::vector<ConfigKey> all_keys()
             "cdc.schemas", "JSON with {\"schema\":...,\"payload\":...}.",
             [](Config & c) -> auto& { return c.cdc.schemas; }),
         size_key(
-            "cdc.max_transaction_memory", "Beyond it a transaction, and a move's backlog, waits in a spool file.",
+            "cdc.max_transaction_memory", "Beyond it a node's open transactions, and a move's backlog, wait in spool files.",
             [](Config & c) -> auto& { return c.cdc.max_transaction_memory; }),
         text_key(
             "cdc.spool_directory", "Where spool files go; they are unlinked as soon as they are open.",

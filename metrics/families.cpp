@@ -40,6 +40,9 @@ CdcMetrics::CdcMetrics(prometheus::Registry& registry, const std::string& node)
       connected(gauge(registry, "keyshift_cdc_connected", "1 while the node's change stream runs.", {{"node", node}})),
       retained_bytes(gauge(registry, "keyshift_slot_retained_bytes",
                            "WAL that the node keeps because of Keyshift's slot.", {{"node", node}})),
+      spooled_bytes(gauge(registry, "keyshift_cdc_spooled_bytes",
+                          "Changes of open transactions that wait for their commit, in memory and in spool files.",
+                          {{"node", node}})),
       kafka_queue_bytes(gauge(registry, "keyshift_kafka_queue_bytes",
                               "Bytes handed to the producer and not yet acknowledged.", {{"node", node}})),
       registry_(&registry), node_(node)

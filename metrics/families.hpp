@@ -73,6 +73,7 @@ struct CdcMetrics {
     Gauge lag_seconds;
     Gauge connected;
     Gauge retained_bytes;
+    Gauge spooled_bytes;     ///< keyshift_cdc_spooled_bytes{node}
     Gauge kafka_queue_bytes; ///< keyshift_kafka_queue_bytes (sum over nodes is the caller's: label node)
 
 private:

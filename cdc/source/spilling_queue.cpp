@@ -1,35 +1,12 @@
 #include "cdc/source/spilling_queue.hpp"
 
-#include "core/error.hpp"
-
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <fcntl.h>
-#include <unistd.h>
+#include <utility>
 
 namespace keyshift::cdc {
 
-namespace {
-
-[[noreturn]] void fail(const std::string& directory, const char* doing)
-{
-    throw TransientError({std::string(doing) + " a spool file in " + directory, std::strerror(errno),
-                          "Make room there, or name another directory for spool files."});
-}
-
-} // namespace
-
 SpillingQueue::SpillingQueue(std::size_t memory_limit, std::string directory)
-    : memory_limit_(memory_limit), directory_(std::move(directory))
+    : memory_limit_(memory_limit), file_(std::move(directory))
 {
-}
-
-SpillingQueue::~SpillingQueue()
-{
-    if (file_ >= 0) {
-        ::close(file_);
-    }
 }
 
 void SpillingQueue::append(std::string_view record)
@@ -39,11 +16,11 @@ void SpillingQueue::append(std::string_view record)
         memory_.emplace_back(record);
         memory_bytes_ += record.size();
     } else {
-        open_file();
         const std::uint64_t length = record.size();
         std::string framed(reinterpret_cast<const char*>(&length), sizeof length);
         framed += record;
-        write_all(framed);
+        file_.write(framed, write_at_);
+        write_at_ += framed.size();
         ++in_file_;
     }
     ++total_;
@@ -123,58 +100,16 @@ std::string SpillingQueue::take()
 std::string SpillingQueue::take_from_file()
 {
     std::uint64_t length = 0;
-    if (::pread(file_, &length, sizeof length, static_cast<off_t>(read_at_)) != static_cast<ssize_t>(sizeof length)) {
-        fail(directory_, "reading");
-    }
+    file_.read(reinterpret_cast<char*>(&length), sizeof length, read_at_);
     std::string record(length, '\0');
-    std::size_t got = 0;
-    while (got < length) {
-        const ssize_t count =
-            ::pread(file_, record.data() + got, length - got, static_cast<off_t>(read_at_ + sizeof length + got));
-        if (count <= 0) {
-            fail(directory_, "reading");
-        }
-        got += static_cast<std::size_t>(count);
-    }
+    file_.read(record.data(), length, read_at_ + sizeof length);
     read_at_ += sizeof length + length;
     --in_file_;
     if (in_file_ == 0) {
         read_at_ = write_at_ = published_end_ = 0;
-        if (::ftruncate(file_, 0) != 0) {
-            fail(directory_, "truncating");
-        }
+        file_.truncate(0);
     }
     return record;
-}
-
-void SpillingQueue::open_file()
-{
-    if (file_ >= 0) {
-        return;
-    }
-    std::string name = directory_ + "/keyshift-spool-XXXXXX";
-    file_ = ::mkostemp(name.data(), O_CLOEXEC);
-    if (file_ < 0) {
-        fail(directory_, "making");
-    }
-    ::unlink(name.c_str());
-}
-
-void SpillingQueue::write_all(std::string_view bytes)
-{
-    std::uint64_t at = write_at_;
-    while (!bytes.empty()) {
-        const ssize_t count = ::pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(at));
-        if (count < 0) {
-            if (errno == EINTR) {
-                continue;
-            }
-            fail(directory_, "writing");
-        }
-        at += static_cast<std::uint64_t>(count);
-        bytes.remove_prefix(static_cast<std::size_t>(count));
-    }
-    write_at_ = at;
 }
 
 } // namespace keyshift::cdc

@@ -1,7 +1,9 @@
 #pragma once
-/// A queue of byte records between two threads that never blocks the writer: what is beyond `memory_limit` goes to a file,
-/// unlinked as soon as it is open (INV-OPS-1). Order is kept. Records become visible to the reader only when published, so
+/// A queue of byte records between two threads that never blocks the writer: what is beyond `memory_limit` goes to a file
+/// (INV-OPS-1). Order is kept. Records become visible to the reader only when published, so
 /// a transaction that breaks off half way can be taken back.
+
+#include "cdc/source/spool_file.hpp"
 
 #include <chrono>
 #include <condition_variable>
@@ -19,7 +21,6 @@ namespace keyshift::cdc {
 class SpillingQueue {
 public:
     SpillingQueue(std::size_t memory_limit, std::string directory);
-    ~SpillingQueue();
     SpillingQueue(const SpillingQueue&) = delete;
     SpillingQueue& operator=(const SpillingQueue&) = delete;
 
@@ -43,17 +44,14 @@ private:
     bool has_published() const { return published_ > 0; }
     std::string take();
     std::string take_from_file();
-    void open_file();
-    void write_all(std::string_view bytes);
 
     const std::size_t memory_limit_;
-    const std::string directory_;
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;
     /// Older records in memory, younger ones in the file: as long as the file holds any, new ones go there.
     std::deque<std::string> memory_;
     std::size_t memory_bytes_ = 0;
-    int file_ = -1;
+    SpoolFile file_;
     std::uint64_t read_at_ = 0;
     std::uint64_t write_at_ = 0;
     std::size_t in_file_ = 0;

@@ -68,12 +68,20 @@ ReplicationConnection::SystemIdentity ReplicationConnection::identify()
     return {std::string(result.text(0, 0)), static_cast<std::uint32_t>(result.integer(0, 1)), result.lsn(0, 2)};
 }
 
-void ReplicationConnection::start(const std::string& slot, const std::string& publication, Lsn from)
+int ReplicationConnection::server_version() const
+{
+    return PQserverVersion(state_->connection.get());
+}
+
+void ReplicationConnection::start(const std::string& slot, const std::string& publication, Lsn from,
+                                  const PgoutputOptions& options)
 {
     PGconn* connection = state_->connection.get();
-    const std::string command =
-        fmt::format("START_REPLICATION SLOT {} LOGICAL {} (proto_version '1', publication_names {}, messages 'true')",
-                    quote_identifier(slot), from.to_string(), quote_literal(quote_identifier(publication)));
+    const std::string command = fmt::format(
+        "START_REPLICATION SLOT {} LOGICAL {} (proto_version '{}', publication_names {}, messages 'true', streaming '{}', "
+        "binary '{}')",
+        quote_identifier(slot), from.to_string(), options.protocol, quote_literal(quote_identifier(publication)),
+        options.streaming, options.binary);
     const PgResult result(PQexec(connection, command.c_str()));
     if (PQresultStatus(result.get()) != PGRES_COPY_BOTH) {
         throw_error(connection, result.get(), state_->settings.name, "starting replication from slot " + slot);

@@ -28,6 +28,13 @@ struct Keepalive {
     bool reply_requested = false;
 };
 
+/// How pgoutput is asked to write. PostgreSQL docs: "Logical Streaming Replication Parameters".
+struct PgoutputOptions {
+    int protocol = 1;
+    std::string_view streaming = "off"; ///< of open transactions: off, on (protocol 2), parallel (protocol 4)
+    bool binary = false;                ///< values in the types' binary format where they have one
+};
+
 class ReplicationConnection {
 public:
     explicit ReplicationConnection(ConnectionSettings settings);
@@ -40,8 +47,9 @@ public:
         Lsn flushed;
     };
     SystemIdentity identify();
-    /// pgoutput, proto_version 1, messages 'true'. Throws TransientSqlError 55006 while another reader has the slot.
-    void start(const std::string& slot, const std::string& publication, Lsn from);
+    int server_version() const; ///< e.g. 150020
+    /// pgoutput with logical messages. Throws TransientSqlError 55006 while another reader has the slot.
+    void start(const std::string& slot, const std::string& publication, Lsn from, const PgoutputOptions& options = {});
 
     struct Received {
         std::optional<WalMessage> message;

@@ -12,6 +12,9 @@ StreamTest::StreamTest()
     options_.spool_directory = "/tmp";
     cluster_.add_database();
     node_.emplace(cluster_.connect(0));
+    // Transactions that are not small come while they are open.
+    node_->script("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET logical_decoding_work_mem = ''64kB''', "
+                  "current_database()); END $$");
 }
 
 void StreamTest::add_node()

@@ -1,0 +1,45 @@
+#pragma once
+/// How a slot's changes are asked for, and what is tried when PostgreSQL itself fails to decode them that way. One thread.
+///
+///   streamed: large transactions come while they are open
+///      |  ^
+///      |  '-- with the connection after one that ended otherwise
+///      v decoding failed
+///   whole: every transaction comes after its commit; PostgreSQL keeps or spills it until then
+///      |
+///      v failed several times without getting past the transaction
+///   the stream stops
+
+#include "core/error.hpp"
+#include "core/lsn.hpp"
+#include "core/pg/replication_connection.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace keyshift::cdc {
+
+class ReadingMode {
+public:
+    enum class Way { streamed, whole };
+
+    /// A connection begins; everything below `position` has been handed over.
+    void begin(Lsn position);
+    Way way() const { return way_; }
+    /// The best that this version of the server has for the present way.
+    pg::PgoutputOptions options(int server_version) const;
+
+    /// True for a SQLSTATE that stands for a failure of the decoding itself: an internal error, or a value beyond a limit.
+    static bool is_failure(std::string_view sqlstate);
+    /// The server failed with everything below `position` handed over. What to do next, for the message; throws FatalError
+    /// when there is nothing left to try.
+    std::string failed(const std::string& slot, Lsn position, const ErrorParts& error);
+
+private:
+    Way way_ = Way::streamed;
+    bool failed_ = false; ///< the last connection ended so
+    Lsn began_;
+    int failures_ = 0; ///< in the present way, without getting any further
+};
+
+} // namespace keyshift::cdc

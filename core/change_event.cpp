@@ -1,11 +1,11 @@
 #include "core/change_event.hpp"
 
+#include "core/json_number.hpp"
+
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <charconv>
-#include <limits>
-#include <type_traits>
 
 namespace keyshift {
 
@@ -132,17 +132,11 @@ Json json_of(const SnapshotRecord& record)
             {"lsn", record.lsn.to_string()}};
 }
 
-/// A whole number in the range of Number; nlohmann itself would cut a negative or broken one into shape.
+/// value() throws on anything else.
 template <typename Number>
 Number whole(const Json& json)
 {
-    const bool fits = json.is_number_unsigned()
-                          ? json.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<Number>::max())
-                          : json.is_number_integer() && std::is_signed_v<Number>;
-    if (!fits) {
-        throw std::bad_optional_access();
-    }
-    return json.get<Number>();
+    return whole_number<Number>(json).value();
 }
 
 /// nlohmann throws on a missing or wrong member; the caller turns that into nullopt.

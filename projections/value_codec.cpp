@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 #include <set>
 
 namespace keyshift::projections {
@@ -15,10 +16,10 @@ using Text = std::optional<std::string>;
 using Decoded = std::optional<Text>;
 namespace dom = simdjson::dom;
 
-const std::set<std::string> kStrings{"text",      "varchar",  "bpchar",  "char",      "name",     "citext",
-                                     "uuid",      "json",     "jsonb",   "xml",       "inet",     "cidr",
-                                     "macaddr",   "macaddr8", "timetz",  "ltree",     "enum",     "int4range",
-                                     "int8range", "numrange", "tsrange", "tstzrange", "daterange"};
+const std::set<std::string> kStrings{"text",     "varchar",  "bpchar",    "char",     "name",      "citext",
+                                     "uuid",     "json",     "jsonb",     "xml",      "inet",      "cidr",
+                                     "macaddr",  "macaddr8", "ltree",     "enum",     "int4range", "int8range",
+                                     "numrange", "tsrange",  "tstzrange", "daterange"};
 const std::set<std::string> kOthers{"bool",    "int2",  "int4", "int8", "oid",       "float4",     "float8",
                                     "numeric", "bytea", "date", "time", "timestamp", "timestamptz"};
 
@@ -28,6 +29,13 @@ constexpr std::int64_t kDateInfinity = -2147472692;
 constexpr std::int64_t kDateMinusInfinity = -2147472691;
 constexpr std::int64_t kTimestampInfinity = 9223372036825200000;
 constexpr std::int64_t kTimestampMinusInfinity = -9223372036832400000;
+// What PostgreSQL can hold: 4714-11-24 BC to 5874897-12-31 as days and, the end of 64 bits being earlier, microseconds.
+constexpr std::int64_t kFirstDay = -2'440'588;
+constexpr std::int64_t kLastDay = 2'145'042'905;
+constexpr std::int64_t kMostMilliseconds = std::numeric_limits<std::int64_t>::max() / 1000;
+// A numeric has at most 131,072 digits before and 16,383 after the point.
+constexpr std::int64_t kMostScale = 16'383;
+constexpr std::size_t kMostNumericBytes = 64U << 10U;
 
 std::optional<std::string> base64_bytes(std::string_view text)
 {
@@ -103,7 +111,7 @@ std::string with_scale(std::string digits, int scale)
             digits.insert(0, static_cast<std::size_t>(scale) + 1 - digits.size(), '0');
         }
         digits.insert(digits.size() - static_cast<std::size_t>(scale), ".");
-    } else if (scale < 0) {
+    } else if (scale < 0 && digits != "0") {
         digits.append(static_cast<std::size_t>(-scale), '0');
     }
     if (negative) {
@@ -135,6 +143,9 @@ Decoded numeric(const BaseColumn& column, dom::element json)
         scale = ((column.modifier - 4) & 0x7FF) ^ 0x400;
         scale -= 0x400;
     }
+    if (scale < -kMostScale || scale > kMostScale || text.size() > kMostNumericBytes) {
+        return std::nullopt;
+    }
     const auto bytes = base64_bytes(text);
     return bytes ? Decoded(Text(with_scale(decimal_of(*bytes), static_cast<int>(scale)))) : std::nullopt;
 }
@@ -163,7 +174,7 @@ std::string date_text(std::int64_t days)
 
 std::string timestamp_text(std::int64_t micros)
 {
-    const std::int64_t days = micros >= 0 ? micros / kDay : -((-micros + kDay - 1) / kDay);
+    const std::int64_t days = micros / kDay - (micros % kDay < 0 ? 1 : 0);
     std::string date = date_text(days);
     const std::string clock = clock_text(micros - days * kDay);
     const bool before_christ = date.ends_with(" BC");
@@ -177,26 +188,38 @@ Decoded temporal(const BaseColumn& column, dom::element json)
         return std::nullopt;
     }
     if (column.type_name == "date") {
-        return Text(value == kDateInfinity ? "infinity" : value == kDateMinusInfinity ? "-infinity" : date_text(value));
+        if (value == kDateInfinity || value == kDateMinusInfinity) {
+            return Text(value == kDateInfinity ? "infinity" : "-infinity");
+        }
+        return value >= kFirstDay && value <= kLastDay ? Decoded(Text(date_text(value))) : std::nullopt;
     }
     const bool milliseconds = column.modifier >= 0 && column.modifier <= 3;
-    if (column.type_name == "time") {
-        return Text(clock_text(milliseconds ? value * 1000 : value));
-    }
-    if (value == kTimestampInfinity || value == kTimestampInfinity / 1000) {
+    if (column.type_name == "timestamp" && (value == kTimestampInfinity || value == kTimestampInfinity / 1000)) {
         return Text("infinity");
     }
-    if (value == kTimestampMinusInfinity || value == kTimestampMinusInfinity / 1000) {
+    if (column.type_name == "timestamp" &&
+        (value == kTimestampMinusInfinity || value == kTimestampMinusInfinity / 1000)) {
         return Text("-infinity");
     }
-    return Text(timestamp_text(milliseconds ? value * 1000 : value));
+    if (milliseconds && (value > kMostMilliseconds || value < -kMostMilliseconds)) {
+        return std::nullopt;
+    }
+    const std::int64_t micros = milliseconds ? value * 1000 : value;
+    if (column.type_name == "time") {
+        return micros >= 0 && micros <= kDay ? Decoded(Text(clock_text(micros))) : std::nullopt;
+    }
+    return micros >= kFirstDay * kDay ? Decoded(Text(timestamp_text(micros))) : std::nullopt;
 }
 
-/// "-0043-03-15T..Z" and "+21016-11-04T..Z" as PostgreSQL writes years before Christ and beyond 9999.
+/// "-0043-03-15T..Z", "0000-12-31T..Z" (1 BC) and "+21016-11-04T..Z" as PostgreSQL writes years before Christ and beyond
+/// 9999.
 Decoded zoned(std::string_view text)
 {
     if (text.starts_with('+')) {
         return Text(std::string(text.substr(1)));
+    }
+    if (text.starts_with("0000-")) {
+        return Text(fmt::format("0001{} BC", text.substr(4)));
     }
     if (!text.starts_with('-') || text == "-infinity") {
         return Text(std::string(text));
@@ -214,7 +237,8 @@ Decoded real(dom::element json)
 {
     std::string_view text;
     if (json.get(text) == simdjson::SUCCESS) {
-        return Text(std::string(text));
+        const bool special = text == "NaN" || text == "Infinity" || text == "-Infinity";
+        return special ? Decoded(Text(std::string(text))) : std::nullopt;
     }
     double value = 0;
     return json.get(value) == simdjson::SUCCESS ? Decoded(Text(fmt::format("{}", value))) : std::nullopt;
@@ -228,7 +252,10 @@ Decoded scalar(const BaseColumn& column, dom::element json)
     const std::string& type = column.type_name;
     std::string_view text;
     if (kStrings.contains(type)) {
-        return json.get(text) == simdjson::SUCCESS ? Decoded(Text(std::string(text))) : std::nullopt;
+        // A zero byte is no text of PostgreSQL's.
+        return json.get(text) == simdjson::SUCCESS && text.find('\0') == std::string_view::npos
+                   ? Decoded(Text(std::string(text)))
+                   : std::nullopt;
     }
     if (type == "timestamptz") {
         return json.get(text) == simdjson::SUCCESS ? zoned(text) : std::nullopt;

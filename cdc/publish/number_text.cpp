@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -21,6 +22,29 @@ struct Scientific {
     std::string digits;
     int exponent = 0;
 };
+
+/// Digits, perhaps a point and digits, perhaps an exponent that a float can have.
+bool is_unsigned_float(std::string_view text)
+{
+    constexpr std::size_t kMostExponentDigits = 3;
+    const auto take_digits = [&text] {
+        const std::size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
+        text.remove_prefix(count);
+        return count;
+    };
+    std::size_t digits = take_digits();
+    if (text.starts_with('.')) {
+        text.remove_prefix(1);
+        digits += take_digits();
+    }
+    if (text.starts_with('e') || text.starts_with('E')) {
+        text.remove_prefix(1);
+        text.remove_prefix(text.starts_with('-') || text.starts_with('+') ? 1 : 0);
+        const std::size_t exponent = take_digits();
+        return digits > 0 && exponent > 0 && exponent <= kMostExponentDigits && text.empty();
+    }
+    return digits > 0 && text.empty();
+}
 
 Scientific scientific(std::string_view text)
 {
@@ -43,6 +67,14 @@ Scientific scientific(std::string_view text)
     number.digits.erase(0, first);
     number.digits.erase(number.digits.find_last_not_of('0') + 1);
     return number;
+}
+
+/// No float's text: JSON would hold it, its readers would not.
+bool beyond_doubles(const Scientific& number)
+{
+    constexpr std::string_view kMost = "17976931348623157"; // times 10^308
+    constexpr int kMostExponent = 308;
+    return number.exponent > kMostExponent || (number.exponent == kMostExponent && number.digits > kMost);
 }
 
 /// Java's plain form, for 10^-3 <= x < 10^7.
@@ -137,11 +169,18 @@ void append_java_float(std::string& out, std::string_view text, FloatWidth width
         out += '"';
         return;
     }
-    if (text.starts_with('-')) {
-        out += '-';
-        text.remove_prefix(1);
+    const bool negative = text.starts_with('-');
+    text.remove_prefix(negative ? 1 : 0);
+    if (!is_unsigned_float(text)) {
+        out += "null";
+        return;
     }
     Scientific number = scientific(text);
+    if (beyond_doubles(number)) {
+        out += "null";
+        return;
+    }
+    out += negative ? "-" : "";
     if (number.digits == "0") {
         out += "0.0";
         return;
@@ -169,8 +208,12 @@ void append_java_double_of_decimal(std::string& out, std::string_view text)
                           FloatWidth::double_width);
         return;
     }
-    if (text == "NaN" || text.ends_with("Infinity")) {
+    if (text == "NaN" || text == "Infinity" || text == "-Infinity") {
         append_java_float(out, text, FloatWidth::double_width);
+        return;
+    }
+    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || !std::isfinite(value)) {
+        out += "null";
         return;
     }
     std::array<char, 32> shortest{};

@@ -2,7 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
+#include <limits>
 
 namespace keyshift::cdc {
 
@@ -14,6 +16,15 @@ constexpr std::int64_t kDateMinusInfinity = -2147472691;
 constexpr std::int64_t kTimestampInfinity = 9223372036825200000;
 constexpr std::int64_t kTimestampMinusInfinity = -9223372036832400000;
 constexpr std::int64_t kDayMicroseconds = 86'400'000'000;
+constexpr std::int64_t kLastYear = 5'874'897;
+
+/// 64 bits do not hold the microseconds of every timestamp and interval; these are held at the ends.
+std::int64_t saturated(__int128 value)
+{
+    constexpr __int128 kLeast = std::numeric_limits<std::int64_t>::min();
+    constexpr __int128 kMost = std::numeric_limits<std::int64_t>::max();
+    return static_cast<std::int64_t>(std::clamp(value, kLeast, kMost));
+}
 
 struct Date {
     std::int64_t year = 0; ///< astronomical: 1 BC is 0
@@ -59,10 +70,36 @@ std::optional<Date> read_date(std::string_view text, bool before_christ)
     const auto year = number<std::int64_t>(text.substr(0, first));
     const auto month = number<unsigned>(text.substr(first + 1, 2));
     const auto day = number<unsigned>(text.substr(first + 4, 2));
-    if (!year || !month || !day) {
+    if (!year || !month || !day || *year > kLastYear) {
         return std::nullopt;
     }
     return Date{before_christ ? 1 - *year : *year, *month, *day};
+}
+
+/// Sentinels for the infinities of a timestamp.
+std::optional<std::int64_t> infinity(std::string_view text)
+{
+    return text == "infinity"    ? std::optional(kTimestampInfinity)
+           : text == "-infinity" ? std::optional(kTimestampMinusInfinity)
+                                 : std::nullopt;
+}
+
+struct Moment {
+    std::int64_t days = 0;
+    std::int64_t of_day = 0; ///< microseconds
+};
+
+/// "2016-11-04 13:51:30.123456[ BC]"
+std::optional<Moment> read_moment(std::string_view text)
+{
+    const bool before_christ = take_before_christ(text);
+    const std::size_t space = text.find(' ');
+    if (space == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const auto date = read_date(text.substr(0, space), before_christ);
+    const auto time = day_microseconds(text.substr(space + 1));
+    return date && time ? std::optional(Moment{days_of(*date), *time}) : std::nullopt;
 }
 
 /// Minutes and seconds of "+02", "-03:30" or "+05:53:28", in microseconds east of UTC.
@@ -147,20 +184,24 @@ std::optional<std::int64_t> day_microseconds(std::string_view text)
 
 std::optional<std::int64_t> epoch_microseconds(std::string_view text)
 {
-    if (text == "infinity") {
-        return kTimestampInfinity;
+    const auto moment = read_moment(text);
+    if (!moment) {
+        return infinity(text);
     }
-    if (text == "-infinity") {
-        return kTimestampMinusInfinity;
+    // As Debezium counts where 64 bits end: whole seconds stop there, and the fraction goes round.
+    const std::int64_t micros = moment->of_day % 1'000'000;
+    const std::int64_t whole =
+        saturated(static_cast<__int128>(moment->days) * kDayMicroseconds + (moment->of_day - micros));
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(whole) + static_cast<std::uint64_t>(micros));
+}
+
+std::optional<std::int64_t> epoch_milliseconds(std::string_view text)
+{
+    if (const auto moment = read_moment(text)) {
+        return moment->days * (kDayMicroseconds / 1000) + moment->of_day / 1000;
     }
-    const bool before_christ = take_before_christ(text);
-    const std::size_t space = text.find(' ');
-    if (space == std::string_view::npos) {
-        return std::nullopt;
-    }
-    const auto date = read_date(text.substr(0, space), before_christ);
-    const auto time = day_microseconds(text.substr(space + 1));
-    return date && time ? std::optional(days_of(*date) * kDayMicroseconds + *time) : std::nullopt;
+    const auto micros = infinity(text);
+    return micros ? std::optional(*micros / 1000) : std::nullopt;
 }
 
 std::optional<std::string> zoned_timestamp(std::string_view text, int digits)
@@ -206,9 +247,9 @@ std::optional<std::string> zoned_time(std::string_view text)
 
 std::optional<std::int64_t> interval_microseconds(std::string_view text)
 {
-    std::int64_t months = 0;
-    std::int64_t days = 0;
-    std::int64_t time = 0;
+    __int128 months = 0;
+    __int128 days = 0;
+    __int128 time = 0;
     while (!text.empty()) {
         const std::size_t end = std::min(text.find(' '), text.size());
         std::string_view word = text.substr(0, end);
@@ -222,7 +263,7 @@ std::optional<std::int64_t> interval_microseconds(std::string_view text)
             if (!hours || !rest) {
                 return std::nullopt;
             }
-            time = (*hours * 3'600'000'000 + *rest) * (negative ? -1 : 1);
+            time = (static_cast<__int128>(*hours) * 3'600'000'000 + *rest) * (negative ? -1 : 1);
             continue;
         }
         word.remove_prefix(word.starts_with('+') ? 1 : 0);
@@ -233,10 +274,11 @@ std::optional<std::int64_t> interval_microseconds(std::string_view text)
         if (!amount || unit.empty()) {
             return std::nullopt;
         }
-        (unit.starts_with("day") ? days : months) += unit.starts_with("year") ? *amount * 12 : *amount;
+        (unit.starts_with("day") ? days : months) +=
+            static_cast<__int128>(*amount) * (unit.starts_with("year") ? 12 : 1);
     }
     // 365.25 / 12 days = 2,629,800 seconds.
-    return months * 2'629'800'000'000 + days * kDayMicroseconds + time;
+    return saturated(months * 2'629'800'000'000 + days * kDayMicroseconds + time);
 }
 
 } // namespace keyshift::cdc

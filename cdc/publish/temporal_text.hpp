@@ -13,12 +13,15 @@ std::optional<std::int64_t> epoch_days(std::string_view text);
 /// "13:51:30.123456" in microseconds; 24:00 is 86,400,000,000.
 std::optional<std::int64_t> day_microseconds(std::string_view text);
 /// "2016-11-04 13:51:30.123456[ BC]" in microseconds since the epoch, without regard to zones. Infinities: Debezium's sentinels.
+/// Debezium's number also where 64 bits do not hold it (from the year 294247 on).
 std::optional<std::int64_t> epoch_microseconds(std::string_view text);
+/// The same in milliseconds, rounded down.
+std::optional<std::int64_t> epoch_milliseconds(std::string_view text);
 /// A timestamptz in UTC ("2016-11-04 11:51:30.123456+00") as "2016-11-04T11:51:30.123456Z", `digits` after the point.
 std::optional<std::string> zoned_timestamp(std::string_view text, int digits);
 /// A timetz ("13:51:30.123789+02") as "11:51:30.123789Z".
 std::optional<std::string> zoned_time(std::string_view text);
-/// "1 year 2 mons 3 days 04:05:06.78" in microseconds; a month is 365.25/12 days.
+/// "1 year 2 mons 3 days 04:05:06.78" in microseconds; a month is 365.25/12 days. Ends where 64 bits end.
 std::optional<std::int64_t> interval_microseconds(std::string_view text);
 
 } // namespace keyshift::cdc

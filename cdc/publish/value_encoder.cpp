@@ -6,6 +6,7 @@
 #include "cdc/publish/number_text.hpp"
 #include "cdc/publish/temporal_text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
@@ -31,6 +32,15 @@ std::string amount_of(std::string_view money)
     return amount;
 }
 
+bool is_integer(std::string_view text)
+{
+    constexpr std::size_t kMostDigits = 19;
+    text.remove_prefix(text.starts_with('-') ? 1 : 0);
+    // JSON knows no leading zeros, and neither does PostgreSQL.
+    return !text.empty() && text.size() <= kMostDigits && (text.front() != '0' || text.size() == 1) &&
+           std::ranges::all_of(text, [](char letter) { return letter >= '0' && letter <= '9'; });
+}
+
 void append_integer(std::string& out, std::optional<std::int64_t> value)
 {
     if (!value) {
@@ -51,13 +61,9 @@ void append_optional_string(std::string& out, const std::optional<std::string>& 
     }
 }
 
-/// Java's floor division, so that times before the epoch round down.
-std::optional<std::int64_t> in_milliseconds(std::optional<std::int64_t> micros)
+std::optional<std::int64_t> in_milliseconds(std::optional<std::int64_t> micros_of_day)
 {
-    if (!micros) {
-        return std::nullopt;
-    }
-    return *micros >= 0 ? *micros / 1000 : -((-*micros + 999) / 1000);
+    return micros_of_day ? std::optional(*micros_of_day / 1000) : std::nullopt;
 }
 
 void append_point(std::string& out, std::string_view text)
@@ -138,7 +144,7 @@ void ValueEncoder::append_temporal(std::string& out, std::string_view text) cons
         append_integer(out, day_microseconds(text));
         return;
     case ValueForm::milliseconds:
-        append_integer(out, in_milliseconds(epoch_microseconds(text)));
+        append_integer(out, epoch_milliseconds(text));
         return;
     case ValueForm::microseconds:
         append_integer(out, epoch_microseconds(text));
@@ -158,7 +164,7 @@ void ValueEncoder::append(std::string& out, std::string_view text) const
 {
     switch (form_) {
     case ValueForm::literal:
-        out += text;
+        out += is_integer(text) ? text : "null";
         return;
     case ValueForm::boolean:
         out += text == "t" ? "true" : "false";
@@ -208,7 +214,11 @@ void ValueEncoder::append(std::string& out, std::string_view text) const
         return;
     case ValueForm::array:
         text = without_bounds(text);
-        append_array(out, text);
+        if (text.starts_with('{')) {
+            append_array(out, text);
+        } else {
+            out += "null";
+        }
         return;
     default:
         append_temporal(out, text);
@@ -218,7 +228,7 @@ void ValueEncoder::append(std::string& out, std::string_view text) const
 void ValueEncoder::append_array(std::string& out, std::string_view& text) const
 {
     out += '[';
-    text.remove_prefix(text.empty() ? 0 : 1);
+    text.remove_prefix(1);
     bool first = true;
     while (!text.empty() && text.front() != '}') {
         if (text.front() == ',') {

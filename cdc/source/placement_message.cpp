@@ -1,6 +1,6 @@
 #include "cdc/source/placement_message.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json_number.hpp"
 
 namespace keyshift::cdc {
 
@@ -10,16 +10,19 @@ using Json = nlohmann::json;
 
 std::optional<OwnMessage> placement(const Json& json, PlacementMessage::Kind kind)
 {
-    const std::optional<Lsn> lsn = Lsn::parse(json.at("lsn").get<std::string>());
-    if (!lsn) {
+    const auto lsn = Lsn::parse(json.at("lsn").get<std::string>());
+    const auto move = whole_number<std::int64_t>(json.at("move"));
+    const auto bucket = whole_number<std::uint32_t>(json.at("bucket"));
+    const auto epoch = whole_number<std::uint64_t>(json.at("epoch"));
+    if (!lsn || !move || !bucket || !epoch) {
         return std::nullopt;
     }
     PlacementMessage message;
     message.kind = kind;
-    message.move = json.at("move").get<std::int64_t>();
+    message.move = *move;
     message.group = json.at("group").get<std::string>();
-    message.bucket = static_cast<BucketId>(json.at("bucket").get<std::uint32_t>());
-    message.epoch = static_cast<Epoch>(json.at("epoch").get<std::uint64_t>());
+    message.bucket = BucketId{*bucket};
+    message.epoch = Epoch{*epoch};
     message.token = json.at("token").get<std::string>();
     message.lsn = *lsn;
     return message;
@@ -39,7 +42,8 @@ std::optional<OwnMessage> parse_own_message(std::string_view content)
             return placement(json, PlacementMessage::Kind::open);
         }
         if (type == "barrier") {
-            return BarrierMessage{json.at("move").get<std::int64_t>(), json.at("id").get<std::string>()};
+            const auto move = whole_number<std::int64_t>(json.at("move"));
+            return move ? std::optional(BarrierMessage{*move, json.at("id").get<std::string>()}) : std::nullopt;
         }
         if (type == "snapshot_low" || type == "snapshot_high") {
             const auto mark = type == "snapshot_low" ? SnapshotMessage::Mark::low : SnapshotMessage::Mark::high;

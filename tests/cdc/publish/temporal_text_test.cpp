@@ -1,6 +1,8 @@
 #include "cdc/publish/temporal_text.hpp"
 
 #include <gtest/gtest.h>
+
+#include <limits>
 #include <rapidcheck/gtest.h>
 
 #include <chrono>
@@ -42,6 +44,19 @@ TEST(TemporalText, TimesAreMicrosecondsOfTheDay)
     EXPECT_EQ(day_microseconds("13:51"), std::nullopt);
 }
 
+// What Debezium 3.2 prints (measured): seconds stop at the end of 64 bits, the fraction goes round.
+TEST(TemporalText, TimestampsBeyond64BitsOfMicrosecondsAreDebeziumsNumbers)
+{
+    EXPECT_EQ(epoch_microseconds("294247-01-10 03:00:00"), 9'223'372'033'200'000'000);
+    EXPECT_EQ(epoch_microseconds("294247-01-10 05:00:00"), 9'223'372'036'854'775'807);
+    EXPECT_EQ(epoch_microseconds("294276-12-31 23:59:59.999999"), -9'223'372'036'853'775'810);
+    EXPECT_EQ(epoch_microseconds("4714-11-24 00:00:00 BC"), -210'866'803'200'000'000);
+    EXPECT_EQ(epoch_milliseconds("294276-12-31 23:59:59.999"), 9'224'318'015'999'999);
+    EXPECT_EQ(epoch_milliseconds("4714-11-24 00:00:00 BC"), -210'866'803'200'000);
+    EXPECT_EQ(epoch_milliseconds("1969-12-31 23:59:59.9999"), -1) << "rounded down";
+    EXPECT_EQ(epoch_milliseconds("-infinity"), -9'223'372'036'832'400);
+}
+
 TEST(TemporalText, TimestampsAreMicrosecondsSinceTheEpoch)
 {
     EXPECT_EQ(epoch_microseconds("2016-11-04 13:51:30.123456"), 1'478'267'490'123'456);
@@ -52,6 +67,7 @@ TEST(TemporalText, TimestampsAreMicrosecondsSinceTheEpoch)
     EXPECT_EQ(epoch_microseconds("infinity"), 9'223'372'036'825'200'000);
     EXPECT_EQ(epoch_microseconds("-infinity"), -9'223'372'036'832'400'000);
     EXPECT_EQ(epoch_microseconds("2016-11-04"), std::nullopt);
+    EXPECT_EQ(epoch_microseconds("99999999999999-01-01 00:00:00"), std::nullopt);
 }
 
 TEST(TemporalText, ZonedTimestampsAreIsoInUtcWithTheColumnsPrecision)
@@ -89,6 +105,9 @@ TEST(TemporalText, IntervalsAreMicrosecondsWithMonthsOfATwelfthOfAYear)
     EXPECT_EQ(interval_microseconds("100000:00:00"), 360'000'000'000'000);
     EXPECT_EQ(interval_microseconds("00:00:00.000001"), 1);
     EXPECT_EQ(interval_microseconds("a while"), std::nullopt);
+    EXPECT_EQ(interval_microseconds("178000000 years"), std::numeric_limits<std::int64_t>::max());
+    EXPECT_EQ(interval_microseconds("-178000000 years"), std::numeric_limits<std::int64_t>::min());
+    EXPECT_EQ(interval_microseconds("2147483647 days 9000000:00:00"), std::numeric_limits<std::int64_t>::max());
 }
 
 } // namespace

@@ -138,6 +138,24 @@ TEST(ValueEncoder, ADecimalIsTextOrANumberWhereTheConfigurationSaysSo)
     EXPECT_EQ(json(type("numeric"), "NaN", DecimalMode::real), "\"NaN\"");
 }
 
+TEST(ValueEncoder, TextThatIsNotOfItsTypeIsNullAndNeverBrokenJson)
+{
+    const std::pair<const char*, const char*> cases[] = {
+        {"int8", ""},           {"int8", "007"},
+        {"int8", "1 "},         {"int8", "98888888888888888888888888888888888888"},
+        {"float8", "1e"},       {"float8", "1.0E805"},
+        {"float4", "-"},        {"float8", "Infinit"},
+        {"float8", "1..2"},     {"date", "yesterday"},
+        {"time", "noon"},       {"timestamp", "99999999999999-01-01 00:00:00"},
+        {"interval", "x"},      {"numeric", "1e5"},
+        {"timestamptz", "now"}, {"point", "1,2"}};
+    for (const auto& [name, text] : cases) {
+        EXPECT_EQ(json(type(name), text), "null") << name << " " << text;
+    }
+    EXPECT_EQ(json(array_of(type("text")), "\"no array\""), "null");
+    EXPECT_EQ(json(type("numeric"), "nan(1)", DecimalMode::real), "null");
+}
+
 TEST(ValueEncoder, ColumnsOfOtherTypesAreLeftOut)
 {
     TypeSchema composite = type("text");

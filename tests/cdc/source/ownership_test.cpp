@@ -163,7 +163,10 @@ TEST(OwnMessage, ReadsItsFormsAndNothingElse)
     EXPECT_EQ(placement.lsn.to_string(), "0/16B3748");
     EXPECT_TRUE(std::holds_alternative<HeartbeatMessage>(*parse_own_message(R"({"type":"heartbeat"})")));
     for (const char* bad : {"", "{", "[]", "{}", R"({"type":"fence"})", R"({"type":"party"})", R"({"type":7})",
-                            R"({"type":"open","move":7,"group":"g","bucket":1,"epoch":2,"token":"t","lsn":"x"})"}) {
+                            R"({"type":"open","move":7,"group":"g","bucket":1,"epoch":2,"token":"t","lsn":"x"})",
+                            R"({"type":"open","move":1e300,"group":"g","bucket":1,"epoch":2,"token":"t","lsn":"0/1"})",
+                            R"({"type":"open","move":7,"group":"g","bucket":-1,"epoch":2,"token":"t","lsn":"0/1"})",
+                            R"({"type":"barrier","move":2.5,"id":"b"})"}) {
         EXPECT_FALSE(parse_own_message(bad)) << bad;
     }
 }

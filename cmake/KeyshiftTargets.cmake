@@ -1,6 +1,11 @@
 # One static library per folder. A folder may include only what it links: the link graph is the architecture.
 add_library(keyshift_options INTERFACE)
-target_compile_options(keyshift_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
+if(KEYSHIFT_FUZZ)
+    # Warnings are the business of the build that is shipped.
+    target_compile_options(keyshift_options INTERFACE -w -fsanitize=fuzzer-no-link)
+else()
+    target_compile_options(keyshift_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
+endif()
 target_include_directories(keyshift_options INTERFACE "${CMAKE_SOURCE_DIR}")
 target_compile_definitions(keyshift_options INTERFACE
     KEYSHIFT_VERSION="${PROJECT_VERSION}" $<$<BOOL:${KEYSHIFT_FAILPOINTS}>:KEYSHIFT_FAILPOINTS>)

@@ -183,8 +183,13 @@ void ChangeRouter::publish(const CapturedRelation& captured, const Change& chang
 
 void ChangeRouter::publish_chunk(const SnapshotChunk& chunk)
 {
-    const CapturedRelation captured{chunk.relation, chunk.table, chunk.group, chunk.bucket,
-                                    chunk.group.empty() ? nullptr : &ownership_.bucket(chunk.group, chunk.bucket), {}, {}};
+    const CapturedRelation captured{chunk.relation,
+                                    chunk.table,
+                                    chunk.group,
+                                    chunk.bucket,
+                                    chunk.group.empty() ? nullptr : &ownership_.bucket(chunk.group, chunk.bucket),
+                                    {},
+                                    {}};
     SnapshotRecord record{state_.node.name, chunk.table->root.to_string(), "begin", transaction_->begin.commit_lsn};
     if (chunk.first) {
         publisher_->control(record);
@@ -297,6 +302,9 @@ std::optional<Lsn> ChangeRouter::hold()
 
 void ChangeRouter::learn_tables()
 {
+    if (view_->topic_clash) {
+        throw FatalError(*view_->topic_clash);
+    }
     schemas_.note_relations(view_->tables, state_.node.slot);
     timeline_.observe_new(view_->tables);
 }

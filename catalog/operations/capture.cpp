@@ -4,6 +4,7 @@
 #include "catalog/rows.hpp"
 #include "catalog/table_definition.hpp"
 #include "core/error.hpp"
+#include "core/topic_names.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -133,6 +134,26 @@ void check_capturable(const OpenNode& open, const QualifiedName& name)
     }
 }
 
+/// The topics of all tables that are captured, whatever their node.
+TopicNames topics_in_use(pg::Connection& catalog, const std::vector<CapturedTable>& captured)
+{
+    TopicNames topics(meta(catalog, "topic_prefix"));
+    for (const CapturedTable& table : captured) {
+        if (table.captured) {
+            topics.claim(table.name);
+        }
+    }
+    return topics;
+}
+
+void check_topic(TopicNames& topics, const OpenNode& open, const QualifiedName& name)
+{
+    if (const auto objection = topics.claim(name)) {
+        throw RefusedError(
+            {fmt::format("capturing {} on {}", name.quoted(), open.node.name), objection->why, objection->next});
+    }
+}
+
 /// Node first, then the catalog: a run between the two is repaired by the next, which finds the table published.
 void capture_one(pg::Connection& catalog, const OpenNode& open, const QualifiedName& name)
 {
@@ -176,7 +197,9 @@ nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& 
     }
     std::set<QualifiedName> distributed;
     std::set<std::pair<QualifiedName, std::string>> captured;
-    for (const CapturedTable& table : tables(catalog)) {
+    const std::vector<CapturedTable> known = tables(catalog);
+    TopicNames topics = topics_in_use(catalog, known);
+    for (const CapturedTable& table : known) {
         table.group.empty() ? void(captured.emplace(table.name, table.node)) : void(distributed.insert(table.name));
     }
     std::vector<Wanted> wanted;
@@ -194,6 +217,7 @@ nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& 
             continue;
         }
         check_capturable(open[one.node], name);
+        check_topic(topics, open[one.node], name);
         wanted.push_back(one);
     }
     for (std::size_t i = 0; all && i < open.size(); ++i) {
@@ -203,6 +227,7 @@ nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& 
             }
             try {
                 check_capturable(open[i], name);
+                check_topic(topics, open[i], name);
                 wanted.push_back({name, i});
             } catch (const RefusedError& error) {
                 notes.push_back(std::string("left out: ") + error.what()); // --all takes what can be captured

@@ -2,6 +2,7 @@
 
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
+#include "core/topic_names.hpp"
 
 #include <fmt/format.h>
 
@@ -153,6 +154,19 @@ void check_same_as_before(const Distribute& request, DistributionWork& work)
     }
 }
 
+void check_topic(pg::Connection& catalog, const Distribute& request, const QualifiedName& name)
+{
+    TopicNames topics(meta(catalog, "topic_prefix"));
+    for (const CapturedTable& table : tables(catalog)) {
+        if (table.captured) {
+            topics.claim(table.name);
+        }
+    }
+    if (const auto objection = topics.claim(name)) {
+        throw RefusedError({distributing(request), objection->why, objection->next});
+    }
+}
+
 void check_no_moves(pg::Connection& catalog, const Distribute& request, const std::string& group_name)
 {
     const pg::Result rows = catalog.query(
@@ -165,6 +179,15 @@ void check_no_moves(pg::Connection& catalog, const Distribute& request, const st
     }
 }
 
+/// "users", "sales.users"; where a name with a dot has taken that, the quoted one.
+std::string free_group_name(pg::Connection& catalog, const QualifiedName& table)
+{
+    const std::string plain = table.schema == "public" ? table.name : table.to_string();
+    const std::vector<Group> all = groups(catalog);
+    const bool taken = std::any_of(all.begin(), all.end(), [&](const Group& one) { return one.name == plain; });
+    return taken ? table.quoted() : plain;
+}
+
 void choose_group(pg::Connection& catalog, const Distribute& request, DistributionWork& work)
 {
     DistributedRoot& root = work.root;
@@ -173,7 +196,7 @@ void choose_group(pg::Connection& catalog, const Distribute& request, Distributi
     root.key = request.key;
     if (request.with.empty()) {
         work.new_group = true;
-        root.group = {name.schema == "public" ? name.name : name.to_string(), request.buckets, types, false};
+        root.group = {free_group_name(catalog, name), request.buckets, types, false};
         root.placement.assign(request.buckets, {work.nodes[work.holder].node.name, Epoch{1}});
         return;
     }
@@ -250,6 +273,7 @@ DistributionWork prepare_distribution(pg::Connection& catalog, const Distribute&
                                         join(work.captured_before->key_columns), work.captured_before->group),
                             fmt::format("`keyshift table show {}` says more.", name.to_string())});
     }
+    check_topic(catalog, request, name);
     work.nodes = open_nodes(catalog, "distribute");
     const std::optional<std::size_t> converted = find_converted(work.nodes, name);
     work.converted = converted.has_value();

@@ -1,6 +1,9 @@
 #include "cdc/source/captured_tables.hpp"
 
+#include "core/topic_names.hpp"
+
 #include <algorithm>
+#include <fmt/core.h>
 
 namespace keyshift::cdc {
 
@@ -17,6 +20,26 @@ std::vector<UnfinishedMove> unfinished_moves(pg::Connection& catalog, const std:
         moves.push_back({rows.integer(row, 0), rows.lsn(row, 1)});
     }
     return moves;
+}
+
+/// Two tables of which one is this node's must not share a topic; commands refuse it, but a catalog may be older than they.
+std::optional<ErrorParts> find_topic_clash(pg::Connection& catalog, const std::string& node,
+                                           const std::vector<catalog::CapturedTable>& tables)
+{
+    TopicNames topics(catalog::meta(catalog, "topic_prefix"));
+    const auto is_ours = [&](const QualifiedName& name) {
+        return std::ranges::any_of(tables, [&](const catalog::CapturedTable& table) {
+            return table.captured && table.name == name && (table.node.empty() || table.node == node);
+        });
+    };
+    for (const catalog::CapturedTable& table : tables) {
+        const auto objection = table.captured ? topics.claim(table.name) : std::nullopt;
+        if (objection && (is_ours(table.name) || (objection->other && is_ours(*objection->other)))) {
+            return ErrorParts{fmt::format("capturing {} on {}", table.name.quoted(), node), objection->why,
+                              objection->next + " Then start keyshift again."};
+        }
+    }
+    return std::nullopt;
 }
 
 } // namespace
@@ -38,7 +61,9 @@ CatalogView read_catalog_view(pg::Connection& catalog, const std::string& node)
     for (catalog::Group& group : catalog::groups(catalog)) {
         view.tables.buckets_of_group.emplace(group.name, group.buckets);
     }
-    for (catalog::CapturedTable& table : catalog::tables(catalog)) {
+    std::vector<catalog::CapturedTable> tables = catalog::tables(catalog);
+    view.topic_clash = find_topic_clash(catalog, node, tables);
+    for (catalog::CapturedTable& table : tables) {
         if (table.captured && (table.node.empty() || table.node == node)) {
             view.tables.by_name.emplace(table.name, std::move(table));
         }

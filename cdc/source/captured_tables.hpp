@@ -3,9 +3,11 @@
 
 #include "catalog/catalog.hpp"
 #include "cdc/source/ownership.hpp"
+#include "core/error.hpp"
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +32,8 @@ struct CatalogView {
     CapturedTables tables;
     std::vector<OwnedInterval> history;
     std::vector<UnfinishedMove> moves;
-    bool snapshot_wanted = false; ///< rows of keyshift.snapshot of this node are not done
+    std::optional<ErrorParts> topic_clash; ///< of a table of this node
+    bool snapshot_wanted = false;          ///< rows of keyshift.snapshot of this node are not done
 };
 
 CatalogView read_catalog_view(pg::Connection& catalog, const std::string& node);

@@ -12,9 +12,7 @@ protected:
     void set_up_stopped(const std::string& sql, const std::string& first_row)
     {
         set_up_captured(sql, {"items"});
-        start();
-        ASSERT_TRUE(eventually(
-            [&] { return one(cluster_.catalog(), "SELECT bool_and(state = 'done') FROM keyshift.snapshot") == "t"; }));
+        start_after_snapshot();
         node().script(first_row);
         ASSERT_EQ(kafka_.wait_events(1).size(), 1U);
         ASSERT_TRUE(wait_confirmed(current()));

@@ -44,6 +44,13 @@ RunningStream& StreamTest::start()
     return *running_;
 }
 
+void StreamTest::start_after_snapshot()
+{
+    ASSERT_TRUE(start().wait_state("streaming"));
+    ASSERT_TRUE(eventually(
+        [&] { return one(cluster_.catalog(), "SELECT bool_and(state = 'done') FROM keyshift.snapshot") == "t"; }));
+}
+
 bool StreamTest::wait_confirmed(Lsn lsn, std::chrono::milliseconds limit)
 {
     return eventually([&] { return confirmed() >= lsn; }, limit);

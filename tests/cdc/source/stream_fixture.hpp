@@ -21,6 +21,8 @@ protected:
     /// As set_up_captured, distributed by the first column of each table's key, 4 buckets.
     void set_up_distributed(const std::string& sql, const std::string& table, const std::string& key);
     RunningStream& start();
+    /// And waits until the rows that were there are read: those written before may come twice, as c and as r.
+    void start_after_snapshot();
     void stop() { running_.reset(); }
 
     pg::Connection& node() { return *node_; }

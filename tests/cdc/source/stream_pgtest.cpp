@@ -129,10 +129,7 @@ TEST_F(StreamTest, TheSlotIsConfirmedOnlyOverWhatKafkaAcknowledged)
 TEST_F(StreamTest, ARestartLosesNothingAndSendsNothingTwiceAfterACleanStop)
 {
     set_up_captured(kItems, {"items"});
-    start();
-    // Rows written before the table's snapshot is over may come twice, as c and as r.
-    ASSERT_TRUE(eventually(
-        [&] { return one(cluster_.catalog(), "SELECT bool_and(state = 'done') FROM keyshift.snapshot") == "t"; }));
+    start_after_snapshot();
     node().script("INSERT INTO public.items SELECT i FROM generate_series(1, 100) i");
     ASSERT_EQ(kafka_.wait_events(100).size(), 100U);
     stop();
@@ -146,7 +143,7 @@ TEST_F(StreamTest, ARestartLosesNothingAndSendsNothingTwiceAfterACleanStop)
 TEST_F(StreamTest, ADeadProducerIsReplacedAndWhatItHeldIsSentAgainInOrder)
 {
     set_up_captured(kItems, {"items"});
-    ASSERT_TRUE(start().wait_state("streaming"));
+    start_after_snapshot();
     kafka_.set_up(false);
     node().script("INSERT INTO public.items SELECT i FROM generate_series(1, 10) i");
     ASSERT_EQ(kafka_.wait_events(10).size(), 10U);

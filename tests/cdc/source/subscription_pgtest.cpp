@@ -99,7 +99,7 @@ TEST_F(SubscriptionTest, TheSlotIsHeldAtWhatTheSubscriberConfirmed)
 
 TEST_F(SubscriptionTest, OneThatContinuesGetsEverythingSinceItsPositionWhileKafkaGetsNothingTwice)
 {
-    ASSERT_TRUE(start().wait_state("streaming"));
+    start_after_snapshot();
     auto first = subscribe(3);
     const Lsn position = first->begin();
     node().script("INSERT INTO public.items SELECT i FROM generate_series(1, 200) i");

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -9,7 +7,7 @@
 
 namespace keyshift {
 
-/// A whole number in the range of Number; nullopt for anything else. nlohmann itself would cut a negative, broken or too
+/// A whole number in the range of Number, of a nlohmann::json; nullopt for anything else. nlohmann itself would cut a negative, broken or too
 /// large one into shape.
 template <typename Number, typename Json>
 std::optional<Number> whole_number(const Json& json)

@@ -2,6 +2,8 @@
 
 #include "core/json_number.hpp"
 
+#include <nlohmann/json.hpp>
+
 namespace keyshift::cdc {
 
 namespace {

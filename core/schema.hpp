@@ -39,8 +39,10 @@ struct TableSchema {
     QualifiedName root;                ///< the logical table: names topic and source.table
     std::vector<ColumnSchema> columns; ///< in relation message order
     std::vector<std::size_t> key;      ///< of the primary key or a unique index, in its order; empty: no key
-    char identity = 'd';               ///< d default, n nothing, f full, i index
-    std::uint64_t version = 0;         ///< differs for every new object: what a cache is keyed by
+    /// Order of the columns in events, where it is not that of `columns`: a partition may have another than its table.
+    std::vector<std::size_t> order;
+    char identity = 'd';       ///< d default, n nothing, f full, i index
+    std::uint64_t version = 0; ///< differs for every new object: what a cache is keyed by
 };
 
 } // namespace keyshift

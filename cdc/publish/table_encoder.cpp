@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <numeric>
 
 namespace keyshift::cdc {
 
@@ -22,13 +23,23 @@ std::string json_string(std::string_view text)
     return out;
 }
 
+std::vector<std::size_t> order_of(const TableSchema& table)
+{
+    std::vector<std::size_t> order = table.order;
+    if (order.empty()) {
+        order.resize(table.columns.size());
+        std::iota(order.begin(), order.end(), std::size_t{0});
+    }
+    return order;
+}
+
 } // namespace
 
 TableEncoder::TableEncoder(const TableSchema& table, const CdcOptions& options, const std::string& database)
     : topic_(data_topic(options.topic_prefix, table.root.schema, table.root.name)), name_(table.root.to_string()),
       key_indexes_(table.key)
 {
-    for (std::size_t index = 0; index < table.columns.size(); ++index) {
+    for (const std::size_t index : order_of(table)) {
         const ColumnSchema& column = table.columns[index];
         const auto encoder = ValueEncoder::for_type(column.type, options.decimal);
         if (!encoder) {

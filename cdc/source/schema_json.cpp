@@ -76,6 +76,7 @@ std::string schema_to_json(const TableSchema& table)
     Json json{{"schema", table.root.schema},
               {"table", table.root.name},
               {"key", table.key},
+              {"order", table.order},
               {"identity", std::string(1, table.identity)},
               {"columns", Json::array()}};
     for (const ColumnSchema& column : table.columns) {
@@ -91,12 +92,15 @@ std::optional<TableSchema> schema_from_json(std::string_view text)
         TableSchema table;
         table.root = {json.at("schema").get<std::string>(), json.at("table").get<std::string>()};
         table.key = json.at("key").get<std::vector<std::size_t>>();
+        table.order = json.value("order", std::vector<std::size_t>());
         table.identity = json.at("identity").get<std::string>().at(0);
         for (const Json& column : json.at("columns")) {
             table.columns.push_back(column_of(column));
         }
-        for (const std::size_t column : table.key) {
-            static_cast<void>(table.columns.at(column));
+        for (const std::vector<std::size_t>* list : {&table.key, &table.order}) {
+            for (const std::size_t column : *list) {
+                static_cast<void>(table.columns.at(column));
+            }
         }
         return table;
     } catch (const Json::exception&) {

@@ -35,7 +35,8 @@ bool same_column(const ColumnSchema& left, const ColumnSchema& right)
 
 bool same_schema(const TableSchema& left, const TableSchema& right)
 {
-    return std::tie(left.root, left.key, left.identity) == std::tie(right.root, right.key, right.identity) &&
+    return std::tie(left.root, left.key, left.order, left.identity) ==
+               std::tie(right.root, right.key, right.order, right.identity) &&
            std::ranges::equal(left.columns, right.columns, same_column);
 }
 

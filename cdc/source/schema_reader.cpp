@@ -138,6 +138,9 @@ SchemaReader::Observation SchemaReader::observe(const Relation& relation, const 
     found.same = today && same_look(*today, relation);
     read_columns(oid, found);
     read_key(oid, found);
+    if (relation.name != root) {
+        read_order(root, found.table);
+    }
     return found;
 }
 
@@ -247,6 +250,26 @@ void SchemaReader::read_columns(std::uint32_t oid, Observation& found)
             column->default_literal = default_literal(expression);
             column->default_call = is_call(expression);
         }
+    }
+}
+
+void SchemaReader::read_order(const QualifiedName& root, TableSchema& partition)
+{
+    const std::string name = root.quoted();
+    const std::array<pg::Parameter, 1> parameters{pg::Parameter(name)};
+    const pg::Result rows = node_.run_prepared("cdc order",
+                                               "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = "
+                                               "pg_catalog.to_regclass($1) AND attnum > 0 ORDER BY attnum",
+                                               parameters);
+    std::vector<std::size_t> order;
+    for (int row = 0; row < rows.rows(); ++row) {
+        const auto column = std::ranges::find(partition.columns, rows.text(row, 0), &ColumnSchema::name);
+        if (column != partition.columns.end()) {
+            order.push_back(static_cast<std::size_t>(column - partition.columns.begin()));
+        }
+    }
+    if (order.size() == partition.columns.size() && !std::ranges::is_sorted(order)) {
+        partition.order = std::move(order);
     }
 }
 

@@ -68,6 +68,7 @@ private:
     /// The primary key; without one the first unique index, by name, whose columns are all NOT NULL: others, partial and
     /// expression indexes do not tell rows apart. The replica identity's index goes first.
     void read_key(std::uint32_t oid, Observation& found);
+    void read_order(const QualifiedName& root, TableSchema& partition);
     std::uint32_t table_oid(const Relation& relation, const QualifiedName& root);
 
     pg::Connection& node_;

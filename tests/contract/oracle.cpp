@@ -62,7 +62,14 @@ bool Oracle::present()
 Oracle::Oracle(const ContractCase& one, const Installation& installation) : name_(installation.prefix())
 {
     const std::string options = nlohmann::json(connector_options(one, installation)).dump();
-    const HttpReply made = request(servers_.oracle_port(), "PUT", fmt::format("/connectors/{}/config", name_), options);
+    // Its port is open before its paths are there.
+    HttpReply made;
+    comes_true(
+        [&] {
+            made = request(servers_.oracle_port(), "PUT", fmt::format("/connectors/{}/config", name_), options);
+            return made.status != 404;
+        },
+        60);
     if (made.status != 201 && made.status != 200) {
         throw std::runtime_error(fmt::format("Kafka Connect answers {}: {}", made.status, made.body));
     }

@@ -24,6 +24,7 @@ TableSchema example()
                      {"m", moods, false, std::nullopt, true, true, false},
                      {"p", price, false, std::nullopt, false, false, false}};
     table.key = {0};
+    table.order = {2, 0, 1};
     table.identity = 'f';
     return table;
 }

@@ -1,0 +1,13 @@
+CREATE TYPE d_mood AS ENUM ('sad', 'ok');
+CREATE TABLE d_columns (id int PRIMARY KEY, name text NOT NULL, gone int);
+CREATE TABLE d_types (id int PRIMARY KEY, v int, t varchar(10), n numeric(6, 2), at timestamp(3));
+CREATE TABLE d_keys (a int NOT NULL, b int NOT NULL, v text, CONSTRAINT d_keys_pkey PRIMARY KEY (a));
+ALTER TABLE d_keys REPLICA IDENTITY FULL;
+CREATE TABLE d_default_keys (a int NOT NULL, b int NOT NULL, v text, CONSTRAINT d_default_keys_pkey PRIMARY KEY (a));
+CREATE TABLE d_renamed (id int PRIMARY KEY, v text);
+CREATE TABLE d_enum (id int PRIMARY KEY, m d_mood);
+CREATE TABLE d_identity (id int PRIMARY KEY, v text, big text);
+ALTER TABLE d_identity ALTER big SET STORAGE EXTERNAL;
+CREATE TABLE d_parts (id int, at date NOT NULL, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE d_parts_old PARTITION OF d_parts FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE d_parts_mid PARTITION OF d_parts FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');

@@ -57,25 +57,61 @@ StreamSession::~StreamSession()
 
 void StreamSession::connect()
 {
-    state_.learn_position();
-    const SlotFacts slot = check_slot(schema_connection_, state_.node, state_.recorded());
-    confirmed_ = sent_ = slot.confirmed;
-    server_end_ = slot.current;
+    // Finds a lost or foreign slot before it is asked for.
+    const SlotFacts seen = check_slot(schema_connection_, state_.node, std::nullopt);
     replication_.emplace(state_.node.connection("cdc stream"));
     const auto identity = replication_->identify();
     check_identity(state_.node, identity);
     publisher_ = &state_.ensure_publisher(identity.timeline);
     control_ = std::make_unique<ControlSession>(state_.node, state_.options.heartbeat_interval,
                                                 [this] { state_.wake.signal(); });
-    state_.reading.begin(slot.confirmed);
+    state_.reading.begin(seen.confirmed);
     const pg::PgoutputOptions options = state_.reading.options(replication_->server_version());
     start_replication(options);
+    const SlotFacts slot = take_over();
+    confirmed_ = sent_ = slot.confirmed;
+    server_end_ = slot.current;
     router_.begin(*publisher_, slot.confirmed);
     state_.metrics.connected.set(1);
     state_.set_state("streaming");
     log::info("cdc", "node={} streaming from {} slot={} pgoutput protocol {}, open transactions {}, values as {}",
               state_.node.name, slot.confirmed.to_string(), state_.node.slot, options.protocol, options.streaming,
               options.binary ? "binary" : "text");
+}
+
+/// Whoever has won the slot shuts older producers out, sees that it still holds the slot, and only then publishes: nothing of
+/// an older one can land behind what comes now (INV-CDC-2). What Kafka has is read after that, when nobody adds to it.
+SlotFacts StreamSession::take_over()
+{
+    state_.on_wait = [this] {
+        if (stop_.stop_requested()) {
+            throw TransientError({"streaming from node " + state_.node.name, "a stop was requested", ""});
+        }
+        throw_if_lost();
+    };
+    try {
+        state_.take_over();
+    } catch (...) {
+        state_.on_wait = nullptr;
+        throw;
+    }
+    state_.learn_position();
+    throw_if_lost();
+    const SlotFacts slot = check_slot(schema_connection_, state_.node, state_.recorded());
+    if (slot.active_pid != replication_->backend_pid()) {
+        throw TransientError({"streaming from node " + state_.node.name,
+                              fmt::format("process {} reads slot {} by now", slot.active_pid, state_.node.slot),
+                              "It is tried again; one daemon streams a node at a time."});
+    }
+    return slot;
+}
+
+void StreamSession::throw_if_lost() const
+{
+    if (const std::optional<ErrorParts> lost = control_->lost()) {
+        throw TransientError(
+            {"streaming from node " + state_.node.name, lost->why, "It is tried again when the server answers."});
+    }
 }
 
 void StreamSession::start_replication(const pg::PgoutputOptions& options)
@@ -218,10 +254,7 @@ void StreamSession::pause()
 
 void StreamSession::keep_alive()
 {
-    if (const std::optional<ErrorParts> lost = control_->lost()) {
-        throw TransientError(
-            {"streaming from node " + state_.node.name, lost->why, "It is tried again when the server answers."});
-    }
+    throw_if_lost();
     publisher_->check();
     confirm();
     send_status(false);

@@ -30,6 +30,9 @@ private:
 
     void connect();
     void start_replication(const pg::PgoutputOptions& options);
+    SlotFacts take_over();
+    /// The node has ended the control session.
+    void throw_if_lost() const;
     void loop();
     /// A subscription needs the stream to begin anew at the slot's position.
     bool must_go_back() const;

@@ -23,8 +23,18 @@ void StreamState::learn_position()
     std::scoped_lock lock(mutex_);
     position_known_ = true;
     if (progress) {
-        floor_ = recorded_floor_ = progress->lsn;
-        handed_over = progress->lsn;
+        // An older stream of ours may have got farther than its last progress record says, never less far.
+        floor_ = std::max(floor_, progress->lsn);
+        recorded_floor_ = std::max(recorded_floor_, progress->lsn);
+        handed_over = std::max(handed_over, progress->lsn);
+    }
+}
+
+void StreamState::take_over()
+{
+    if (!taken_over_) {
+        publisher_->take_over();
+        taken_over_ = true;
     }
 }
 
@@ -43,6 +53,7 @@ EventPublisher& StreamState::ensure_publisher(std::uint32_t timeline)
         publisher_.reset();
     }
     handed_over = reached;
+    position_known_ = taken_over_ = false;
     auto made = std::make_shared<EventPublisher>(options, node.name, node.address.dbname, timeline, metrics, [this] {
         if (on_wait) {
             on_wait();

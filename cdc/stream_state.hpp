@@ -37,7 +37,9 @@ public:
     // The stream's thread.
     /// Makes the publisher where there is none, or the old one is dead.
     EventPublisher& ensure_publisher(std::uint32_t timeline);
-    /// Reads Kafka's position from the control topic, once.
+    /// Shuts older publishers of this stream out, once for each publisher.
+    void take_over();
+    /// Reads Kafka's position from the control topic, once for each publisher: while it lives nobody else adds to it.
     void learn_position();
     /// Everything below this is in Kafka or with the living publisher: a replay skips it.
     Lsn handed_over;
@@ -60,9 +62,10 @@ public:
 private:
     mutable std::mutex mutex_;
     std::shared_ptr<EventPublisher> publisher_;
-    Lsn floor_;          ///< acknowledged before publisher_ was made
-    Lsn recorded_floor_; ///< recorded before publisher_ was made
-    bool position_known_ = false;
+    Lsn floor_;                   ///< acknowledged before publisher_ was made
+    Lsn recorded_floor_;          ///< recorded before publisher_ was made
+    bool position_known_ = false; ///< the stream's thread
+    bool taken_over_ = false;     ///< the stream's thread
     StreamStatus status_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "core/change_event.hpp"
 
+#include <algorithm>
 #include <simdjson.h>
 
 #include <chrono>
@@ -68,17 +69,22 @@ private:
 void read_topic(kafka::Consumer& consumer, const std::string& topic, Fold& fold)
 {
     std::vector<kafka::TopicPartition> from;
-    long long left = 0;
+    std::vector<std::int64_t> ends;
     for (int partition = 0; partition < consumer.partitions(topic); ++partition) {
         const auto [first, end] = consumer.watermarks(topic, partition);
         from.push_back({topic, partition, first});
-        left += end - first;
+        ends.push_back(end);
     }
     consumer.assign(from);
-    while (left > 0) {
+    const auto all_read = [&] {
+        return std::ranges::all_of(from, [&](const kafka::TopicPartition& next) {
+            return consumer.passed(topic, next.partition, next.offset, ends[static_cast<std::size_t>(next.partition)]);
+        });
+    };
+    while (!all_read()) {
         for (const kafka::Message& message : consumer.poll(5000, std::chrono::milliseconds(1000))) {
+            from[static_cast<std::size_t>(message.partition)].offset = message.offset + 1;
             fold.take(message);
-            --left;
         }
     }
 }

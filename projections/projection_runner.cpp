@@ -258,7 +258,8 @@ void ProjectionRunner::reject(const kafka::Message& message, const Rejection& re
 bool ProjectionRunner::at_end()
 {
     for (const auto& [partition, offset] : next_) {
-        if (offset < consumer_.watermarks(partition.first, partition.second).second) {
+        const std::int64_t end = consumer_.watermarks(partition.first, partition.second).second;
+        if (!consumer_.passed(partition.first, partition.second, offset, end)) {
             return false;
         }
     }
@@ -279,7 +280,7 @@ void ProjectionRunner::finish_building()
         }
     }
     const bool reached = std::all_of(next_.begin(), next_.end(), [&](const auto& entry) {
-        return entry.second >= live_from_.at(entry.first.second);
+        return consumer_.passed(entry.first.first, entry.first.second, entry.second, live_from_.at(entry.first.second));
     });
     if (reached) {
         set_state(catalog_, record_.definition.name, "live");

@@ -21,7 +21,7 @@ std::optional<ProgressRecord> newest_in(kafka::Consumer& consumer, const std::st
     consumer.assign(std::array{kafka::TopicPartition{topic, 0, from}});
     std::optional<ProgressRecord> newest;
     const auto give_up = std::chrono::steady_clock::now() + kPatience;
-    for (std::int64_t next = from; next < end;) {
+    for (std::int64_t next = from; !consumer.passed(topic, 0, next, end);) {
         for (const kafka::Message& message : consumer.poll(10'000, 200ms)) {
             next = message.offset + 1;
             const auto record =
@@ -35,7 +35,7 @@ std::optional<ProgressRecord> newest_in(kafka::Consumer& consumer, const std::st
                 }
             }
         }
-        if (next < end && std::chrono::steady_clock::now() > give_up) {
+        if (!consumer.passed(topic, 0, next, end) && std::chrono::steady_clock::now() > give_up) {
             throw TransientError({"reading the progress of node " + node + " from topic " + topic,
                                   "the broker did not answer in 30 s", "It is tried again when the brokers answer."});
         }

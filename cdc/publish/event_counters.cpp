@@ -21,11 +21,11 @@ EventCounters::Series EventCounters::series(const std::string& table, char op)
     return series;
 }
 
-void EventCounters::add(Series series)
+void EventCounters::add(Series series, std::uint64_t count)
 {
-    if (series != kUncounted) {
+    if (series != kUncounted && count > 0) {
         std::scoped_lock lock(mutex_);
-        counters_[series - 1U].add();
+        counters_[series - 1U].add(static_cast<double>(count));
     }
 }
 

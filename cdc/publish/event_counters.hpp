@@ -1,6 +1,6 @@
 #pragma once
 /// keyshift_cdc_events_total of one node's stream. A series is found by the stream's thread when a record is handed over
-/// and counted by the delivery thread when it is acknowledged; its number travels with the record.
+/// and counted by the writing thread when it is acknowledged; its number travels with the record.
 
 #include "metrics/families.hpp"
 
@@ -23,7 +23,7 @@ public:
     explicit EventCounters(const metrics::CdcMetrics& metrics) : metrics_(metrics) {}
 
     Series series(const std::string& table, char op);
-    void add(Series series);
+    void add(Series series, std::uint64_t count);
 
 private:
     static constexpr std::string_view kOps = "cudrt";

@@ -1,7 +1,10 @@
 #pragma once
 /// Writes one node's events to Kafka and knows how far they are acknowledged. Knows no PostgreSQL connection.
-/// publish/commit/advance are called by the stream's thread; the publisher's own thread serves deliveries;
+/// publish/commit/advance are called by the stream's thread; the publisher's own thread produces and commits;
 /// acknowledged() and wait_acknowledged() may be called from any thread.
+///
+/// An event counts as acknowledged when its Kafka transaction has committed, so an older publisher of the same stream can
+/// neither write behind a newer one nor believe that it did (docs/adr/0011).
 
 #include "cdc/options.hpp"
 #include "cdc/source/change.hpp"
@@ -43,6 +46,9 @@ public:
                    metrics::CdcMetrics& metrics, std::function<void()> on_wait);
     ~EventPublisher();
 
+    /// Shuts older publishers of this node's stream out at the broker. To be called by whoever holds the node's slot, before
+    /// anything else; calls on_wait meanwhile. Throws FatalError naming the right that is missing.
+    void take_over();
     /// Encodes and produces the records of one change (0 to 3). Throws FatalError when a record can never be written,
     /// TransientError when the producer died (make a new publisher, replay from the confirmed LSN).
     void publish(const EventContext& context, const TableSchema& table, const Change& change);
@@ -57,7 +63,7 @@ public:
 
     /// All events below this LSN are in Kafka (INV-CDC-1 rests on it).
     Lsn acknowledged() const;
-    /// LSN of the newest progress record that Kafka acknowledged, at most ~50 ms behind acknowledged(). The slot is
+    /// LSN of the newest progress record that Kafka acknowledged, at most ~60 ms behind acknowledged(). The slot is
     /// confirmed only up to here: so a slot beyond the last progress record is always a gap, also after SIGKILL.
     Lsn recorded() const;
     /// False: timed out. Sends at once instead of lingering.
@@ -65,11 +71,11 @@ public:
     /// Set when the producer is dead or a record was refused; the stream's thread must act on it.
     std::optional<ErrorParts> failure() const;
     /// Throws it: FatalError when a new publisher would meet it again (a record refused for good, a topic that has got
-    /// more partitions), else TransientError.
+    /// more partitions), FencedError when a newer publisher has taken over, else TransientError.
     void check() const;
     /// "" while brokers answer.
     std::string broker_error() const;
-    /// Bytes handed over and not yet acknowledged.
+    /// Bytes handed over and not yet written to Kafka: what the queues hold.
     std::size_t queued_bytes() const;
     /// Columns of `table` that its events leave out (name, type), because the type is not supported.
     static std::vector<std::pair<std::string, std::string>> left_out(const TableSchema& table);

@@ -1,6 +1,6 @@
 #pragma once
 /// Knows the end offset per data partition from the delivery reports and makes the progress records of a node.
-/// Called by the delivery thread only.
+/// Called by the thread that serves deliveries only.
 
 #include "core/change_event.hpp"
 
@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace keyshift::cdc {
@@ -16,10 +17,14 @@ class ProgressRecorder {
 public:
     ProgressRecorder(std::string node, std::uint32_t timeline) : node_(std::move(node)), timeline_(timeline) {}
 
-    /// True: the first of this partition.
-    bool delivered(const std::string& topic, std::int32_t partition, std::int64_t offset)
+    /// True: the first of this partition. `topic` is told apart by its address first: it lives as long as its producer.
+    bool delivered(std::string_view topic, std::int32_t partition, std::int64_t offset)
     {
-        const auto [end, first] = ends_[topic].try_emplace(partition, 0);
+        if (topic.data() != last_name_) {
+            last_name_ = topic.data();
+            last_ = &ends_[std::string(topic)];
+        }
+        const auto [end, first] = last_->try_emplace(partition, 0);
         end->second = std::max(end->second, offset + 1);
         return first;
     }
@@ -29,6 +34,8 @@ private:
     std::string node_;
     std::uint32_t timeline_;
     std::map<std::string, std::map<std::int32_t, std::int64_t>> ends_;
+    const char* last_name_ = nullptr;
+    std::map<std::int32_t, std::int64_t>* last_ = nullptr; ///< ends_ of last_name_
 };
 
 } // namespace keyshift::cdc

@@ -39,39 +39,68 @@ struct Record {
     std::span<const Header> headers;
     std::uint64_t token = 0; ///< comes back in Delivery
 };
+/// librdkafka's limit for one record, as these settings have it.
+std::size_t message_limit(const Settings& settings);
+
 /// What became of one record.
 struct Delivery {
     std::uint64_t token = 0;
-    std::string topic;
+    std::string_view topic; ///< lives as long as the producer
     std::int32_t partition = -1;
     std::int64_t offset = -1;
+    std::size_t bytes = 0;           ///< of key and value
     std::optional<ErrorParts> error; ///< set: not written
     bool retry = false;              ///< with error: a new producer may succeed (queue purged, fatal producer state)
+    bool fenced = false;             ///< with error: another producer has taken the transactional.id over
 };
 
-/// Idempotent producer, acks=all. produce() from one thread; deliveries come in poll() of any one thread.
+/// Another producer with the same transactional.id has started (or the broker ended a transaction that was open for too
+/// long): this one can write nothing any more.
+struct FencedError : TransientError {
+    using TransientError::TransientError;
+};
+
+/// Idempotent producer, acks=all. All calls from one thread unless said otherwise; deliveries come in poll() and flush().
+///
+/// With a transactional.id it writes in transactions only, and whoever takes the id over shuts older producers out at the
+/// broker: nothing of theirs is written after init_transactions() has returned true.
 class Producer {
 public:
-    /// Called from within poll() on the polling thread.
+    /// Called from within poll() and flush().
     using OnDelivery = std::function<void(const Delivery&)>;
-    /// queue_bytes bounds librdkafka's queue (rounded to KiB); linger as linger.ms.
+    /// queue_bytes bounds librdkafka's queue (rounded to KiB); linger as linger.ms; transactional_id "": none.
     Producer(const Settings& settings, const std::string& client_id, std::size_t queue_bytes,
-             std::chrono::milliseconds linger, OnDelivery on_delivery);
+             std::chrono::milliseconds linger, OnDelivery on_delivery, const std::string& transactional_id = {});
     ~Producer();
     Producer(const Producer&) = delete;
     Producer& operator=(const Producer&) = delete;
 
     /// False: the queue is full, poll and try again. Throws FatalError when the record can never be written (too large),
-    /// TransientError when the producer itself is fatally failed (make a new one, replay).
+    /// otherwise as check() does.
     bool try_produce(const Record& record);
     /// Serves deliveries for at most `wait`. Returns the number served.
     int poll(std::chrono::milliseconds wait);
     /// Sends now instead of lingering, until all are delivered or the timeout.
     bool flush(std::chrono::milliseconds timeout);
+    /// Asks for the topic's partitions, so that the first record to it need not wait a second for them.
+    void learn(const std::string& topic);
+    /// `on_news` is called, on a thread of librdkafka's, when there is something to poll.
+    void notify(std::function<void()> on_news);
+
+    /// False: not done within `wait`, call it again. Throws FatalError naming the right that is missing.
+    bool init_transactions(std::chrono::milliseconds wait);
+    void begin_transaction();
+    /// As init_transactions(). Any thread, while no other call is made. Throws TransientError when the transaction cannot
+    /// be committed (make a new producer, replay), FencedError as check().
+    bool commit_transaction(std::chrono::milliseconds wait);
+
+    /// Any thread.
     std::size_t queued_records() const;
-    /// Set once librdkafka declared the producer unusable.
+    /// Set once librdkafka declared the producer unusable. Any thread.
     std::optional<ErrorParts> fatal() const;
-    /// Last broker-level error text ("all brokers down"), for status; empty when brokers are up.
+    /// Throws it: FencedError, FatalError when a new producer would meet it again, else TransientError.
+    void check() const;
+    /// Last broker-level error text ("all brokers down"), for status; empty when brokers are up. Any thread.
     std::string broker_error() const;
 
 private:
@@ -98,7 +127,10 @@ struct TopicPartition {
     auto operator<=>(const TopicPartition&) const = default;
 };
 
-/// Reads assigned partitions from given offsets; commits nothing. One thread.
+/// Reads assigned partitions from given offsets; commits nothing. One thread, but for passed().
+///
+/// It reads what is not yet committed too, as most readers do: a record whose transaction was aborted comes again, and its
+/// position tells (docs/kafka.md). Transaction markers take offsets of their own, which no poll returns.
 class Consumer {
 public:
     Consumer(const Settings& settings, const std::string& client_id);
@@ -110,7 +142,10 @@ public:
     /// Up to `most` messages; waits at most `wait` for the first. Throws TransientError / FatalError (e.g. offset out of
     /// range: kept no longer, reported as FatalError with topic, partition and both offsets).
     std::vector<Message> poll(std::size_t most, std::chrono::milliseconds wait);
-    /// First and end offset.
+    /// True when, everything below `next` being taken, everything below `until` is: what lies between are markers. As far as
+    /// polls have seen. Any thread.
+    bool passed(const std::string& topic, std::int32_t partition, std::int64_t next, std::int64_t until) const;
+    /// First and end offset; the end counts markers.
     std::pair<std::int64_t, std::int64_t> watermarks(const std::string& topic, std::int32_t partition);
     /// Partition count; 0: no such topic.
     int partitions(const std::string& topic);

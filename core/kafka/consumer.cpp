@@ -4,6 +4,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <map>
+#include <mutex>
 #include <utility>
 
 namespace keyshift::kafka {
@@ -72,10 +75,19 @@ struct Consumer::State {
         std::string doing;
         std::string detail;
     };
+    /// How far one partition was read.
+    struct Reading {
+        std::int64_t returned = -1; ///< the last offset that a poll returned, or the one before the first to read
+        std::int64_t end = -1;      ///< everything below was returned, or is a marker
+    };
     Client client;
+    mutable std::mutex mutex;
+    std::map<std::pair<std::string, std::int32_t>, Reading> readings; ///< guarded by mutex
     /// Met after messages of the same poll, which go to the caller first.
     std::optional<Failure> failure;
 
+    void note(const std::vector<Message>& messages);
+    void note_end(const rd_kafka_message_t& event);
     void throw_failure()
     {
         if (const auto met = std::exchange(failure, std::nullopt)) {
@@ -84,12 +96,30 @@ struct Consumer::State {
     }
 };
 
+void Consumer::State::note(const std::vector<Message>& messages)
+{
+    std::scoped_lock lock(mutex);
+    // Neighbours are mostly of one partition.
+    for (std::size_t at = 0; at < messages.size(); ++at) {
+        const Message& message = messages[at];
+        if (at + 1 == messages.size() || messages[at + 1].partition != message.partition ||
+            messages[at + 1].topic != message.topic) {
+            readings[{message.topic, message.partition}].returned = message.offset;
+        }
+    }
+}
+
+void Consumer::State::note_end(const rd_kafka_message_t& event)
+{
+    std::scoped_lock lock(mutex);
+    readings[{rd_kafka_topic_name(event.rkt), event.partition}].end = event.offset;
+}
+
 Consumer::Consumer(const Settings& settings, const std::string& client_id) : state_(std::make_unique<State>())
 {
     const Settings defaults{{"group.id", client_id},
                             {"enable.auto.commit", "false"},
                             {"auto.offset.reset", "error"},
-                            {"enable.partition.eof", "false"},
                             {"fetch.wait.max.ms", "100"},
                             {"queued.max.messages.kbytes", "16384"},
                             {"fetch.error.backoff.ms", "50"},
@@ -97,7 +127,11 @@ Consumer::Consumer(const Settings& settings, const std::string& client_id) : sta
                             {"reconnect.backoff.max.ms", "1000"},
                             {"allow.auto.create.topics", "false"},
                             {"topic.metadata.propagation.max.ms", "5000"}};
-    Configuration conf = configuration(settings, defaults, client_id);
+    Settings fixed = settings;
+    // Positions are compared whatever a transaction's end: nothing is gained by waiting for commits of other writers.
+    fixed["isolation.level"] = "read_uncommitted";
+    fixed["enable.partition.eof"] = "true";
+    Configuration conf = configuration(fixed, defaults, client_id);
     rd_kafka_conf_set_opaque(conf.get(), state_.get());
     // Called within poll(), on its thread.
     rd_kafka_conf_set_error_cb(conf.get(), [](rd_kafka_t*, int code, const char* reason, void* opaque) {
@@ -118,7 +152,10 @@ Consumer::~Consumer()
 void Consumer::assign(std::span<const TopicPartition> positions)
 {
     const TopicList list(rd_kafka_topic_partition_list_new(static_cast<int>(positions.size())));
+    std::scoped_lock lock(state_->mutex);
+    state_->readings.clear();
     for (const TopicPartition& position : positions) {
+        state_->readings[{position.topic, position.partition}].returned = position.offset - 1;
         rd_kafka_topic_partition_list_add(list.get(), position.topic.c_str(), position.partition)->offset =
             position.offset;
     }
@@ -131,13 +168,22 @@ std::vector<Message> Consumer::poll(std::size_t most, std::chrono::milliseconds 
 {
     state_->throw_failure();
     std::vector<Message> messages;
-    int timeout = static_cast<int>(wait.count());
+    const auto give_up = std::chrono::steady_clock::now() + wait;
+    auto left = wait;
     while (messages.size() < most) {
-        const MessageHandle raw(rd_kafka_consumer_poll(state_->client.get(), timeout));
+        const MessageHandle raw(rd_kafka_consumer_poll(state_->client.get(), static_cast<int>(left.count())));
         if (!raw) {
             break;
         }
-        timeout = 0;
+        if (raw->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            // What came before it counts first.
+            state_->note(messages);
+            state_->note_end(*raw);
+            const auto rest = std::chrono::ceil<std::chrono::milliseconds>(give_up - std::chrono::steady_clock::now());
+            left = messages.empty() ? std::max(rest, std::chrono::milliseconds(0)) : std::chrono::milliseconds(0);
+            continue;
+        }
+        left = std::chrono::milliseconds(0);
         if (raw->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
             messages.push_back(converted(*raw));
         } else if (is_missing(raw->err) || classify(raw->err) != ErrorClass::transient) {
@@ -153,7 +199,16 @@ std::vector<Message> Consumer::poll(std::size_t most, std::chrono::milliseconds 
     if (messages.empty()) {
         state_->throw_failure();
     }
+    state_->note(messages);
     return messages;
+}
+
+bool Consumer::passed(const std::string& topic, std::int32_t partition, std::int64_t next, std::int64_t until) const
+{
+    std::scoped_lock lock(state_->mutex);
+    const auto reading = state_->readings.find({topic, partition});
+    return next >= until ||
+           (reading != state_->readings.end() && reading->second.returned < next && reading->second.end >= until);
 }
 
 std::pair<std::int64_t, std::int64_t> Consumer::watermarks(const std::string& topic, std::int32_t partition)

@@ -6,19 +6,36 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstdlib>
+#include <functional>
+#include <map>
 #include <mutex>
 
 namespace keyshift::kafka {
 
+using TopicHandle = Handle<rd_kafka_topic_t, &rd_kafka_topic_destroy>;
+using KafkaError = Handle<rd_kafka_error_t, &rd_kafka_error_destroy>;
+
 struct Producer::State {
     OnDelivery on_delivery;
+    std::function<void()> on_news;
+    std::string transactional_id;
     mutable std::mutex mutex;
-    std::string broker_error;        ///< guarded by mutex
+    std::string broker_error; ///< guarded by mutex
+    std::atomic<bool> broker_failed = false;
     std::optional<ErrorParts> fatal; ///< guarded by mutex
+    int fatal_code = 0;              ///< guarded by mutex
     Client client;
+    Queue events;                                           ///< where deliveries arrive; set by notify()
+    std::map<std::string, TopicHandle, std::less<>> topics; ///< destroyed before the client
+    std::string last_name;
+    rd_kafka_topic_t* last_topic = nullptr;
 
     void delivered(const rd_kafka_message_t& message);
     void failed(rd_kafka_t* handle, int code, const char* reason);
+    rd_kafka_topic_t* topic(std::string_view name);
+    /// True: done. False: to be called again. Throws what stands in the way.
+    bool settled(rd_kafka_error_t* raw, const std::string& doing) const;
 };
 
 namespace {
@@ -27,6 +44,49 @@ namespace {
 bool may_retry(int code)
 {
     return classify(code) == ErrorClass::transient;
+}
+
+bool is_fenced(int code)
+{
+    return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
+           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+/// Words for an error that ends a producer.
+ErrorParts end_of_producer(int code, const std::string& transactional_id, const std::string& detail)
+{
+    if (is_fenced(code)) {
+        return {
+            "writing as transactional.id " + transactional_id,
+            fmt::format("the broker shut this producer out [{}]: another one has taken the id over, or a transaction "
+                        "was open for longer than transaction.timeout.ms",
+                        rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(code))),
+            "Whoever holds the node's slot goes on from the last progress record."};
+    }
+    ErrorParts parts = parts_of(code, "the idempotent producer gave up", detail);
+    if (code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
+        code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) {
+        parts.what = "writing as transactional.id " + transactional_id;
+        parts.next = fmt::format(
+            "Allow the user of [kafka] to write in transactions: kafka-acls --add --allow-principal "
+            "User:NAME --operation Write --operation Describe --transactional-id {}{}",
+            transactional_id,
+            code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ? " and --operation IdempotentWrite --cluster" : "");
+    } else if (may_retry(code)) {
+        parts.next = "A new producer replays from the confirmed position.";
+    }
+    return parts;
+}
+
+[[noreturn]] void throw_end(int code, const ErrorParts& parts)
+{
+    if (is_fenced(code)) {
+        throw FencedError(parts);
+    }
+    if (may_retry(code)) {
+        throw TransientError(parts);
+    }
+    throw FatalError(parts);
 }
 
 } // namespace
@@ -38,12 +98,18 @@ void Producer::State::delivered(const rd_kafka_message_t& message)
     delivery.topic = rd_kafka_topic_name(message.rkt);
     delivery.partition = message.partition;
     delivery.offset = message.offset;
+    delivery.bytes = message.len + message.key_len;
     if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         delivery.error =
             parts_of(message.err, fmt::format("writing a record of {} bytes to topic {}", message.len, delivery.topic));
         delivery.retry = may_retry(message.err);
-    } else {
+        delivery.fenced = is_fenced(message.err);
+        if (delivery.fenced) {
+            delivery.error = end_of_producer(message.err, transactional_id, {});
+        }
+    } else if (broker_failed.load(std::memory_order_relaxed)) {
         std::scoped_lock lock(mutex);
+        broker_failed = false;
         broker_error.clear();
     }
     on_delivery(delivery);
@@ -54,19 +120,55 @@ void Producer::State::failed(rd_kafka_t* handle, int code, const char* reason)
     std::scoped_lock lock(mutex);
     if (code == RD_KAFKA_RESP_ERR__FATAL) {
         std::array<char, 512> text{};
-        const auto cause = rd_kafka_fatal_error(handle, text.data(), text.size());
-        fatal = parts_of(cause, "the idempotent producer gave up", text.data());
-        fatal->next = "A new producer replays from the confirmed position.";
+        fatal_code = rd_kafka_fatal_error(handle, text.data(), text.size());
+        fatal = end_of_producer(fatal_code, transactional_id, text.data());
     } else {
         broker_error = reason;
+        broker_failed = true;
     }
 }
 
+rd_kafka_topic_t* Producer::State::topic(std::string_view name)
+{
+    if (last_topic != nullptr && last_name == name) {
+        return last_topic;
+    }
+    auto known = topics.find(name);
+    if (known == topics.end()) {
+        std::string key(name);
+        TopicHandle made(rd_kafka_topic_new(client.get(), key.c_str(), nullptr));
+        if (!made) {
+            throw_error(rd_kafka_last_error(), "writing to topic " + key);
+        }
+        known = topics.emplace(std::move(key), std::move(made)).first;
+    }
+    last_name = name;
+    last_topic = known->second.get();
+    return last_topic;
+}
+
+bool Producer::State::settled(rd_kafka_error_t* raw, const std::string& doing) const
+{
+    const KafkaError error(raw);
+    if (!error) {
+        return true;
+    }
+    if (rd_kafka_error_is_retriable(error.get()) != 0) {
+        return false;
+    }
+    const auto code = rd_kafka_error_code(error.get());
+    if (rd_kafka_error_is_fatal(error.get()) != 0 || is_fenced(code) || classify(code) == ErrorClass::authorization) {
+        throw_end(code, end_of_producer(code, transactional_id, rd_kafka_error_string(error.get())));
+    }
+    throw TransientError({doing, rd_kafka_error_string(error.get()), "It is tried again with a new producer."});
+}
+
 Producer::Producer(const Settings& settings, const std::string& client_id, std::size_t queue_bytes,
-                   std::chrono::milliseconds linger, OnDelivery on_delivery)
+                   std::chrono::milliseconds linger, OnDelivery on_delivery, const std::string& transactional_id)
     : state_(std::make_unique<State>())
 {
     state_->on_delivery = std::move(on_delivery);
+    state_->transactional_id = transactional_id;
     const Settings defaults{
         {"compression.codec", "lz4"},
         {"queue.buffering.max.messages", "10000000"},
@@ -75,6 +177,8 @@ Producer::Producer(const Settings& settings, const std::string& client_id, std::
         {"socket.keepalive.enable", "true"},
         {"reconnect.backoff.max.ms", "1000"},
         {"linger.ms", std::to_string(linger.count())},
+        // How long a transaction of a daemon that died keeps readers of committed records waiting.
+        {"transaction.timeout.ms", "30000"},
         {"queue.buffering.max.kbytes", std::to_string(std::max<std::size_t>(queue_bytes / 1024, 1))}};
     // Order per key and no silent loss rest on these: the user's section cannot weaken them.
     Settings fixed = settings;
@@ -84,6 +188,10 @@ Producer::Producer(const Settings& settings, const std::string& client_id, std::
     // A record that times out would be overtaken by later ones of its key.
     fixed["message.timeout.ms"] = "0";
     fixed["allow.auto.create.topics"] = "false";
+    fixed.erase("transactional.id");
+    if (!transactional_id.empty()) {
+        fixed["transactional.id"] = transactional_id;
+    }
     Configuration conf = configuration(fixed, defaults, client_id);
     rd_kafka_conf_set_opaque(conf.get(), state_.get());
     rd_kafka_conf_set_dr_msg_cb(conf.get(), [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
@@ -97,28 +205,36 @@ Producer::Producer(const Settings& settings, const std::string& client_id, std::
 
 Producer::~Producer()
 {
+    if (state_->events) {
+        rd_kafka_queue_cb_event_enable(state_->events.get(), nullptr, nullptr);
+    }
     // What is still queued was not acknowledged: whoever needs it replays it. Purging lets destroy return at once.
     rd_kafka_purge(state_->client.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 }
 
+std::size_t message_limit(const Settings& settings)
+{
+    const Configuration conf = configuration(settings, {}, "keyshift-check");
+    std::array<char, 32> text{};
+    std::size_t size = text.size();
+    rd_kafka_conf_get(conf.get(), "message.max.bytes", text.data(), &size);
+    return std::strtoull(text.data(), nullptr, 10);
+}
+
 bool Producer::try_produce(const Record& record)
 {
-    if (const auto dead = fatal()) {
-        throw TransientError(*dead);
-    }
     rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
     for (const Header& header : record.headers) {
         rd_kafka_header_add(headers, header.name.data(), static_cast<ssize_t>(header.name.size()), header.value.data(),
                             static_cast<ssize_t>(header.value.size()));
     }
-    const std::string topic(record.topic);
     std::array<rd_kafka_vu_t, 7> arguments{};
     std::size_t count = 0;
     const auto next = [&](rd_kafka_vtype_t type) -> rd_kafka_vu_t& {
         arguments.at(count).vtype = type;
         return arguments.at(count++);
     };
-    next(RD_KAFKA_VTYPE_TOPIC).u.cstr = topic.c_str();
+    next(RD_KAFKA_VTYPE_RKT).u.rkt = state_->topic(record.topic);
     next(RD_KAFKA_VTYPE_PARTITION).u.i32 = record.partition.value_or(RD_KAFKA_PARTITION_UA);
     next(RD_KAFKA_VTYPE_MSGFLAGS).u.i = RD_KAFKA_MSG_F_COPY;
     next(RD_KAFKA_VTYPE_OPAQUE).u.ptr = reinterpret_cast<void*>(record.token);
@@ -129,7 +245,6 @@ bool Producer::try_produce(const Record& record)
     if (record.value) {
         next(RD_KAFKA_VTYPE_VALUE).u.mem = {const_cast<char*>(record.value->data()), record.value->size()};
     }
-    using KafkaError = Handle<rd_kafka_error_t, &rd_kafka_error_destroy>;
     const KafkaError error(rd_kafka_produceva(state_->client.get(), arguments.data(), count));
     if (!error) {
         return true;
@@ -139,11 +254,47 @@ bool Producer::try_produce(const Record& record)
     if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         return false;
     }
-    if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        throw TransientError(fatal().value_or(parts_of(code, "producing to " + topic)));
+    check();
+    if (code == RD_KAFKA_RESP_ERR__STATE || code == RD_KAFKA_RESP_ERR__FATAL) {
+        throw TransientError({fmt::format("writing to topic {}", record.topic), rd_kafka_error_string(error.get()),
+                              "A new producer replays from the confirmed position."});
     }
-    throw_error(
-        code, fmt::format("writing a record of {} bytes to topic {}", record.value ? record.value->size() : 0, topic));
+    throw_error(code, fmt::format("writing a record of {} bytes to topic {}", record.value ? record.value->size() : 0,
+                                  record.topic));
+}
+
+void Producer::learn(const std::string& topic)
+{
+    static_cast<void>(state_->topic(topic));
+    static_cast<void>(partition_count(state_->client.get(), topic));
+}
+
+void Producer::notify(std::function<void()> on_news)
+{
+    state_->on_news = std::move(on_news);
+    state_->events.reset(rd_kafka_queue_get_main(state_->client.get()));
+    rd_kafka_queue_cb_event_enable(
+        state_->events.get(), [](rd_kafka_t*, void* opaque) { static_cast<State*>(opaque)->on_news(); }, state_.get());
+}
+
+bool Producer::init_transactions(std::chrono::milliseconds wait)
+{
+    return state_->settled(rd_kafka_init_transactions(state_->client.get(), static_cast<int>(wait.count())),
+                           "taking over transactional.id " + state_->transactional_id);
+}
+
+void Producer::begin_transaction()
+{
+    const std::string doing = "beginning a transaction of " + state_->transactional_id;
+    if (!state_->settled(rd_kafka_begin_transaction(state_->client.get()), doing)) {
+        throw TransientError({doing, "the producer is not ready", "It is tried again with a new producer."});
+    }
+}
+
+bool Producer::commit_transaction(std::chrono::milliseconds wait)
+{
+    return state_->settled(rd_kafka_commit_transaction(state_->client.get(), static_cast<int>(wait.count())),
+                           "committing a transaction of " + state_->transactional_id);
 }
 
 int Producer::poll(std::chrono::milliseconds wait)
@@ -165,6 +316,14 @@ std::optional<ErrorParts> Producer::fatal() const
 {
     std::scoped_lock lock(state_->mutex);
     return state_->fatal;
+}
+
+void Producer::check() const
+{
+    std::scoped_lock lock(state_->mutex);
+    if (state_->fatal) {
+        throw_end(state_->fatal_code, *state_->fatal);
+    }
 }
 
 std::string Producer::broker_error() const

@@ -57,6 +57,11 @@ ReplicationConnection::ReplicationConnection(ConnectionSettings settings) : stat
 ReplicationConnection::~ReplicationConnection() = default;
 ReplicationConnection::ReplicationConnection(ReplicationConnection&&) noexcept = default;
 
+int ReplicationConnection::backend_pid() const
+{
+    return PQbackendPID(state_->connection.get());
+}
+
 ReplicationConnection::SystemIdentity ReplicationConnection::identify()
 {
     PGconn* connection = state_->connection.get();

@@ -61,6 +61,8 @@ public:
     bool wait_readable(std::chrono::milliseconds timeout, int wake_fd = -1);
     /// Standby status update. `flushed` is what PostgreSQL may forget (INV-CDC-1).
     void send_status(Lsn received, Lsn flushed, bool reply_requested = false);
+    /// Process of the walsender.
+    int backend_pid() const;
     /// Ends COPY BOTH; used on shutdown after the last status.
     void finish() noexcept;
 

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -85,22 +86,28 @@ std::vector<kafka::Message> read_topic(const kafka::Settings& settings, const st
         sleep_for(50ms, {});
     }
     std::vector<kafka::Message> messages;
-    std::size_t wanted = expected;
     std::vector<kafka::TopicPartition> from;
-    std::size_t there = 0;
+    std::vector<std::int64_t> ends;
     for (int partition = 0; partition < consumer.partitions(topic); ++partition) {
         const auto [first, end] = consumer.watermarks(topic, partition);
         from.push_back({topic, partition, first});
-        there += static_cast<std::size_t>(end - first);
+        ends.push_back(end);
     }
-    wanted = std::max(wanted, there);
     consumer.assign(from);
-    while (messages.size() < wanted && std::chrono::steady_clock::now() < give_up) {
+    const auto all_read = [&] {
+        return std::ranges::all_of(from, [&](const kafka::TopicPartition& next) {
+            return consumer.passed(topic, next.partition, next.offset, ends[static_cast<std::size_t>(next.partition)]);
+        });
+    };
+    while ((messages.size() < expected || !all_read()) && std::chrono::steady_clock::now() < give_up) {
         for (kafka::Message& message : consumer.poll(1000, 100ms)) {
+            from[static_cast<std::size_t>(message.partition)].offset = message.offset + 1;
             messages.push_back(std::move(message));
             give_up = std::chrono::steady_clock::now() + 10s; // of silence
         }
     }
+    // How partitions interleave is chance.
+    std::ranges::stable_sort(messages, {}, &kafka::Message::partition);
     return messages;
 }
 

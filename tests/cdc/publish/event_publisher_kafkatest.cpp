@@ -3,12 +3,14 @@
 #include "core/kafka/client.hpp"
 #include "metrics/families.hpp"
 #include "tests/cdc/publish/changes.hpp"
+#include "tests/support/process.hpp"
 #include "tests/support/test_servers.hpp"
 
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace keyshift::cdc {
@@ -33,7 +35,9 @@ protected:
 
     std::unique_ptr<EventPublisher> publisher(const std::string& node = "n1")
     {
-        return std::make_unique<EventPublisher>(options_, node, "shop", 7, series_, [this] { ++waits_; });
+        auto made = std::make_unique<EventPublisher>(options_, node, "shop", 7, series_, [this] { ++waits_; });
+        made->take_over();
+        return made;
     }
     std::vector<kafka::Message> read(const std::string& table, std::size_t expected) const
     {
@@ -126,12 +130,13 @@ TEST_F(EventPublisherTest, ProgressClaimsOnlyWhatIsAcknowledgedWithItsEndOffsets
         const auto& progress = std::get<ProgressRecord>(record);
         EXPECT_EQ(progress.node, "n1");
         EXPECT_EQ(progress.timeline, 7U);
-        EXPECT_GE(progress.end_offsets.at(topic).at(0), progress.lsn >= Lsn{310} ? 2 : 1);
+        // The second event stands behind the marker of the transaction that held the first.
+        EXPECT_GE(progress.end_offsets.at(topic).at(0), progress.lsn >= Lsn{310} ? 3 : 1);
     }
     const auto last = last_progress(options_, "n1");
     ASSERT_TRUE(last.has_value());
     EXPECT_EQ(last->lsn, Lsn{310});
-    EXPECT_EQ(last->end_offsets.at(topic).at(0), 2);
+    EXPECT_EQ(last->end_offsets.at(topic).at(0), 3);
 }
 
 TEST_F(EventPublisherTest, AnIdleNodesProgressMovesOnToo)
@@ -190,7 +195,7 @@ TEST_F(EventPublisherTest, AControlRecordComesAfterAllThatWasPublishedBeforeIt)
     const auto data_end = consumer.watermarks(options_.topic_prefix + ".public.t", 0).second;
     ASSERT_EQ(records.size(), 1U);
     EXPECT_EQ(std::get<SnapshotRecord>(records[0]).phase, "end");
-    EXPECT_EQ(data_end, 3000) << "although the transaction has not ended";
+    EXPECT_GE(data_end, 3000) << "although the transaction has not ended";
 }
 
 TEST_F(EventPublisherTest, AFullQueueMakesThePublisherWaitAndLosesNothing) // INV-OPS-1
@@ -215,6 +220,7 @@ TEST_F(EventPublisherTest, WhoeverStopsTheStreamStopsAWaitingPublisher)
     EventPublisher publisher(options_, "n1", "shop", 1, series_, [] {
         throw TransientError({"streaming", "a stop was requested", ""});
     });
+    publisher.take_over();
     const std::string big(60'000, 'x');
     const auto fill = [&] {
         for (std::uint64_t seq = 0; seq < 1000; ++seq) {
@@ -265,22 +271,67 @@ TEST_F(EventPublisherTest, ARecordThatIsTooLargeIsFinalAndNamesTopicSizeAndSetti
     }
 }
 
-TEST_F(EventPublisherTest, ARecordThatTheBrokerRefusesIsFinalToo)
+TEST_F(EventPublisherTest, TheTopicsOwnLimitIsKnownBeforeATransactionBreaksOnIt)
 {
     const std::string topic = options_.topic_prefix + ".public.t";
-    ASSERT_TRUE(kafka::Admin(settings_, "test").ensure_topic({topic, 1, 1, {{"max.message.bytes", "1000"}}}));
-    options_.kafka["compression.codec"] = "none";
+    ASSERT_TRUE(kafka::Admin(settings_, "test").ensure_topic({topic, 1, 1, {{"max.message.bytes", "3000"}}}));
     const auto publisher = this->publisher();
     const std::string large(5000, 'x');
-    publisher->publish(context(), table_, insert({text("1"), text(large), kNull}));
+    EXPECT_THROW(publisher->publish(context(), table_, insert({text("1"), text(large), kNull})), FatalError);
+    publisher->publish(context(), table_, insert({text("1"), text("v"), kNull}));
     publisher->commit(Lsn{200}, Lsn{210});
-    EXPECT_FALSE(publisher->wait_acknowledged(Lsn{210}, 2s)) << "never acknowledged";
-    ASSERT_TRUE(publisher->failure().has_value());
-    EXPECT_THAT(publisher->failure()->what, HasSubstr(topic));
-    EXPECT_THAT(publisher->failure()->next, HasSubstr("max.message.bytes"));
-    EXPECT_THROW(publisher->check(), FatalError);
-    EXPECT_THROW(publisher->publish(context(300), table_, insert({text("2"), text("v"), kNull})), FatalError);
-    EXPECT_EQ(publisher->recorded(), Lsn{0});
+    EXPECT_TRUE(publisher->wait_acknowledged(Lsn{210}, 20s));
+}
+
+TEST_F(EventPublisherTest, AnOlderPublisherOfTheStreamIsShutOutAtTheBroker) // INV-CDC-2
+{
+    options_.partitions = 1;
+    const std::string topic = options_.topic_prefix + ".public.t";
+    const auto older = publisher();
+    older->publish(context(200), table_, insert({text("1"), text("old"), kNull}));
+    older->commit(Lsn{200}, Lsn{210});
+    ASSERT_TRUE(older->wait_acknowledged(Lsn{210}, 20s));
+    const std::string filler(5000, 'x');
+    for (std::uint64_t seq = 0; seq < 500; ++seq) {
+        older->publish(context(300, seq), table_, insert({text("1"), text("old " + filler), kNull}));
+    }
+    const auto newer = publisher();
+    newer->publish(context(300), table_, insert({text("1"), text("new"), kNull}));
+    newer->commit(Lsn{300}, Lsn{310});
+    ASSERT_TRUE(newer->wait_acknowledged(Lsn{310}, 20s));
+
+    const auto write_on = [&] {
+        const auto end = std::chrono::steady_clock::now() + 30s;
+        for (std::uint64_t seq = 0; std::chrono::steady_clock::now() < end; ++seq) {
+            older->publish(context(400 + seq), table_, insert({text("1"), text("old"), kNull}));
+            older->commit(Lsn{400 + seq}, Lsn{401 + seq});
+            ASSERT_FALSE(older->wait_acknowledged(Lsn{401}, 5ms)) << "the loser can confirm nothing";
+        }
+    };
+    EXPECT_THROW(write_on(), kafka::FencedError);
+    bool seen_new = false;
+    for (const kafka::Message& message : read("t", 2)) {
+        seen_new = seen_new || message.value->find(R"("new")") != std::string::npos;
+        EXPECT_TRUE(!seen_new || message.value->find(R"("old)") == std::string::npos) << message.offset;
+    }
+    EXPECT_TRUE(seen_new);
+}
+
+TEST_F(EventPublisherTest, ReadersOfCommittedRecordsHaveWhatIsAcknowledged)
+{
+    options_.partitions = 2;
+    const auto publisher = this->publisher();
+    for (std::uint64_t seq = 0; seq < 100; ++seq) {
+        publisher->publish(context(200, seq), table_, insert({text(std::to_string(seq)), text("v"), kNull}));
+    }
+    publisher->commit(Lsn{200}, Lsn{210});
+    ASSERT_TRUE(publisher->wait_acknowledged(Lsn{210}, 20s));
+    const test::Finished kcat = test::run_program({"/usr/bin/env", "kcat", "-b", settings_.at("bootstrap.servers"),
+                                                   "-C", "-t", options_.topic_prefix + ".public.t", "-o", "beginning",
+                                                   "-e", "-q", "-X", "isolation.level=read_committed", "-f", "%o\n"},
+                                                  {}, 60s);
+    ASSERT_EQ(kcat.status, 0) << kcat.err;
+    EXPECT_EQ(std::ranges::count(kcat.out, '\n'), 100) << kcat.err;
 }
 
 TEST_F(EventPublisherTest, WithoutABrokerThereIsNoPublisher)

@@ -126,6 +126,8 @@ EventPublisher::EventPublisher(const CdcOptions&, std::string node, std::string,
 
 EventPublisher::~EventPublisher() = default;
 
+void EventPublisher::take_over() {}
+
 namespace {
 
 std::string key_of(const TableSchema& table, const Tuple& row)

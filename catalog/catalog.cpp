@@ -1,5 +1,6 @@
 #include "catalog/catalog.hpp"
 
+#include "catalog/option_json.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
 
@@ -72,12 +73,14 @@ std::vector<CapturedTable> read_tables(const pg::Result& rows)
         table.node = optional_or_empty(rows, row, 4);
         table.key_columns = read_array(rows.text(row, 5));
         table.captured = rows.boolean(row, 6);
+        table.options = read_options(rows.text(row, 7));
         tables.push_back(std::move(table));
     }
     return tables;
 }
 constexpr const char* kSelectTable =
-    "SELECT id, schema_name, table_name, group_name, node, key_columns, captured FROM keyshift.captured_table";
+    "SELECT id, schema_name, table_name, group_name, node, key_columns, captured, options "
+    "FROM keyshift.captured_table";
 
 std::uint64_t fnv1a(std::string_view text)
 {

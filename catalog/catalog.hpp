@@ -2,6 +2,7 @@
 /// The catalog as C++ sees it: nodes, groups, tables, who owns what. Each call is one short statement or transaction on
 /// the connection given. Schemas: catalog/sql/catalog.sql (catalog database) and catalog/sql/node.sql (every node).
 
+#include "core/capture_options.hpp"
 #include "core/ids.hpp"
 #include "core/lsn.hpp"
 #include "core/names.hpp"
@@ -47,6 +48,7 @@ struct CapturedTable {
     std::string node;  ///< only when not distributed
     std::vector<std::string> key_columns;
     bool captured = true;
+    CaptureOptions options;
 };
 struct Placement {
     std::string node;

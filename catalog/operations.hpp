@@ -3,6 +3,7 @@
 /// anything; a refusal is an Error with what, why and the next step.
 
 #include "catalog/catalog.hpp"
+#include "catalog/option_changes.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -42,8 +43,9 @@ struct Distribute {
     bool dry_run = false;
 };
 nlohmann::json distribute(pg::Connection& catalog, const Distribute& request);
+/// Of tables that are captured already only the options change. {"captured","options","notes","dry_run"}
 nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& tables, bool all,
-                       const std::optional<std::string>& node, bool dry_run);
+                       const std::optional<std::string>& node, bool dry_run, const OptionChanges& changes = {});
 struct SnapshotAgain {
     std::string table;
     std::string where;               ///< SQL condition on its rows; empty: all

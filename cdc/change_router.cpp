@@ -13,7 +13,8 @@ ChangeRouter::ChangeRouter(StreamState& state, CatalogLink& catalog, pg::Connect
     : state_(state), catalog_(catalog), wait_step_(std::move(wait_step)), stop_(std::move(stop)),
       view_(catalog.fresh_view(stop_, CatalogLink::WhenAway::last_known)), reading_(catalog.readings()),
       schemas_(schema_connection, state.versions, &state.history), timeline_(schemas_, state.history, state.node.name),
-      relations_(schemas_, timeline_, ownership_, [this]() -> const CapturedTables& { return fresh_tables(); })
+      forms_(state.versions),
+      relations_(schemas_, timeline_, forms_, ownership_, [this]() -> const CapturedTables& { return fresh_tables(); })
 {
     ownership_.load(view_->history);
     learn_tables();
@@ -53,7 +54,9 @@ void ChangeRouter::seen_until(Lsn server_end)
 void ChangeRouter::on(const Begin& begin)
 {
     relations_.transaction(begin.xid);
-    transaction_ = {begin, begin.commit_lsn < state_.handed_over, false};
+    transaction_ = {begin, begin.commit_lsn < state_.handed_over, false, 0};
+    last_commit_time_us_ = begin.commit_time_us;
+    publisher_->begin(begin);
     state_.subscriptions.begin_transaction(begin.commit_lsn, begin.xid);
 }
 
@@ -125,12 +128,42 @@ void ChangeRouter::on(const Truncation& truncation)
 
 void ChangeRouter::on(const LogicalMessage& message)
 {
-    if (message.prefix != kMessagePrefix || !message.transactional || !transaction_) {
+    if (message.prefix != kMessagePrefix) {
+        publish_message(message);
+        return;
+    }
+    if (!message.transactional || !transaction_) {
         return;
     }
     if (const std::optional<OwnMessage> own = parse_own_message(message.content)) {
         std::visit([this](const auto& kind) { on_own(kind); }, *own);
     }
+}
+
+void ChangeRouter::publish_message(const LogicalMessage& message)
+{
+    const bool known = message.transactional ? transaction_->skipped : message.lsn < state_.handed_over;
+    if (known) {
+        return;
+    }
+    EventContext event;
+    event.origin = {state_.node.name, BucketId{0}};
+    event.lsn = message.lsn;
+    if (message.transactional) {
+        event.position = {kPlainEpoch, transaction_->begin.commit_lsn, transaction_->messages++};
+        event.last_commit_lsn = last_commit_;
+        event.commit_time_us = transaction_->begin.commit_time_us;
+        event.xid = transaction_->begin.xid;
+        publisher_->message(event, message);
+        return;
+    }
+    // It stands between transactions, whatever becomes of the one that wrote it, and has no time of its own.
+    event.position = {kPlainEpoch, message.lsn, 0};
+    event.last_commit_lsn = last_commit_ = message.lsn;
+    event.commit_time_us = last_commit_time_us_;
+    publisher_->message(event, message);
+    state_.handed_over = Lsn{message.lsn.value + 1};
+    activity_ = true;
 }
 
 void ChangeRouter::on_own(const PlacementMessage& message)
@@ -184,7 +217,7 @@ void ChangeRouter::publish(const CapturedRelation& captured, const Change& chang
 void ChangeRouter::publish_chunk(const SnapshotChunk& chunk)
 {
     const CapturedRelation captured{chunk.relation,
-                                    chunk.table,
+                                    form_now(chunk),
                                     chunk.group,
                                     chunk.bucket,
                                     chunk.group.empty() ? nullptr : &ownership_.bucket(chunk.group, chunk.bucket),
@@ -227,8 +260,18 @@ void ChangeRouter::publish_rows(const SnapshotChunk& chunk, const CapturedRelati
                          : first                          ? "first"
                                                           : "true";
         first = false;
-        publisher_->publish(event, *chunk.table, change);
+        publisher_->publish(event, *captured.table, change);
     }
+}
+
+std::shared_ptr<const TableSchema> ChangeRouter::form_now(const SnapshotChunk& chunk)
+{
+    const auto table = view_->tables.by_name.find(chunk.table->root);
+    if (table == view_->tables.by_name.end()) {
+        throw TransientError({"writing rows of " + chunk.table->root.to_string(),
+                              "the catalog has no such captured table any more, nor what its events may show", ""});
+    }
+    return forms_.of(chunk.table, table->second.options);
 }
 
 std::optional<Epoch> ChangeRouter::epoch_of(const BucketOwnership* ownership)

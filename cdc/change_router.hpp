@@ -47,6 +47,7 @@ private:
         Begin begin;
         bool skipped = false;        ///< it is in Kafka already
         bool heartbeat_only = false; ///< so far
+        std::uint64_t messages = 0;  ///< so far, of others than us
     };
     void on(const Nothing&) {}
     void on(const Begin& begin);
@@ -55,6 +56,7 @@ private:
     void on(const std::shared_ptr<const Relation>& relation);
     void on(const Truncation& truncation);
     void on(const LogicalMessage& message);
+    void publish_message(const LogicalMessage& message);
     void on_own(const PlacementMessage& message);
     void on_own(const BarrierMessage& message);
     void on_own(const SnapshotMessage& message);
@@ -63,6 +65,8 @@ private:
     void publish(const CapturedRelation& captured, const Change& change);
     void publish_chunk(const SnapshotChunk& chunk);
     void publish_rows(const SnapshotChunk& chunk, const CapturedRelation& captured, Epoch epoch);
+    /// The chunk's table with its options as they are now: rows that were read before a column was hidden hide it too.
+    std::shared_ptr<const TableSchema> form_now(const SnapshotChunk& chunk);
     /// The epoch of an event of this bucket in the present transaction; nullopt: not this node's.
     std::optional<Epoch> epoch_of(const BucketOwnership* ownership);
     EventContext context(const CapturedRelation& captured, Epoch epoch, const Change& change) const;
@@ -81,6 +85,7 @@ private:
     std::uint64_t reading_ = 0;
     SchemaReader schemas_;
     SchemaTimeline timeline_;
+    CapturedForms forms_;
     RelationResolver relations_;
     PgoutputDecoder decoder_;
     std::optional<Transaction> transaction_; ///< the one that is being read
@@ -88,6 +93,7 @@ private:
     Lsn message_lsn_;
     Lsn position_;
     std::optional<Lsn> last_commit_;
+    std::int64_t last_commit_time_us_ = 0;
     LagMeter lag_;
     bool activity_ = false;
     bool heartbeat_ = false;

@@ -23,8 +23,14 @@ struct CdcOptions {
     bool tombstones = true;
     /// Emit `t` events for TRUNCATE.
     bool truncate = false;
+    /// BEGIN and END records in `<topic_prefix>.transaction`, and each event's place in its transaction.
+    bool transaction_metadata = false;
+    /// The headers __debezium.context.*.
+    bool extended_headers = true;
     /// JSON with {"schema":...,"payload":...}.
     bool schemas = false;
+    /// The salt of hashed columns; empty: no column may be hashed.
+    std::string hash_salt_file;
     /// Of a node's open transactions together, and of each move's backlog: what is beyond waits in spool files.
     std::size_t max_transaction_memory = 64U << 20U;
     /// Where spool files go; they are unlinked as soon as they are open.

@@ -265,6 +265,16 @@ std::string heartbeat_topic(std::string_view prefix)
     return fmt::format("__debezium-heartbeat.{}", prefix);
 }
 
+std::string message_topic(std::string_view prefix)
+{
+    return fmt::format("{}.message", prefix);
+}
+
+std::string transaction_topic(std::string_view prefix)
+{
+    return fmt::format("{}.transaction", prefix);
+}
+
 std::string to_json(const ControlRecord& record)
 {
     return std::visit([](const auto& one) { return json_of(one).dump(); }, record);

@@ -58,6 +58,8 @@ struct AbsentColumns {
 std::string data_topic(std::string_view prefix, std::string_view schema, std::string_view table);
 std::string control_topic(std::string_view prefix);
 std::string heartbeat_topic(std::string_view prefix);
+std::string message_topic(std::string_view prefix);
+std::string transaction_topic(std::string_view prefix);
 
 /// All events of `node` with a commit LSN below `lsn` are in Kafka, before these end offsets (topic -> per partition).
 struct ProgressRecord {

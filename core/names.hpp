@@ -2,8 +2,11 @@
 /// Names in SQL and the topics made of them.
 
 #include <compare>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace keyshift {
 
@@ -19,6 +22,11 @@ struct QualifiedName {
     /// Reads what a user types: name, schema.name, "Odd ""name""". A missing schema is "public".
     static QualifiedName parse(std::string_view text);
 };
+
+/// Reads a list of names as a user types it: a,"Odd, one". Unquoted ones fold to lower case as in SQL.
+std::vector<std::string> parse_names(std::string_view text);
+/// Reads `name=text`; everything behind the first unquoted = is text. nullopt: there is no name or no =.
+std::optional<std::pair<std::string, std::string>> parse_assignment(std::string_view text);
 
 /// Quotes an identifier for SQL, always with double quotes.
 std::string quote_identifier(std::string_view name);

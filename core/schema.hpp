@@ -2,6 +2,7 @@
 /// A captured table as its events describe it: filled by cdc/source from a relation message and the node's catalogs,
 /// read by cdc/publish. Plain data, immutable once built.
 
+#include "core/capture_options.hpp"
 #include "core/names.hpp"
 
 #include <cstdint>
@@ -42,6 +43,7 @@ struct TableSchema {
     /// Order of the columns in events, where it is not that of `columns`: a partition may have another than its table.
     std::vector<std::size_t> order;
     char identity = 'd';       ///< d default, n nothing, f full, i index
+    CaptureOptions capture;    ///< what events show of it
     std::uint64_t version = 0; ///< differs for every new object: what a cache is keyed by
 };
 

@@ -1,5 +1,7 @@
 #include "daemon/config_keys.hpp"
 
+#include "core/nearest_name.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -223,10 +225,22 @@ std::vector<ConfigKey> all_keys()
         boolean_key(
             "cdc.truncate", "Emit op t for TRUNCATE.", [](Config & c) -> auto& { return c.cdc.truncate; }),
         boolean_key(
+            "cdc.transaction_metadata",
+            "BEGIN and END records in <prefix>.transaction, and each event's place in its transaction.",
+            [](Config & c) -> auto& { return c.cdc.transaction_metadata; }),
+        boolean_key(
+            "cdc.extended_headers", "The headers __debezium.context.*.",
+            [](Config & c) -> auto& { return c.cdc.extended_headers; }),
+        boolean_key(
             "cdc.schemas", "JSON with {\"schema\":...,\"payload\":...}.",
             [](Config & c) -> auto& { return c.cdc.schemas; }),
+        text_key(
+            "cdc.hash_salt_file",
+            "File with the salt of hashed columns; read when a stream starts, refused when others can read it.",
+            [](Config & c) -> auto& { return c.cdc.hash_salt_file; }),
         size_key(
-            "cdc.max_transaction_memory", "Beyond it a node's open transactions, and a move's backlog, wait in spool files.",
+            "cdc.max_transaction_memory",
+            "Beyond it a node's open transactions, and a move's backlog, wait in spool files.",
             [](Config & c) -> auto& { return c.cdc.max_transaction_memory; }),
         text_key(
             "cdc.spool_directory", "Where spool files go; they are unlinked as soon as they are open.",
@@ -271,23 +285,6 @@ std::vector<ConfigKey> all_keys()
     return keys;
 }
 
-std::size_t distance(const std::string& a, const std::string& b)
-{
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j) {
-        row[j] = j;
-    }
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = row[0]++;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t above = row[j];
-            row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
-            diagonal = above;
-        }
-    }
-    return row[b.size()];
-}
-
 } // namespace
 
 const std::vector<ConfigKey>& config_keys()
@@ -305,15 +302,11 @@ const ConfigKey* find_key(const std::string& name)
 
 std::string nearest_key(const std::string& name)
 {
-    std::string nearest;
-    std::size_t least = std::max<std::size_t>(3, name.size() / 3);
+    std::vector<std::string> names;
     for (const ConfigKey& key : config_keys()) {
-        if (const std::size_t far = distance(name, key.name); far < least) {
-            least = far;
-            nearest = key.name;
-        }
+        names.push_back(key.name);
     }
-    return nearest;
+    return nearest_name(name, names);
 }
 
 std::optional<std::chrono::milliseconds> parse_duration(const std::string& text)

@@ -1,8 +1,10 @@
 #include "catalog/operations.hpp"
 
+#include "catalog/capturable.hpp"
 #include "catalog/node_access.hpp"
+#include "catalog/option_check.hpp"
+#include "catalog/option_json.hpp"
 #include "catalog/rows.hpp"
-#include "catalog/table_definition.hpp"
 #include "core/error.hpp"
 #include "core/topic_names.hpp"
 
@@ -10,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace keyshift::catalog {
@@ -18,7 +21,9 @@ namespace {
 
 struct Wanted {
     QualifiedName name;
-    std::size_t node = 0; ///< index into the open nodes
+    std::size_t node = 0; ///< index into the open nodes; of a distributed table any that has it
+    CaptureOptions options;
+    std::optional<CapturedTable> known; ///< captured already: only its options change
 };
 
 std::vector<OpenNode> open_wanted_nodes(pg::Connection& catalog, const std::optional<std::string>& only)
@@ -65,73 +70,7 @@ Wanted locate(const std::vector<OpenNode>& open, const QualifiedName& name)
     if (have.size() > 1) {
         throw RefusedError({what, "several nodes have a table of that name: " + join(names), "Say which with --node."});
     }
-    return {name, have.front()};
-}
-
-/// Its rows are in its partitions, and each of those has a replica identity of its own.
-void check_partitions(const OpenNode& open, const QualifiedName& name, const std::string& what)
-{
-    const pg::Result rows = open.connection->query(
-        "SELECT n.nspname, c.relname, c.relkind, c.relpersistence = 'u', c.relreplident = 'f' OR EXISTS (SELECT FROM pg_catalog.pg_index i "
-        "WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END) "
-        "FROM pg_catalog.pg_partition_tree($1::regclass) t JOIN pg_catalog.pg_class c ON c.oid = t.relid "
-        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE t.isleaf AND c.relkind <> 'p' ORDER BY 1, 2",
-        {name.quoted()});
-    for (int row = 0; row < rows.rows(); ++row) {
-        const QualifiedName leaf{std::string(rows.text(row, 0)), std::string(rows.text(row, 1))};
-        if (rows.text(row, 2) == "f" || rows.boolean(row, 3)) {
-            throw RefusedError(
-                {what,
-                 fmt::format("its partition {} is {}: the changes of its rows are not in the WAL", leaf.to_string(),
-                             rows.text(row, 2) == "f" ? "a foreign table" : "unlogged"),
-                 "Detach that partition, or capture the others one by one."});
-        }
-        if (!rows.boolean(row, 4)) {
-            throw RefusedError(
-                {what,
-                 fmt::format("its partition {} has neither a primary key nor another replica identity, so UPDATE and "
-                             "DELETE would fail once it is published",
-                             leaf.to_string()),
-                 fmt::format("Give {} a primary key, or, for each partition: ALTER TABLE {} REPLICA IDENTITY FULL;",
-                             name.to_string(), leaf.quoted())});
-        }
-    }
-}
-
-void check_capturable(const OpenNode& open, const QualifiedName& name)
-{
-    const TableDefinition table = read_table(*open.connection, name);
-    const std::string what = fmt::format("capturing {} on {}", name.to_string(), open.node.name);
-    if (table.unlogged) {
-        throw RefusedError({what, "it is unlogged: its changes are not in the WAL",
-                            fmt::format("ALTER TABLE {} SET LOGGED;", name.quoted())});
-    }
-    if (table.partitioned) {
-        check_partitions(open, name, what);
-        return;
-    }
-    const bool identified = table.replica_identity == 'f' || table.replica_identity == 'i' ||
-                            (table.replica_identity == 'd' && table.primary_key() != nullptr);
-    if (!identified) {
-        throw RefusedError(
-            {what,
-             table.replica_identity == 'n'
-                 ? "its replica identity is NOTHING, so UPDATE and DELETE would fail once it is published"
-                 : "it has no primary key, so UPDATE and DELETE would fail once it is published",
-             fmt::format("Give it a primary key, or: ALTER TABLE {} REPLICA IDENTITY FULL;", name.quoted())});
-    }
-    if (const std::string column = table.generated_identity();
-        open.connection->server_version() >= kRefusesGeneratedIdentity && !column.empty()) {
-        throw RefusedError(
-            {what,
-             fmt::format(
-                 "its replica identity has generated column {}, so UPDATE and DELETE would fail on PostgreSQL 18 "
-                 "once it is published",
-                 column),
-             fmt::format(
-                 "ALTER TABLE {} REPLICA IDENTITY DEFAULT; with a primary key of columns that are not generated.",
-                 name.quoted())});
-    }
+    return {name, have.front(), {}, std::nullopt};
 }
 
 /// The topics of all tables that are captured, whatever their node.
@@ -154,21 +93,29 @@ void check_topic(TopicNames& topics, const OpenNode& open, const QualifiedName& 
     }
 }
 
+std::string capturing(const QualifiedName& name)
+{
+    return "capturing " + name.to_string();
+}
+
 /// Node first, then the catalog: a run between the two is repaired by the next, which finds the table published.
-void capture_one(pg::Connection& catalog, const OpenNode& open, const QualifiedName& name)
+void capture_one(pg::Connection& catalog, const OpenNode& open, const Wanted& wanted, bool dry_run)
 {
     const auto write = [&](pg::Connection& connection) {
         connection.query(
-            "WITH t AS (INSERT INTO keyshift.captured_table (schema_name, table_name, node) VALUES ($1, $2, $3) RETURNING id) "
+            "WITH t AS (INSERT INTO keyshift.captured_table (schema_name, table_name, node, options) VALUES ($1, $2, $3, $4) RETURNING id) "
             "INSERT INTO keyshift.snapshot (table_id, node, bucket) SELECT id, $3, 0 FROM t",
-            {name.schema, name.name, open.node.name});
+            {wanted.name.schema, wanted.name.name, open.node.name, to_json(wanted.options).dump()});
         notify(connection, "table");
     };
     const bool together = database_identity(catalog) == database_identity(*open.connection);
     {
         pg::Transaction transaction(*open.connection);
         open.connection->script("SET LOCAL lock_timeout = '5s'");
-        add_to_publication(*open.connection, open.node.slot, name);
+        publish_rows(capturing(wanted.name), *open.connection, open.node.slot, wanted.name, wanted.options.where);
+        if (dry_run) {
+            return;
+        }
         if (together) {
             write(*open.connection);
         }
@@ -181,10 +128,167 @@ void capture_one(pg::Connection& catalog, const OpenNode& open, const QualifiedN
     }
 }
 
+/// The catalog's part is committed before the node's: a projection that reads the table is seen before anything is changed.
+/// A run between the two is repaired by the next of the same words.
+void change_options(pg::Connection& catalog, const OpenNode& open, const Wanted& wanted, bool dry_run)
+{
+    const std::string what = capturing(wanted.name);
+    pg::Transaction on_node(*open.connection);
+    open.connection->script("SET LOCAL lock_timeout = '5s'");
+    if (wanted.known->group.empty()) {
+        publish_rows(what, *open.connection, open.node.slot, wanted.name, wanted.options.where);
+    }
+    pg::Transaction transaction(catalog);
+    catalog.query("UPDATE keyshift.captured_table SET options = $2 WHERE id = $1::bigint",
+                  {std::to_string(wanted.known->id), to_json(wanted.options).dump()});
+    refuse_for_projections(what, catalog, read_option_table(*open.connection, wanted.name), wanted.options);
+    if (dry_run) {
+        return;
+    }
+    notify(catalog, "table");
+    transaction.commit();
+    on_node.commit();
+}
+
+void refuse_filter(pg::Connection& catalog, const std::string& what, const CapturedTable& known,
+                   const CaptureOptions& options)
+{
+    if (options.where == known.options.where) {
+        return;
+    }
+    if (!known.group.empty()) {
+        throw RefusedError(
+            {what,
+             "--where: the table is distributed, and a move of its buckets reads every row from the same "
+             "stream",
+             "Filter where the events are read."});
+    }
+    const nlohmann::json reading = snapshot_progress(catalog, known.id);
+    if (reading["done"] != reading["total"]) {
+        throw RefusedError(
+            {what, "--where: the table's rows are being read into the topic",
+             fmt::format("Wait until they are there (`keyshift table show {}`).", known.name.to_string())});
+    }
+}
+
+/// What the options of `name` become, checked on every node that has the table.
+CaptureOptions wanted_options(const std::vector<OpenNode>& open, const Wanted& wanted, const OptionChanges& changes)
+{
+    const std::string what = capturing(wanted.name);
+    const CaptureOptions before = wanted.known ? wanted.known->options : CaptureOptions{};
+    const std::vector<std::string> former = changes.former(before);
+    CaptureOptions options = changed(what, before, changes);
+    const bool distributed = wanted.known && !wanted.known->group.empty();
+    std::set<std::string> columns(former.begin(), former.end());
+    for (std::size_t i = 0; i < open.size(); ++i) {
+        if (i != wanted.node && (!distributed || !table_exists(*open[i].connection, wanted.name))) {
+            continue;
+        }
+        const OptionTable table = read_option_table(*open[i].connection, wanted.name);
+        check_options(fmt::format("{} on {}", what, open[i].node.name), table, former, options);
+        std::ranges::transform(table.columns, std::inserter(columns, columns.end()), &OptionTable::Column::name);
+    }
+    options.columns.clear();
+    if (options != CaptureOptions{}) {
+        options.columns.assign(columns.begin(), columns.end());
+    }
+    return options;
+}
+
+/// Finds what the command is about; `notes` gets what needs nothing done.
+class Plan {
+public:
+    Plan(pg::Connection& catalog, const std::vector<OpenNode>& open, const OptionChanges& changes)
+        : catalog_(catalog), open_(open), changes_(changes), tables_(tables(catalog)),
+          topics_(topics_in_use(catalog, tables_))
+    {
+    }
+
+    void add(const QualifiedName& name)
+    {
+        const std::optional<CapturedTable> shared = distributed(name);
+        Wanted one = locate_any(name, shared.has_value());
+        one.known = shared ? shared : known(name, one.node);
+        if (one.known && !changes_.any()) {
+            notes.push_back(one.known->group.empty()
+                                ? fmt::format("{} on {} is captured already", name.to_string(), one.known->node)
+                                : name.to_string() + " is distributed, and so captured already");
+            return;
+        }
+        if (!one.known) {
+            check_capturable(open_[one.node], name);
+            check_topic(topics_, open_[one.node], name);
+        }
+        one.options = wanted_options(open_, one, changes_);
+        if (one.known) {
+            refuse_filter(catalog_, capturing(name), *one.known, one.options);
+        }
+        wanted.push_back(std::move(one));
+    }
+
+    void add_all()
+    {
+        for (std::size_t i = 0; i < open_.size(); ++i) {
+            for (const QualifiedName& name : ordinary_tables(*open_[i].connection)) {
+                if (known(name, i) || distributed(name)) {
+                    continue;
+                }
+                try {
+                    check_capturable(open_[i], name);
+                    check_topic(topics_, open_[i], name);
+                    wanted.push_back({name, i, {}, std::nullopt});
+                } catch (const RefusedError& error) {
+                    notes.push_back(std::string("left out: ") + error.what()); // --all takes what can be captured
+                }
+            }
+        }
+    }
+
+    std::vector<Wanted> wanted;
+    nlohmann::json notes = nlohmann::json::array();
+
+private:
+    Wanted locate_any(const QualifiedName& name, bool distributed) const
+    {
+        for (std::size_t i = 0; distributed && i < open_.size(); ++i) {
+            if (table_exists(*open_[i].connection, name)) {
+                return {name, i, {}, std::nullopt};
+            }
+        }
+        return locate(open_, name);
+    }
+
+    std::optional<CapturedTable> distributed(const QualifiedName& name) const
+    {
+        for (const CapturedTable& table : tables_) {
+            if (table.name == name && !table.group.empty()) {
+                return table;
+            }
+        }
+        return std::nullopt;
+    }
+
+    std::optional<CapturedTable> known(const QualifiedName& name, std::size_t node) const
+    {
+        for (const CapturedTable& table : tables_) {
+            if (table.name == name && table.node == open_[node].node.name) {
+                return table;
+            }
+        }
+        return std::nullopt;
+    }
+
+    pg::Connection& catalog_;
+    const std::vector<OpenNode>& open_;
+    const OptionChanges& changes_;
+    const std::vector<CapturedTable> tables_;
+    TopicNames topics_;
+};
+
 } // namespace
 
 nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& names, bool all,
-                       const std::optional<std::string>& node_name, bool dry_run)
+                       const std::optional<std::string>& node_name, bool dry_run, const OptionChanges& changes)
 {
     check_version(catalog);
     const CommandLock lock(catalog, "table capture");
@@ -195,52 +299,28 @@ nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& 
     if (names.empty() && !all) {
         throw RefusedError({"table capture", "no table was named", "Name tables, or use --all."});
     }
-    std::set<QualifiedName> distributed;
-    std::set<std::pair<QualifiedName, std::string>> captured;
-    const std::vector<CapturedTable> known = tables(catalog);
-    TopicNames topics = topics_in_use(catalog, known);
-    for (const CapturedTable& table : known) {
-        table.group.empty() ? void(captured.emplace(table.name, table.node)) : void(distributed.insert(table.name));
-    }
-    std::vector<Wanted> wanted;
-    nlohmann::json done = nlohmann::json::array();
-    nlohmann::json notes = nlohmann::json::array();
+    Plan plan(catalog, open, changes);
     for (const std::string& text : names) {
-        const QualifiedName name = QualifiedName::parse(text);
-        if (distributed.contains(name)) {
-            notes.push_back(name.to_string() + " is distributed, and so captured already");
-            continue;
-        }
-        const Wanted one = locate(open, name);
-        if (captured.contains({name, open[one.node].node.name})) {
-            notes.push_back(fmt::format("{} on {} is captured already", name.to_string(), open[one.node].node.name));
-            continue;
-        }
-        check_capturable(open[one.node], name);
-        check_topic(topics, open[one.node], name);
-        wanted.push_back(one);
+        plan.add(QualifiedName::parse(text));
     }
-    for (std::size_t i = 0; all && i < open.size(); ++i) {
-        for (const QualifiedName& name : ordinary_tables(*open[i].connection)) {
-            if (distributed.contains(name) || captured.contains({name, open[i].node.name})) {
-                continue;
-            }
-            try {
-                check_capturable(open[i], name);
-                check_topic(topics, open[i], name);
-                wanted.push_back({name, i});
-            } catch (const RefusedError& error) {
-                notes.push_back(std::string("left out: ") + error.what()); // --all takes what can be captured
-            }
+    if (all) {
+        plan.add_all();
+    }
+    nlohmann::json captured = nlohmann::json::array();
+    nlohmann::json altered = nlohmann::json::array();
+    for (const Wanted& one : plan.wanted) {
+        nlohmann::json shown = {{"table", one.name.to_string()}};
+        if (one.known) {
+            change_options(catalog, open[one.node], one, dry_run);
+            shown["options"] = to_json(one.options);
+            altered.push_back(shown);
+        } else {
+            capture_one(catalog, open[one.node], one, dry_run);
+            shown["node"] = open[one.node].node.name;
+            captured.push_back(shown);
         }
     }
-    for (const Wanted& one : wanted) {
-        if (!dry_run) {
-            capture_one(catalog, open[one.node], one.name);
-        }
-        done.push_back({{"table", one.name.to_string()}, {"node", open[one.node].node.name}});
-    }
-    return {{"captured", done}, {"notes", notes}, {"dry_run", dry_run}};
+    return {{"captured", captured}, {"options", altered}, {"notes", plan.notes}, {"dry_run", dry_run}};
 }
 
 } // namespace keyshift::catalog

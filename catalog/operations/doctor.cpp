@@ -1,5 +1,6 @@
 #include "catalog/operations.hpp"
 
+#include "catalog/captured_check.hpp"
 #include "catalog/finding.hpp"
 #include "catalog/node_access.hpp"
 #include "catalog/node_preflight.hpp"
@@ -195,17 +196,8 @@ void check_publication(const OpenNode& open, const std::vector<CapturedTable>& a
     }
     for (const CapturedTable& table : all) {
         const bool here = !table.group.empty() || table.node == open.node.name;
-        if (table.captured && here &&
-            !open.connection
-                 ->query(
-                     "SELECT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid "
-                     "WHERE p.pubname = $1 AND r.prrelid = pg_catalog.to_regclass($2))",
-                     {open.node.slot, table.name.quoted()})
-                 .boolean(0, 0)) {
-            findings.push_back({"publication_incomplete", table.name.to_string() + " on " + open.node.name, "error",
-                                "it is captured, but its changes are not published",
-                                fmt::format("ALTER PUBLICATION {} ADD TABLE {};", quote_identifier(open.node.slot),
-                                            table.name.quoted())});
+        if (table.captured && here) {
+            check_captured(open, table, findings);
         }
     }
 }

@@ -1,6 +1,7 @@
 #include "catalog/operations.hpp"
 
 #include "catalog/node_sql.hpp"
+#include "catalog/option_json.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
 
@@ -115,6 +116,8 @@ nlohmann::json show_table(pg::Connection& catalog, const std::string& text)
                     {{"bucket", bucket}, {"node", places[bucket].node}, {"epoch", number(places[bucket].epoch)}});
             }
         }
+        result["options"] = to_json(table.options);
+        result["options"].erase("columns");
         result["placement"] = buckets;
         result["snapshot"] = snapshot_progress(catalog, table.id);
         return result;

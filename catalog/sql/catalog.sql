@@ -40,6 +40,10 @@ CREATE TABLE IF NOT EXISTS keyshift.captured_table (
     UNIQUE NULLS NOT DISTINCT (schema_name, table_name, node)
 );
 
+-- What its events show: {"include_columns","exclude_columns","mask","hash","truncate","key","where","on_error","columns"},
+-- each only where it was set. docs/interface.md, `table capture`.
+ALTER TABLE keyshift.captured_table ADD COLUMN IF NOT EXISTS options jsonb NOT NULL DEFAULT '{}';
+
 -- Who owns a bucket now.
 CREATE TABLE IF NOT EXISTS keyshift.bucket (
     group_name text NOT NULL REFERENCES keyshift.table_group ON DELETE CASCADE,

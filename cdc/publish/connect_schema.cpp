@@ -140,6 +140,20 @@ Shape shape_of(const TypeSchema& type, ValueForm form, DecimalMode decimal)
     return {simple("string"), ""};
 }
 
+/// Puts one more parameter behind those that the shape has.
+std::string with_parameter(std::string name, const std::string& parameter)
+{
+    static constexpr std::string_view kParameters = R"(,"parameters":{)";
+    if (parameter.empty()) {
+        return name;
+    }
+    if (name.find(kParameters) == std::string::npos) {
+        return fmt::format("{}{}{}}}", name, kParameters, parameter);
+    }
+    name.insert(name.rfind('}'), "," + parameter);
+    return name;
+}
+
 constexpr std::string_view kSource =
     R"({"type":"struct","fields":[{"type":"string","optional":false,"field":"version"},)"
     R"({"type":"string","optional":false,"field":"connector"},{"type":"string","optional":false,"field":"name"},)"
@@ -151,10 +165,11 @@ constexpr std::string_view kSource =
     R"({"type":"string","optional":false,"field":"table"},{"type":"int64","optional":true,"field":"txId"},)"
     R"({"type":"int64","optional":true,"field":"lsn"},{"type":"int64","optional":true,"field":"xmin"}],)"
     R"("optional":false,"name":"io.debezium.connector.postgresql.Source","version":1,"field":"source"})";
-constexpr std::string_view kAfterSource =
+constexpr std::string_view kTransaction =
     R"({"type":"struct","fields":[{"type":"string","optional":false,"field":"id"},)"
     R"({"type":"int64","optional":false,"field":"total_order"},{"type":"int64","optional":false,"field":"data_collection_order"}],)"
-    R"("optional":true,"name":"event.block","version":1,"field":"transaction"},)"
+    R"("optional":true,"name":"event.block","version":1,"field":"transaction"})";
+constexpr std::string_view kAfterTransaction =
     R"({"type":"string","optional":false,"field":"op"},{"type":"int64","optional":true,"field":"ts_ms"},)"
     R"({"type":"int64","optional":true,"field":"ts_us"},{"type":"int64","optional":true,"field":"ts_ns"}])";
 
@@ -163,7 +178,8 @@ constexpr std::string_view kAfterSource =
 std::string field_schema(const FieldSchema& field)
 {
     const Shape shape = shape_of(field.type, field.form, field.decimal);
-    std::string out = fmt::format(R"({{{},"optional":{}{})", shape.type, field.optional, shape.name);
+    std::string out =
+        fmt::format(R"({{{},"optional":{}{})", shape.type, field.optional, with_parameter(shape.name, field.parameter));
     if (!field.default_json.empty()) {
         out += R"(,"default":)" + field.default_json;
     }
@@ -180,8 +196,8 @@ std::string connect_value_head(std::string_view name, const std::vector<std::str
                            fmt::join(fields, ","), name, field);
     };
     return fmt::format(
-        R"({{"schema":{{"type":"struct","fields":[{},{},{},{},"optional":false,"name":"{}.Envelope","version":2}},"payload":)",
-        side("before"), side("after"), kSource, kAfterSource, name);
+        R"({{"schema":{{"type":"struct","fields":[{},{},{},{},{},"optional":false,"name":"{}.Envelope","version":2}},"payload":)",
+        side("before"), side("after"), kSource, kTransaction, kAfterTransaction, name);
 }
 
 std::string connect_key_head(std::string_view name, const std::vector<std::string>& fields)
@@ -200,6 +216,41 @@ std::string_view heartbeat_value_head()
 {
     return R"({"schema":{"type":"struct","fields":[{"type":"int64","optional":false,"field":"ts_ms"}],)"
            R"("optional":false,"name":"io.debezium.connector.common.Heartbeat","version":1},"payload":)";
+}
+
+std::string_view message_key_head()
+{
+    return R"({"schema":{"type":"struct","fields":[{"type":"string","optional":true,"field":"prefix"}],"optional":false,)"
+           R"("name":"io.debezium.connector.postgresql.MessageKey","version":1},"payload":)";
+}
+
+const std::string& message_value_head()
+{
+    static const std::string head = fmt::format(
+        R"({{"schema":{{"type":"struct","fields":[{{"type":"string","optional":false,"field":"op"}},)"
+        R"({{"type":"int64","optional":true,"field":"ts_ms"}},{},{},)"
+        R"({{"type":"struct","fields":[{{"type":"string","optional":true,"field":"prefix"}},)"
+        R"({{"type":"bytes","optional":true,"field":"content"}}],"optional":false,)"
+        R"("name":"io.debezium.connector.postgresql.Message","version":1,"field":"message"}}],)"
+        R"("optional":false,"name":"io.debezium.connector.postgresql.MessageValue","version":1}},"payload":)",
+        kSource, kTransaction);
+    return head;
+}
+
+std::string_view transaction_key_head()
+{
+    return R"({"schema":{"type":"struct","fields":[{"type":"string","optional":false,"field":"id"}],"optional":false,)"
+           R"("name":"io.debezium.connector.common.TransactionMetadataKey","version":1},"payload":)";
+}
+
+std::string_view transaction_value_head()
+{
+    return R"({"schema":{"type":"struct","fields":[{"type":"string","optional":false,"field":"status"},)"
+           R"({"type":"string","optional":false,"field":"id"},{"type":"int64","optional":true,"field":"event_count"},)"
+           R"({"type":"array","items":{"type":"struct","fields":[{"type":"string","optional":false,"field":"data_collection"},)"
+           R"({"type":"int64","optional":false,"field":"event_count"}],"optional":true,"name":"event.collection","version":1},)"
+           R"("optional":true,"field":"data_collections"},{"type":"int64","optional":false,"field":"ts_ms"}],)"
+           R"("optional":false,"name":"io.debezium.connector.common.TransactionMetadataValue","version":1},"payload":)";
 }
 
 } // namespace keyshift::cdc

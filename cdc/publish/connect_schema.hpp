@@ -19,6 +19,7 @@ struct FieldSchema {
     bool optional = true;
     std::string default_json;
     std::string name_json; ///< of the column, as a JSON string
+    std::string parameter; ///< one more member of the schema's parameters; may be empty
 };
 std::string field_schema(const FieldSchema& field);
 
@@ -29,5 +30,11 @@ std::string connect_key_head(std::string_view name, const std::vector<std::strin
 /// The same of a heartbeat's key and value.
 std::string_view heartbeat_key_head();
 std::string_view heartbeat_value_head();
+/// Of a logical message.
+std::string_view message_key_head();
+const std::string& message_value_head();
+/// Of a record of the transaction topic.
+std::string_view transaction_key_head();
+std::string_view transaction_value_head();
 
 } // namespace keyshift::cdc

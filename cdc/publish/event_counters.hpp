@@ -26,7 +26,7 @@ public:
     void add(Series series, std::uint64_t count);
 
 private:
-    static constexpr std::string_view kOps = "cudrt";
+    static constexpr std::string_view kOps = "cudrtm";
 
     const metrics::CdcMetrics& metrics_;
     std::map<std::string, std::array<Series, kOps.size()>> known_; ///< stream's thread

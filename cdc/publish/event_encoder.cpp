@@ -1,6 +1,7 @@
 #include "cdc/publish/event_encoder.hpp"
 
 #include "cdc/publish/json_text.hpp"
+#include "cdc/publish/source_block.hpp"
 
 #include <array>
 #include <charconv>
@@ -45,36 +46,6 @@ const TableEncoder& EventEncoder::table(const TableSchema& schema)
     return *encoder;
 }
 
-void EventEncoder::append_source(std::string& out, const EventContext& context, const TableEncoder& table) const
-{
-    out += table.source_head();
-    append_number(out, context.commit_time_us / 1000);
-    out += R"(,"snapshot":")";
-    out += context.snapshot;
-    out += '"';
-    out += table.source_db();
-    // JSON text inside JSON: ["<last commit>","<lsn>"]
-    out += R"("[)";
-    if (context.last_commit_lsn) {
-        out += R"(\")";
-        append_number(out, static_cast<std::int64_t>(context.last_commit_lsn->value));
-        out += R"(\",)";
-    } else {
-        out += "null,";
-    }
-    out += R"(\")";
-    append_number(out, static_cast<std::int64_t>(context.lsn.value));
-    out += R"(\"]","ts_us":)";
-    append_number(out, context.commit_time_us);
-    out += R"(,"ts_ns":)";
-    append_number(out, context.commit_time_us * 1000);
-    out += table.source_table();
-    append_number(out, context.xid);
-    out += R"(,"lsn":)";
-    append_number(out, static_cast<std::int64_t>(context.lsn.value));
-    out += R"(,"xmin":null})";
-}
-
 void EventEncoder::add_value(const EventContext& context, const TableEncoder& table, char op, const Sides& sides,
                              std::int64_t now_ns)
 {
@@ -96,7 +67,13 @@ void EventEncoder::add_value(const EventContext& context, const TableEncoder& ta
     }
     out += R"(,"source":)";
     append_source(out, context, table);
-    out += R"(,"transaction":null,"op":")";
+    out += R"(,"transaction":)";
+    if (transactions_.open() && context.snapshot == "false") {
+        transactions_.append_block(out, table.name(), context.lsn);
+    } else {
+        out += "null";
+    }
+    out += R"(,"op":")";
     out += op;
     out += '"';
     append_times(out, now_ns);
@@ -135,9 +112,11 @@ void EventEncoder::add_record(char op, std::optional<std::size_t> key, std::opti
     if (!extra.first.empty()) {
         record.add_header(extra.first, extra.second);
     }
-    record.add_header("__debezium.context.connectorLogicalName", options_.topic_prefix);
-    record.add_header("__debezium.context.taskId", "0");
-    record.add_header("__debezium.context.connectorName", "postgresql");
+    if (options_.extended_headers) {
+        record.add_header("__debezium.context.connectorLogicalName", options_.topic_prefix);
+        record.add_header("__debezium.context.taskId", "0");
+        record.add_header("__debezium.context.connectorName", "postgresql");
+    }
     record.add_header(kHeaderOrigin, origin_);
     record.add_header(kHeaderPosition, position_);
     if (!absent.empty()) {

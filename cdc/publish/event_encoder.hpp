@@ -5,6 +5,7 @@
 #include "cdc/options.hpp"
 #include "cdc/publish/event_publisher.hpp"
 #include "cdc/publish/table_encoder.hpp"
+#include "cdc/publish/transaction_metadata.hpp"
 #include "core/kafka/client.hpp"
 
 #include <array>
@@ -24,7 +25,7 @@ namespace keyshift::cdc {
 struct EncodedRecord {
     static constexpr std::size_t kMostHeaders = 7;
 
-    char op = 'c'; ///< c u d r t, or 0 for a tombstone
+    char op = 'c'; ///< c u d r t m, or 0 for a tombstone
     std::optional<std::string_view> key;
     std::optional<std::string_view> value; ///< nullopt: a tombstone
     std::array<kafka::Header, kMostHeaders> header_storage;
@@ -47,6 +48,9 @@ public:
     std::span<const EncodedRecord> encode(const EventContext& context, const TableEncoder& table, const Change& change,
                                           std::int64_t now_ns);
 
+    /// Where events count themselves while one of its transactions is open.
+    TransactionMetadata& transactions() { return transactions_; }
+
 private:
     /// The sides of one record's envelope.
     struct Sides {
@@ -58,7 +62,6 @@ private:
 
     void add_value(const EventContext& context, const TableEncoder& table, char op, const Sides& sides,
                    std::int64_t now_ns);
-    void append_source(std::string& out, const EventContext& context, const TableEncoder& table) const;
     void key_change(const EventContext& context, const TableEncoder& table, const Change& change, std::int64_t now_ns);
     /// A record over the texts that `values_` and `keys_` hold; a missing index: no key, a tombstone.
     void add_record(char op, std::optional<std::size_t> key, std::optional<std::size_t> value,
@@ -70,6 +73,7 @@ private:
 
     const CdcOptions& options_;
     std::string database_;
+    TransactionMetadata transactions_;
     /// By root: only the newest version of a table is kept.
     std::map<QualifiedName, std::pair<std::uint64_t, std::unique_ptr<TableEncoder>>> tables_;
     const TableSchema* last_schema_ = nullptr; ///< rows mostly come table by table

@@ -4,6 +4,7 @@
 #include "cdc/publish/event_counters.hpp"
 #include "cdc/publish/event_encoder.hpp"
 #include "cdc/publish/json_text.hpp"
+#include "cdc/publish/message_encoder.hpp"
 #include "cdc/publish/record_writer.hpp"
 #include "cdc/publish/topics.hpp"
 #include "core/failpoint.hpp"
@@ -33,23 +34,27 @@ std::int64_t wall_clock_ns()
 
 struct EventPublisher::State {
     CdcOptions options;
+    const std::string node;
     std::function<void()> on_wait;
     EventEncoder encoder;
+    MessageEncoder messages;
     EventCounters counters;
     Topics topics;
     RecordWriter writer;
     const std::string heartbeats;
 
-    State(const CdcOptions& cdc, const std::string& node, std::string database, std::uint32_t timeline,
+    State(const CdcOptions& cdc, const std::string& node_name, const std::string& database, std::uint32_t timeline,
           metrics::CdcMetrics& series, std::function<void()> wait)
-        : options(cdc), on_wait(std::move(wait)), encoder(options, std::move(database)), counters(series),
-          topics(options, "keyshift-" + node), writer(options, node, timeline, series, counters, topics),
-          heartbeats(heartbeat_topic(options.topic_prefix))
+        : options(cdc), node(node_name), on_wait(std::move(wait)), encoder(options, database),
+          messages(options, database), counters(series), topics(options, "keyshift-" + node),
+          writer(options, node, timeline, series, counters, topics), heartbeats(heartbeat_topic(options.topic_prefix))
     {
     }
 
     void check_size(const kafka::Record& record);
     void push(const kafka::Record& record, EventCounters::Series series);
+    void hand_over(const std::string& topic, const EncodedRecord& record, EventCounters::Series series);
+    void open_transaction(const EventContext& context);
 };
 
 /// A record that can never be written is found before it is in a transaction, which it would break.
@@ -77,9 +82,28 @@ void EventPublisher::State::push(const kafka::Record& record, EventCounters::Ser
     }
 }
 
+void EventPublisher::State::hand_over(const std::string& topic, const EncodedRecord& record,
+                                      EventCounters::Series series)
+{
+    const kafka::Record ready{
+        topics.ensure(topic, options.partitions), std::nullopt, record.key, record.value, record.headers(), 0};
+    check_size(ready);
+    push(ready, series);
+}
+
+/// Rows that are read, not streamed, are of no transaction.
+void EventPublisher::State::open_transaction(const EventContext& context)
+{
+    TransactionMetadata& transactions = encoder.transactions();
+    if (options.transaction_metadata && context.snapshot == "false" && !transactions.open()) {
+        hand_over(messages.transaction_topic(), messages.transaction(node, transactions.begin_record(context.lsn)),
+                  EventCounters::kUncounted);
+    }
+}
+
 EventPublisher::EventPublisher(const CdcOptions& options, std::string node, std::string database,
                                std::uint32_t timeline, metrics::CdcMetrics& metrics, std::function<void()> on_wait)
-    : state_(std::make_unique<State>(options, node, std::move(database), timeline, metrics, std::move(on_wait)))
+    : state_(std::make_unique<State>(options, node, database, timeline, metrics, std::move(on_wait)))
 {
     State& state = *state_;
     state.topics.ensure(control_topic(options.topic_prefix), 1);
@@ -106,16 +130,37 @@ void EventPublisher::publish(const EventContext& context, const TableSchema& tab
     state.writer.check();
     const TableEncoder& encoder = state.encoder.table(table);
     failpoint("cdc.encode");
+    state.open_transaction(context);
     for (const EncodedRecord& record : state.encoder.encode(context, encoder, change, wall_clock_ns())) {
-        const std::string& topic = state.topics.ensure(encoder.topic(), state.options.partitions);
-        const kafka::Record ready{topic, std::nullopt, record.key, record.value, record.headers(), 0};
-        state.check_size(ready);
-        state.push(ready, state.counters.series(encoder.name(), record.op));
+        state.hand_over(encoder.topic(), record, state.counters.series(encoder.name(), record.op));
     }
+}
+
+void EventPublisher::begin(const Begin& transaction)
+{
+    state_->encoder.transactions().begin(transaction);
+}
+
+void EventPublisher::message(const EventContext& context, const LogicalMessage& message)
+{
+    State& state = *state_;
+    state.writer.check();
+    if (message.transactional) {
+        state.open_transaction(context);
+    }
+    const EncodedRecord record =
+        state.messages.message(context, message, state.encoder.transactions(), wall_clock_ns());
+    state.hand_over(state.messages.message_topic(), record, state.counters.series("message", record.op));
 }
 
 void EventPublisher::commit(Lsn, Lsn end_lsn)
 {
+    State& state = *state_;
+    if (state.encoder.transactions().open()) {
+        state.hand_over(state.messages.transaction_topic(),
+                        state.messages.transaction(state.node, state.encoder.transactions().end_record(end_lsn)),
+                        EventCounters::kUncounted);
+    }
     advance(end_lsn);
 }
 

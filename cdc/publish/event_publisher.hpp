@@ -34,7 +34,7 @@ struct EventContext {
     Lsn lsn;                             ///< of the WAL message (source.lsn)
     std::optional<Lsn> last_commit_lsn;  ///< end LSN of the commit before (source.sequence[0])
     std::int64_t commit_time_us = 0;     ///< since the Unix epoch
-    std::uint32_t xid = 0;               ///< source.txId
+    std::uint32_t xid = 0;               ///< source.txId; 0: outside of transactions
     std::string_view snapshot = "false"; ///< source.snapshot; with anything else op is r
 };
 
@@ -49,6 +49,10 @@ public:
     /// Shuts older publishers of this node's stream out at the broker. To be called by whoever holds the node's slot, before
     /// anything else; calls on_wait meanwhile. Throws FatalError naming the right that is missing.
     void take_over();
+    /// What comes is of this transaction.
+    void begin(const Begin& transaction);
+    /// A message of pg_logical_emit_message; of a transaction's its place is between its changes.
+    void message(const EventContext& context, const LogicalMessage& message);
     /// Encodes and produces the records of one change (0 to 3). Throws FatalError when a record can never be written,
     /// TransientError when the producer died (make a new publisher, replay from the confirmed LSN).
     void publish(const EventContext& context, const TableSchema& table, const Change& change);

@@ -36,33 +36,10 @@ std::vector<std::size_t> order_of(const TableSchema& table)
 } // namespace
 
 TableEncoder::TableEncoder(const TableSchema& table, const CdcOptions& options, const std::string& database)
-    : topic_(data_topic(options.topic_prefix, table.root.schema, table.root.name)), name_(table.root.to_string()),
-      key_indexes_(table.key)
+    : topic_(data_topic(options.topic_prefix, table.root.schema, table.root.name)), name_(table.root.to_string())
 {
-    for (const std::size_t index : order_of(table)) {
-        const ColumnSchema& column = table.columns[index];
-        const auto encoder = ValueEncoder::for_type(column.type, options.decimal);
-        if (!encoder) {
-            continue;
-        }
-        const bool held = column.identity || table.identity == 'f';
-        columns_.push_back(
-            {index, json_string(column.name) + ":", column.name, *encoder, held, absent_value(column, *encoder)});
-        if (!held) {
-            outside_identity_.push_back(column.name);
-        }
-    }
-    for (const std::size_t index : table.key) {
-        const auto column = std::ranges::find(columns_, index, &Column::index);
-        if (column == columns_.end()) {
-            throw FatalError({"capturing " + name_,
-                              "its key column " + table.columns[index].name + " has the type " +
-                                  table.columns[index].type.name +
-                                  ", which has no JSON form: different rows would have the same key",
-                              "Give the table a primary key of other columns."});
-        }
-        key_.push_back(*column);
-    }
+    add_columns(table, options);
+    add_key(table);
     absent_before_ = AbsentColumns{outside_identity_, {}}.to_string();
     source_head_ = R"({"version":")" + std::string(kVersion) + R"(","connector":"postgresql","name":)" +
                    json_string(options.topic_prefix) + R"(,"ts_ms":)";
@@ -74,13 +51,57 @@ TableEncoder::TableEncoder(const TableSchema& table, const CdcOptions& options, 
     }
 }
 
+void TableEncoder::add_columns(const TableSchema& table, const CdcOptions& options)
+{
+    for (const std::size_t index : order_of(table)) {
+        const ColumnSchema& column = table.columns[index];
+        const auto encoder = ValueEncoder::for_type(column.type, options.decimal);
+        if (!encoder || !table.capture.shows(column.name)) {
+            continue;
+        }
+        const bool held = column.identity || table.identity == 'f';
+        auto treatment = ColumnTreatment::of(table, column, options.hash_salt_file);
+        std::string filler = absent_value(column, *encoder);
+        if (treatment) {
+            filler = treatment->filler(*encoder, filler);
+        }
+        columns_.push_back({index, json_string(column.name) + ":", column.name, *encoder, held, std::move(filler),
+                            std::move(treatment)});
+        if (!held) {
+            outside_identity_.push_back(column.name);
+        }
+    }
+}
+
+void TableEncoder::add_key(const TableSchema& table)
+{
+    std::vector<std::string> names = table.capture.key;
+    if (names.empty()) {
+        std::ranges::transform(table.key, std::back_inserter(names),
+                               [&](std::size_t index) { return table.columns[index].name; });
+    }
+    for (const std::string& name : names) {
+        const auto column = std::ranges::find(columns_, name, &Column::raw_name);
+        if (column == columns_.end()) {
+            throw FatalError(
+                {"capturing " + name_,
+                 "its key column " + name +
+                     " is not there, or of a type without a JSON form: different rows would have the same key",
+                 "Give the table a key of other columns: a primary key, or `keyshift table capture --key`."});
+        }
+        key_.push_back(*column);
+        key_indexes_.push_back(column->index);
+    }
+}
+
 void TableEncoder::add_schemas(const TableSchema& table, const CdcOptions& options)
 {
     const auto schema_of = [&](const Column& column) {
         const ColumnSchema& declared = table.columns[column.index];
         const std::string name = column.name.substr(0, column.name.size() - 1);
         return field_schema({bottom_type(declared.type), column.encoder.form(), options.decimal, !declared.not_null,
-                             schema_default(declared, column.encoder), name});
+                             schema_default(declared, column.encoder), name,
+                             column.treatment ? column.treatment->schema_parameter() : ""});
     };
     std::vector<std::string> fields;
     std::ranges::transform(columns_, std::back_inserter(fields), schema_of);
@@ -92,6 +113,10 @@ void TableEncoder::add_schemas(const TableSchema& table, const CdcOptions& optio
 
 void TableEncoder::append_value(std::string& out, const Column& column, const Tuple& row, const Tuple* old)
 {
+    if (column.treatment) {
+        append_treated(out, column, row, old);
+        return;
+    }
     const Datum& datum = row[column.index];
     switch (datum.kind) {
     case Datum::Kind::null:
@@ -107,6 +132,21 @@ void TableEncoder::append_value(std::string& out, const Column& column, const Tu
         column.encoder.append(out, (*old)[column.index].text);
     } else {
         column.encoder.append_unavailable(out);
+    }
+}
+
+void TableEncoder::append_treated(std::string& out, const Column& column, const Tuple& row, const Tuple* old)
+{
+    const Datum* datum = &row[column.index];
+    if (datum->kind == Datum::Kind::unchanged_toast && old != nullptr &&
+        (*old)[column.index].kind == Datum::Kind::text) {
+        datum = &(*old)[column.index];
+    }
+    if (datum->kind == Datum::Kind::unchanged_toast) {
+        column.treatment->append_unavailable(out, column.encoder);
+    } else {
+        column.treatment->append(out, column.encoder,
+                                 datum->kind == Datum::Kind::text ? std::optional(datum->text) : std::nullopt);
     }
 }
 
@@ -160,7 +200,8 @@ bool TableEncoder::same_key(const Tuple& before, const Tuple& after) const
 {
     for (const std::size_t index : key_indexes_) {
         // An unchanged TOAST value of a key column is, as it says, unchanged.
-        if (after[index].kind == Datum::Kind::text && before[index].text != after[index].text) {
+        if (after[index].kind != Datum::Kind::unchanged_toast &&
+            (before[index].kind != after[index].kind || before[index].text != after[index].text)) {
             return false;
         }
     }

@@ -3,11 +3,13 @@
 /// block that do not change. Built once per TableSchema::version; used by the stream's thread.
 
 #include "cdc/options.hpp"
+#include "cdc/publish/column_treatment.hpp"
 #include "cdc/publish/value_encoder.hpp"
 #include "cdc/source/change.hpp"
 #include "core/change_event.hpp"
 #include "core/schema.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -52,10 +54,15 @@ private:
         std::string raw_name;
         ValueEncoder encoder;
         bool identity = false;
-        std::string filler; ///< JSON in `before` when the identity does not hold the column
+        std::string filler;                       ///< JSON in `before` when the identity does not hold the column
+        std::optional<ColumnTreatment> treatment; ///< its values are kept from events
     };
 
+    void add_columns(const TableSchema& table, const CdcOptions& options);
+    /// Those of the options where they name some, else those that tell rows apart.
+    void add_key(const TableSchema& table);
     void add_schemas(const TableSchema& table, const CdcOptions& options);
+    static void append_treated(std::string& out, const Column& column, const Tuple& row, const Tuple* old);
     static void append_value(std::string& out, const Column& column, const Tuple& row, const Tuple* old);
 
     std::string topic_;

@@ -18,6 +18,8 @@ struct CapturedTables {
     std::map<QualifiedName, catalog::CapturedTable> by_name;
     std::map<std::string, std::uint32_t> buckets_of_group;
 
+    /// Of the table with this number, which is one of these.
+    const CaptureOptions& options_of(std::int64_t table_id) const;
     bool operator==(const CapturedTables& other) const;
 };
 

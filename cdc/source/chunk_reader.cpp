@@ -38,7 +38,8 @@ RowSnapshot current_snapshot(pg::Connection& connection)
 
 ChunkReader::ChunkReader(pg::Connection& connection, std::shared_ptr<const TableSchema> table, const Relation& relation,
                          const SnapshotPart& part)
-    : connection_(connection), table_(std::move(table)), condition_(part.condition.value_or("true")),
+    : connection_(connection), table_(std::move(table)),
+      condition_(fmt::format("({}\n) AND ({}\n)", part.condition.value_or("true"), part.filter)),
       last_key_(part.last_key), previous_key_(last_key_), limit_(kFirstRows)
 {
     for (const RelationColumn& column : relation.columns) {

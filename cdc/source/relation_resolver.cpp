@@ -65,9 +65,11 @@ const CapturedRelation* RelationResolver::resolve(const Change& change, const Ca
 std::optional<CapturedRelation> RelationResolver::look_up(const std::shared_ptr<const Relation>& relation,
                                                           const CapturedTables& tables, bool again)
 {
-    auto place = reader_.locate(*relation, tables);
+    const CapturedTables* known = &tables;
+    auto place = reader_.locate(*relation, *known);
     if (!place) {
-        place = reader_.locate(*relation, fresh_());
+        known = &fresh_();
+        place = reader_.locate(*relation, *known);
     }
     if (!place) {
         if (relation->name.schema != "keyshift") {
@@ -81,7 +83,7 @@ std::optional<CapturedRelation> RelationResolver::look_up(const std::shared_ptr<
     CapturedRelation captured;
     captured.relation = relation;
     SchemaTimeline::Answer answer = schemas_.at(*relation, *place, xid_, again);
-    captured.table = std::move(answer.table);
+    captured.table = forms_.of(answer.table, known->options_of(place->table_id));
     captured.until = answer.until;
     for (std::size_t column = 0; column < captured.table->columns.size(); ++column) {
         if (!captured.table->columns[column].type.enum_labels.empty()) {

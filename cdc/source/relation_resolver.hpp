@@ -1,6 +1,7 @@
 #pragma once
 /// Remembers for each relation of a session which captured table it is. One thread.
 
+#include "cdc/source/captured_form.hpp"
 #include "cdc/source/schema_reader.hpp"
 #include "cdc/source/schema_timeline.hpp"
 
@@ -17,8 +18,9 @@ class RelationResolver {
 public:
     /// `fresh` re-reads the captured tables from the catalog; called for a relation that is none of those known.
     using Fresh = std::function<const CapturedTables&()>;
-    RelationResolver(SchemaReader& reader, SchemaTimeline& schemas, Ownership& ownership, Fresh fresh)
-        : reader_(reader), schemas_(schemas), ownership_(ownership), fresh_(std::move(fresh))
+    RelationResolver(SchemaReader& reader, SchemaTimeline& schemas, CapturedForms& forms, Ownership& ownership,
+                     Fresh fresh)
+        : reader_(reader), schemas_(schemas), forms_(forms), ownership_(ownership), fresh_(std::move(fresh))
     {
     }
 
@@ -50,6 +52,7 @@ private:
 
     SchemaReader& reader_;
     SchemaTimeline& schemas_;
+    CapturedForms& forms_;
     Ownership& ownership_;
     const Fresh fresh_;
     std::uint32_t xid_ = 0;

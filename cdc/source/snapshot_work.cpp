@@ -8,7 +8,7 @@ namespace keyshift::cdc {
 std::vector<SnapshotPart> unfinished_parts(pg::Connection& catalog, const std::string& node)
 {
     const pg::Result rows = catalog.query(
-        "SELECT s.table_id, t.schema_name, t.table_name, t.group_name, s.bucket, s.last_key, t.group_name IS NULL OR b.node = s.node, s.condition "
+        "SELECT s.table_id, t.schema_name, t.table_name, t.group_name, s.bucket, s.last_key, t.group_name IS NULL OR b.node = s.node, s.condition, t.options ->> 'where' "
         "FROM keyshift.snapshot s JOIN keyshift.captured_table t ON t.id = s.table_id "
         "LEFT JOIN keyshift.bucket b ON b.group_name = t.group_name AND b.bucket = s.bucket "
         "WHERE s.node = $1 AND s.state <> 'done' ORDER BY s.table_id, s.bucket",
@@ -28,6 +28,7 @@ std::vector<SnapshotPart> unfinished_parts(pg::Connection& catalog, const std::s
         if (!rows.is_null(row, 7)) {
             part.condition = rows.text(row, 7);
         }
+        part.filter = rows.optional_text(row, 8).value_or("true");
         parts.push_back(std::move(part));
     }
     return parts;

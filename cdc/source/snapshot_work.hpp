@@ -23,6 +23,7 @@ struct SnapshotPart {
     std::optional<std::vector<std::string>> last_key;
     /// SQL: the rows that meet it are read once more; nullopt: the initial snapshot.
     std::optional<std::string> condition;
+    std::string filter; ///< SQL: the rows that have events at all
 };
 
 /// Parts that are not done, by table and bucket.

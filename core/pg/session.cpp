@@ -1,13 +1,12 @@
 #include "core/pg/session.hpp"
 
 #include "core/pg/sqlstate.hpp"
+#include "core/secret_file.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
-#include <sys/stat.h>
 #include <vector>
 
 namespace keyshift::pg {
@@ -35,21 +34,7 @@ std::string read_password(const ConnectionSettings& settings)
     if (settings.password_file.empty()) {
         return {};
     }
-    struct stat file {};
-    if (::stat(settings.password_file.c_str(), &file) != 0) {
-        throw Error(ErrorKind::configuration,
-                    {"reading the password file of " + settings.name,
-                     settings.password_file + " is not there or not readable", "Name a file that holds one line."});
-    }
-    if ((file.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
-        throw Error(ErrorKind::configuration,
-                    {"reading the password file of " + settings.name, settings.password_file + " can be read by others",
-                     "chmod 600 " + settings.password_file});
-    }
-    std::ifstream in(settings.password_file);
-    std::string password;
-    std::getline(in, password);
-    return password;
+    return read_secret_file("the password file of " + settings.name, settings.password_file);
 }
 
 struct Words {

@@ -10,13 +10,6 @@ namespace keyshift::daemon {
 
 namespace {
 
-void say_what_follows(const CommandContext& context, pg::Connection& catalog)
-{
-    if (!context.dry_run) {
-        context.mention_missing_daemon(catalog, "its rows are queued for Kafka");
-    }
-}
-
 void add_distribute(CLI::App& table, CommandContext& context)
 {
     const auto request = std::make_shared<catalog::Distribute>();
@@ -31,33 +24,9 @@ void add_distribute(CLI::App& table, CommandContext& context)
         request->dry_run = context.dry_run;
         pg::Connection catalog = context.catalog();
         context.print(catalog::distribute(catalog, *request));
-        say_what_follows(context, catalog);
-    });
-}
-
-void add_capture(CLI::App& table, CommandContext& context)
-{
-    struct Options {
-        std::vector<std::string> tables;
-        bool all = false;
-        std::string node;
-    };
-    const auto options = std::make_shared<Options>();
-    CLI::App* verb = add_verb(table, "capture", "Stream a table's changes to Kafka; it stays where it is",
-                              "keyshift table capture audit_log");
-    verb->add_option("tables", options->tables, "Tables to capture");
-    verb->add_flag("--all", options->all, "Every table that can be captured");
-    verb->add_option("--node", options->node, "The node, where several have the name");
-    changes(verb, context)->callback([&context, options] {
-        if (options->tables.empty() == !options->all) {
-            throw Error(ErrorKind::usage,
-                        {"table capture", "name tables, or say --all, not both", "keyshift table capture audit_log"});
+        if (!context.dry_run) {
+            context.mention_missing_daemon(catalog, "its rows are queued for Kafka");
         }
-        pg::Connection catalog = context.catalog();
-        context.print(catalog::capture(catalog, options->tables, options->all,
-                                       options->node.empty() ? std::nullopt : std::optional(options->node),
-                                       context.dry_run));
-        say_what_follows(context, catalog);
     });
 }
 
@@ -67,7 +36,7 @@ void add_table_commands(CLI::App& app, CommandContext& context)
 {
     CLI::App* table = add_verb(app, "table", "Captured and distributed tables", "keyshift table list");
     table->require_subcommand(1);
-    add_capture(*table, context);
+    add_capture_command(*table, context);
     add_distribute(*table, context);
     add_verb(*table, "list", "All captured tables", "keyshift table list -o json")->callback([&context] {
         pg::Connection catalog = context.catalog();

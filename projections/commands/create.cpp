@@ -3,6 +3,7 @@
 
 #include "catalog/distributed_root.hpp"
 #include "catalog/node_access.hpp"
+#include "catalog/option_check.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
 
@@ -128,10 +129,28 @@ void make_on(catalog::OpenNode& node, const Definition& definition, catalog::Dis
     transaction.commit();
 }
 
+/// It is filled and verified from the rows as they are, and kept by events: they must show the same.
+void refuse_what_events_hide(const Definition& definition, const CaptureOptions& options)
+{
+    std::vector<std::string> columns;
+    for (const BaseColumn& column : definition.base_columns) {
+        columns.push_back(column.name);
+    }
+    if (const std::string why = catalog::projection_conflict(options, definition.pk, columns); !why.empty()) {
+        throw RefusedError({"creating projection " + definition.name + " over " + definition.base.to_string(), why,
+                            "Leave the column out of the projection, or take the option away with `keyshift table "
+                            "capture " +
+                                definition.base.to_string() + "`."});
+    }
+}
+
 void record(pg::Connection& catalog, const Definition& definition, const CreateRequest& request,
-            const catalog::DistributedRoot& root)
+            const catalog::CapturedTable& base, const catalog::DistributedRoot& root)
 {
     pg::Transaction transaction(catalog);
+    // Against a `table capture` at the same time, which changes this row and then looks for projections.
+    catalog.query("SELECT FROM keyshift.captured_table WHERE id = $1::bigint FOR SHARE", {std::to_string(base.id)});
+    refuse_what_events_hide(definition, find_base(catalog, parse_select(request.sql)).options);
     catalog.query("INSERT INTO keyshift.table_group (name, buckets, key_types, kind) VALUES ($1, $2, $3, 'projection')",
                   {definition.name, std::to_string(request.buckets), catalog::write_array(definition.key_types)});
     catalog.query(
@@ -202,6 +221,7 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
     pg::Connection first(sources.front().connection("projection create"));
     check_name(catalog, first, request, base);
     Definition definition = define(first, request, select, base);
+    refuse_what_events_hide(definition, base.options);
     const std::uint32_t buckets = base.group.empty() ? 1 : catalog::group(catalog, base.group).buckets;
     std::vector<std::string> other_keys;
     for (const Definition& other : siblings(catalog, definition)) {
@@ -231,7 +251,7 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
     for (catalog::OpenNode& node : nodes) {
         make_on(node, definition, root);
     }
-    record(catalog, definition, request, root);
+    record(catalog, definition, request, base, root);
     return plan_of(definition, request, alters);
 }
 

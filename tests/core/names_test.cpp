@@ -28,6 +28,16 @@ TEST(Names, AreReadAsTheUserTypesThem)
     EXPECT_EQ((QualifiedName{"a", "b"}.to_string()), "a.b");
 }
 
+TEST(Names, ListsAndAssignmentsAreReadAsTheUserTypesThem)
+{
+    EXPECT_EQ(parse_names(R"(A, b,"Odd, ""one")"), (std::vector<std::string>{"a", "b", R"(Odd, "one)"}));
+    EXPECT_TRUE(parse_names("").empty());
+    EXPECT_EQ(parse_assignment("Email=a=b, c"), std::pair(std::string("email"), std::string("a=b, c")));
+    EXPECT_EQ(parse_assignment(R"("x=Y"=)"), std::pair(std::string("x=Y"), std::string()));
+    EXPECT_FALSE(parse_assignment("email"));
+    EXPECT_FALSE(parse_assignment("=text"));
+}
+
 RC_GTEST_PROP(NamesProperty, QuotedNamesAreReadBack, (const std::string& schema, const std::string& name))
 {
     RC_PRE(!schema.empty() && !name.empty());

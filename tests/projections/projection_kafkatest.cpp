@@ -110,6 +110,26 @@ TEST(Projection, ExpressionsSeeOnlyRowsThatTheConditionTakes)
     EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.rejection"), "0");
 }
 
+TEST(Projection, IsRefusedOverWhatEventsHideAndSoIsHidingWhatItReads)
+{
+    ProjectedCluster cluster;
+    const auto capture = [&](const catalog::OptionChanges& changes) {
+        catalog::capture(cluster.catalog(), {"likes"}, false, {}, false, changes);
+    };
+    capture({.mask = {"content=***"}});
+    const std::string before = cluster.traces(0);
+    try {
+        cluster.create("by_user", "user_id", kByUser);
+        ADD_FAILURE() << "nothing was refused";
+    } catch (const RefusedError& error) {
+        EXPECT_THAT(error.what(), testing::HasSubstr("has it masked"));
+    }
+    EXPECT_EQ(cluster.traces(0), before);
+    cluster.create_and_wait("by_user", "user_id", "SELECT user_id, like_id, amount FROM likes");
+    EXPECT_EQ(cluster.verify("by_user"), "0/0/0");
+    EXPECT_THROW(capture({.exclude_columns = "amount"}), RefusedError);
+}
+
 TEST(Projection, DropLeavesNothingBehindAndTheNameCanBeUsedAtOnce)
 {
     ProjectedCluster cluster;

@@ -190,6 +190,24 @@ void EventPublisher::publish(const EventContext& context, const TableSchema& tab
     state_->kafka.events_.push_back(std::move(event));
 }
 
+void EventPublisher::begin(const Begin&) {}
+
+void EventPublisher::message(const EventContext& context, const LogicalMessage& message)
+{
+    FakeEvent event{"message",
+                    {},
+                    context.origin.to_string(),
+                    context.position,
+                    std::string(context.snapshot),
+                    context.xid,
+                    std::string(message.prefix),
+                    {},
+                    {{"content", std::string(message.content)}},
+                    {}};
+    std::scoped_lock lock(state_->kafka.mutex_);
+    state_->kafka.events_.push_back(std::move(event));
+}
+
 void EventPublisher::commit(Lsn, Lsn end_lsn)
 {
     advance(end_lsn);

@@ -1,0 +1,139 @@
+#include "cdc/publish/column_treatment.hpp"
+
+#include "cdc/publish/json_text.hpp"
+#include "core/change_event.hpp"
+#include "core/error.hpp"
+#include "core/secret_file.hpp"
+#include "core/sha256.hpp"
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace keyshift::cdc {
+
+namespace {
+
+// varchar(n) and bpchar(n): n is below the header's length in the modifier (PostgreSQL: anychar_typmodin).
+constexpr std::int32_t kModifierOffset = 4;
+constexpr std::size_t kHashDigits = 64;
+
+bool is_text(const TypeSchema& type)
+{
+    static constexpr std::array kNames{"text", "varchar", "bpchar", "char", "name", "citext"};
+    return type.kind == 'e' || std::ranges::find(kNames, type.name) != kNames.end();
+}
+
+/// Bytes of the UTF-8 sequence that begins with this byte.
+std::size_t sequence_length(char first)
+{
+    const auto byte = static_cast<unsigned char>(first);
+    return byte < 0x80U ? 1U : byte < 0xE0U ? 2U : byte < 0xF0U ? 3U : 4U;
+}
+
+/// The longest beginning of at most `limit` UTF-16 units: what Java counts as characters.
+std::string_view first_units(std::string_view text, std::size_t limit)
+{
+    std::size_t end = 0;
+    for (std::size_t units = 0; end < text.size(); end += sequence_length(text[end])) {
+        units += sequence_length(text[end]) == 4 ? 2U : 1U;
+        if (units > limit) {
+            break;
+        }
+    }
+    return text.substr(0, end);
+}
+
+FatalError impossible(const TableSchema& table, const ColumnSchema& column)
+{
+    return FatalError(
+        {"capturing " + table.root.to_string(),
+         fmt::format("column {} is to be masked, hashed or cut, and its type is now {}", column.name, column.type.name),
+         fmt::format("keyshift table capture {} --exclude-columns {}, in place of the other option.",
+                     table.root.to_string(), column.name)});
+}
+
+} // namespace
+
+std::optional<ColumnTreatment> ColumnTreatment::of(const TableSchema& table, const ColumnSchema& column,
+                                                   const std::string& salt_file)
+{
+    const CaptureOptions& options = table.capture;
+    if (!options.alters(column.name)) {
+        return std::nullopt;
+    }
+    const TypeSchema type = bottom_type(column.type);
+    ColumnTreatment treatment;
+    if (const auto mask = options.mask.find(column.name); mask != options.mask.end()) {
+        append_string(treatment.constant_, mask->second);
+    } else if (const auto length = options.truncate.find(column.name); length != options.truncate.end()) {
+        treatment.kind_ = Kind::truncate;
+        treatment.limit_ = static_cast<std::size_t>(length->second);
+        treatment.bytes_ = type.name == "bytea";
+    } else {
+        treatment.kind_ = Kind::hash;
+        treatment.salt_ = read_secret_file("the salt of hashed columns (cdc.hash_salt_file)", salt_file);
+        const bool bounded = (type.name == "varchar" || type.name == "bpchar") && type.modifier > kModifierOffset;
+        treatment.limit_ = bounded ? static_cast<std::size_t>(type.modifier - kModifierOffset) : kHashDigits;
+    }
+    if (!is_text(type) && !treatment.bytes_) {
+        throw impossible(table, column);
+    }
+    return treatment;
+}
+
+std::string ColumnTreatment::hashed(std::string_view text) const
+{
+    return sha256_hex(salt_, text).substr(0, limit_);
+}
+
+std::string_view ColumnTreatment::cut(std::string_view text) const
+{
+    return bytes_ ? text.substr(0, 2 + 2 * limit_) : first_units(text, limit_);
+}
+
+void ColumnTreatment::append(std::string& out, const ValueEncoder& encoder, std::optional<std::string_view> text) const
+{
+    if (kind_ == Kind::mask) {
+        out += constant_;
+    } else if (!text) {
+        out += "null";
+    } else if (kind_ == Kind::hash) {
+        append_string(out, hashed(*text));
+    } else {
+        encoder.append(out, cut(*text));
+    }
+}
+
+void ColumnTreatment::append_unavailable(std::string& out, const ValueEncoder& encoder) const
+{
+    if (!bytes_) {
+        append(out, encoder, kUnavailableValue);
+        return;
+    }
+    std::string hex = "\\x";
+    for (const char letter : kUnavailableValue) {
+        hex += fmt::format("{:02x}", static_cast<unsigned char>(letter));
+    }
+    append(out, encoder, hex);
+}
+
+std::string ColumnTreatment::filler(const ValueEncoder& encoder, const std::string& filler) const
+{
+    const nlohmann::json value = nlohmann::json::parse(filler);
+    std::string out;
+    if (bytes_) {
+        return filler;
+    }
+    append(out, encoder, value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt);
+    return out;
+}
+
+std::string ColumnTreatment::schema_parameter() const
+{
+    return kind_ == Kind::truncate ? fmt::format(R"("truncateLength":"{}")", limit_) : R"("masked":"true")";
+}
+
+} // namespace keyshift::cdc

@@ -45,13 +45,6 @@ Options connector_options(const ContractCase& one, const Installation& installat
     return options;
 }
 
-HttpReply request(int port, const std::string& method, const std::string& target, const std::string& body = {})
-{
-    return http_send(port, fmt::format("{} {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nContent-Type: "
-                                       "application/json\r\nContent-Length: {}\r\n\r\n{}",
-                                       method, target, port, body.size(), body));
-}
-
 } // namespace
 
 bool Oracle::present()
@@ -59,20 +52,9 @@ bool Oracle::present()
     return std::getenv("KEYSHIFT_ORACLE") != nullptr;
 }
 
-Oracle::Oracle(const ContractCase& one, const Installation& installation) : name_(installation.prefix())
+Oracle::Oracle(const ContractCase& one, const Installation& installation)
+    : connector_(servers_.oracle_port(), installation.prefix(), connector_options(one, installation))
 {
-    const std::string options = nlohmann::json(connector_options(one, installation)).dump();
-    // Its port is open before its paths are there.
-    HttpReply made;
-    comes_true(
-        [&] {
-            made = request(servers_.oracle_port(), "PUT", fmt::format("/connectors/{}/config", name_), options);
-            return made.status != 404;
-        },
-        60);
-    if (made.status != 201 && made.status != 200) {
-        throw std::runtime_error(fmt::format("Kafka Connect answers {}: {}", made.status, made.body));
-    }
     // A slot is active also while it is being created.
     bool streams = false;
     const auto settled = [&] {
@@ -81,29 +63,18 @@ Oracle::Oracle(const ContractCase& one, const Installation& installation) : name
                              "WHERE slot_name = $1 AND state IN ('catchup', 'streaming')",
                              {"oracle_" + installation.database().name()})
                       .rows() == 1;
-        return streams || status().find("FAILED") != std::string::npos;
+        return streams || connector_.failed();
     };
     if (!comes_true(settled, 240) || !streams) {
         throw std::runtime_error("Debezium does not stream: " + status());
     }
 }
 
-Oracle::~Oracle()
-{
-    request(servers_.oracle_port(), "DELETE", "/connectors/" + name_);
-}
-
 bool Oracle::has_written(Lsn end) const
 {
     // Its slot's position says less: it moves with keepalive messages while records are still on their way.
-    const HttpReply reply = request(servers_.oracle_port(), "GET", fmt::format("/connectors/{}/offsets", name_));
-    const auto offsets = nlohmann::json::parse(reply.body).value("offsets", nlohmann::json::array());
+    const auto offsets = nlohmann::json::parse(connector_.offsets()).value("offsets", nlohmann::json::array());
     return !offsets.empty() && offsets[0].at("offset").value("lsn", std::uint64_t{0}) >= end.value;
-}
-
-std::string Oracle::status() const
-{
-    return request(servers_.oracle_port(), "GET", fmt::format("/connectors/{}/status", name_)).body;
 }
 
 } // namespace keyshift::test

@@ -4,6 +4,7 @@
 
 #include "core/lsn.hpp"
 #include "tests/contract/contract_case.hpp"
+#include "tests/contract/kafka_connect.hpp"
 #include "tests/daemon/installation.hpp"
 
 #include <string>
@@ -16,18 +17,15 @@ public:
     static bool present();
     /// Starts the connector and waits until it streams.
     Oracle(const ContractCase& one, const Installation& installation);
-    ~Oracle();
-    Oracle(const Oracle&) = delete;
-    Oracle& operator=(const Oracle&) = delete;
 
     /// Whether everything before this WAL position is in its topics, acknowledged.
     bool has_written(Lsn end) const;
     /// What it last said of itself: for a failure's message.
-    std::string status() const;
+    std::string status() const { return connector_.status(); }
 
 private:
     TestServers servers_;
-    std::string name_;
+    Connector connector_;
 };
 
 } // namespace keyshift::test

@@ -52,6 +52,15 @@ bool is_fenced(int code)
            code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
 }
 
+/// librdkafka by itself looks for the leaders of a new topic once a second only. Should it fail, that is what happens.
+void learn_leaders(rd_kafka_t* client, rd_kafka_topic_t* topic)
+{
+    constexpr int kLimitMs = 1000;
+    const rd_kafka_metadata_t* raw = nullptr;
+    rd_kafka_metadata(client, 0, topic, &raw, kLimitMs);
+    const Handle<const rd_kafka_metadata_t, &rd_kafka_metadata_destroy> metadata(raw);
+}
+
 /// Words for an error that ends a producer.
 ErrorParts end_of_producer(int code, const std::string& transactional_id, const std::string& detail)
 {
@@ -140,6 +149,7 @@ rd_kafka_topic_t* Producer::State::topic(std::string_view name)
         if (!made) {
             throw_error(rd_kafka_last_error(), "writing to topic " + key);
         }
+        learn_leaders(client.get(), made.get());
         known = topics.emplace(std::move(key), std::move(made)).first;
     }
     last_name = name;

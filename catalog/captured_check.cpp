@@ -14,7 +14,7 @@ namespace {
 std::string published_form(const CapturedTable& table)
 {
     const std::string& where = table.options.where;
-    return table.name.quoted() + (where.empty() ? "" : fmt::format(" WHERE ({})", where));
+    return "ONLY " + table.name.quoted() + (where.empty() ? "" : fmt::format(" WHERE ({})", where));
 }
 
 void check_publication(const OpenNode& open, const CapturedTable& table, const std::string& object,
@@ -30,10 +30,10 @@ void check_publication(const OpenNode& open, const CapturedTable& table, const s
                             "it is captured, but its changes are not published",
                             fmt::format("ALTER PUBLICATION {} ADD TABLE {};", publication, published_form(table))});
     } else if (rows.boolean(0, 0) == table.options.where.empty()) {
-        findings.push_back({"row_filter_differs", object, "error",
-                            "its row filter in the publication is not that of `table capture`",
-                            fmt::format("ALTER PUBLICATION {0} DROP TABLE {1}; ALTER PUBLICATION {0} ADD TABLE {2};",
-                                        publication, table.name.quoted(), published_form(table))});
+        findings.push_back(
+            {"row_filter_differs", object, "error", "its row filter in the publication is not that of `table capture`",
+             fmt::format("ALTER PUBLICATION {0} DROP TABLE ONLY {1}; ALTER PUBLICATION {0} ADD TABLE {2};", publication,
+                         table.name.quoted(), published_form(table))});
     }
 }
 

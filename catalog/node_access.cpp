@@ -81,7 +81,8 @@ void add_to_publication(pg::Connection& node, const std::string& publication, co
                  "WHERE p.pubname = $1 AND r.prrelid = $2::regclass)",
                  {publication, table.quoted()})
              .boolean(0, 0)) {
-        node.script(fmt::format("ALTER PUBLICATION {} ADD TABLE {}", quote_identifier(publication), table.quoted()));
+        node.script(
+            fmt::format("ALTER PUBLICATION {} ADD TABLE ONLY {}", quote_identifier(publication), table.quoted()));
     }
 }
 

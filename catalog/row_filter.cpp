@@ -73,14 +73,14 @@ void publish_rows(const std::string& what, pg::Connection& node, const std::stri
                 "WHERE p.pubname = $1 AND r.prrelid = $2::regclass)",
                 {publication, table.quoted()})
             .boolean(0, 0)) {
-        node.script(fmt::format("ALTER PUBLICATION {} DROP TABLE {}", name, table.quoted()));
+        node.script(fmt::format("ALTER PUBLICATION {} DROP TABLE ONLY {}", name, table.quoted()));
     }
     try {
         // The line breaks end a comment in the condition. As a SELECT first: it may not close the parenthesis and go on.
         if (!where.empty()) {
             node.query(fmt::format("SELECT FROM {} WHERE ({}\n) LIMIT 0", table.quoted(), where), {});
         }
-        node.query(fmt::format("ALTER PUBLICATION {} ADD TABLE {}{}", name, table.quoted(),
+        node.query(fmt::format("ALTER PUBLICATION {} ADD TABLE ONLY {}{}", name, table.quoted(),
                                where.empty() ? "" : fmt::format(" WHERE ({}\n)", where)),
                    {});
     } catch (const pg::SqlError& error) {

@@ -101,7 +101,7 @@ void ChangeRouter::on(const std::shared_ptr<const Relation>& relation)
 {
     // Resolved here: the catalogs are then as near to this position as they can be.
     if (const CapturedRelation* captured = relations_.resolve(relation, view_->tables, message_lsn_)) {
-        const std::vector<std::pair<std::string, std::string>> left_out = EventPublisher::left_out(*captured->table);
+        const std::vector<std::pair<std::string, std::string>> left_out = publisher_->left_out(*captured->table);
         state_.update([&](StreamStatus& status) {
             for (const auto& [column, type] : left_out) {
                 const std::pair entry(captured->table->root.to_string() + "." + column, type);

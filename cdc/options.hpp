@@ -9,6 +9,22 @@
 namespace keyshift::cdc {
 
 enum class DecimalMode { precise, string, real };
+enum class TimeMode { adaptive, microseconds, connect, isostring };
+enum class BinaryMode { bytes, base64, hex };
+enum class IntervalMode { numeric, string };
+enum class HstoreMode { json, map };
+enum class UnknownTypes { omit, bytes };
+
+/// Which of a value's JSON forms is written, where Debezium has several (docs/debezium.md). Its defaults.
+struct ValueOptions {
+    DecimalMode decimal = DecimalMode::precise;
+    TimeMode time = TimeMode::adaptive;
+    BinaryMode binary = BinaryMode::bytes;
+    IntervalMode interval = IntervalMode::numeric;
+    HstoreMode hstore = HstoreMode::json;
+    /// Columns whose type has no form of its own: left out, or the bytes of their text in the form of `binary`.
+    UnknownTypes unknown_types = UnknownTypes::omit;
+};
 
 struct CdcOptions {
     /// Topics are `<topic_prefix>.<schema>.<table>`; also Debezium's connector name in `source.name`.
@@ -18,7 +34,7 @@ struct CdcOptions {
     int replication_factor = 1;
     /// How often an idle node's stream moves its slot on and writes a heartbeat.
     std::chrono::milliseconds heartbeat_interval{1000};
-    DecimalMode decimal = DecimalMode::precise;
+    ValueOptions values;
     /// A null-value record after each delete.
     bool tombstones = true;
     /// Emit `t` events for TRUNCATE.

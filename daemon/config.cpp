@@ -235,9 +235,8 @@ private:
         config.projection.topic_prefix = config.cdc.topic_prefix;
         config.projection.partitions = config.cdc.partitions;
         config.projection.replication_factor = config.cdc.replication_factor;
-        config.projection.decimal = config.cdc.decimal == cdc::DecimalMode::precise  ? "precise"
-                                    : config.cdc.decimal == cdc::DecimalMode::string ? "string"
-                                                                                     : "double";
+        config.projection.forms = {find_key("cdc.decimal")->show(config), find_key("cdc.time")->show(config),
+                                   find_key("cdc.binary")->show(config)};
     }
 
     /// librdkafka names one bad key at a time: it is left out and the rest checked again, so that all are named.

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <regex>
 #include <set>
+#include <utility>
 
 namespace keyshift::daemon {
 
@@ -154,31 +155,69 @@ ConfigKey size_key(std::string name, std::string description, Member member)
     return key;
 }
 
-ConfigKey decimal_key()
+/// A key whose value is one of a few words, each for a value of an enum.
+template <typename Enum, std::size_t Count, typename Member>
+ConfigKey choice_key(std::string name, std::string description,
+                     std::array<std::pair<std::string_view, Enum>, Count> choices, Member member)
 {
-    ConfigKey key{"cdc.decimal",
-                  KeyKind::text,
-                  "How numeric is written: precise (base64 of the unscaled value), string or double.",
-                  true,
-                  {},
-                  {}};
-    key.read = [](Config& config, const std::string& text) -> std::optional<std::string> {
-        using cdc::DecimalMode;
-        if (text != "precise" && text != "string" && text != "double") {
-            return "\"" + text + "\" is none of precise, string, double";
+    ConfigKey key{std::move(name), KeyKind::text, std::move(description), true, {}, {}};
+    key.read = [choices, member](Config& config, const std::string& text) -> std::optional<std::string> {
+        std::string list;
+        for (const auto& [word, value] : choices) {
+            if (word == text) {
+                member(config) = value;
+                return std::nullopt;
+            }
+            list += (list.empty() ? "" : ", ") + std::string(word);
         }
-        config.cdc.decimal = text == "precise"  ? DecimalMode::precise
-                             : text == "string" ? DecimalMode::string
-                                                : DecimalMode::real;
-        return std::nullopt;
+        return "\"" + text + "\" is none of " + list;
     };
-    key.show = [](const Config& config) {
-        using cdc::DecimalMode;
-        return config.cdc.decimal == DecimalMode::precise  ? "precise"
-               : config.cdc.decimal == DecimalMode::string ? "string"
-                                                           : "double";
+    key.show = [choices, member](const Config& config) -> std::string {
+        const auto found =
+            std::ranges::find(choices, member(const_cast<Config&>(config)), &std::pair<std::string_view, Enum>::second);
+        return std::string(found->first);
     };
     return key;
+}
+
+template <typename Enum, std::size_t Count>
+using Choices = std::array<std::pair<std::string_view, Enum>, Count>;
+
+/// How values are written where Debezium has several forms.
+std::vector<ConfigKey> value_keys()
+{
+    using namespace cdc;
+    return {
+        choice_key(
+            "cdc.decimal", "How numeric is written: precise (base64 of the unscaled value), string or double.",
+            Choices<DecimalMode, 3>{
+                {{"precise", DecimalMode::precise}, {"string", DecimalMode::string}, {"double", DecimalMode::real}}},
+            [](Config & c) -> auto& { return c.cdc.values.decimal; }),
+        choice_key(
+            "cdc.time", "How date, time and timestamp are written: adaptive, microseconds, connect or isostring.",
+            Choices<TimeMode, 4>{{{"adaptive", TimeMode::adaptive},
+                                  {"microseconds", TimeMode::microseconds},
+                                  {"connect", TimeMode::connect},
+                                  {"isostring", TimeMode::isostring}}},
+            [](Config & c) -> auto& { return c.cdc.values.time; }),
+        choice_key(
+            "cdc.binary", "How bytea is written: bytes (base64), base64 (a string to schemas) or hex.",
+            Choices<BinaryMode, 3>{
+                {{"bytes", BinaryMode::bytes}, {"base64", BinaryMode::base64}, {"hex", BinaryMode::hex}}},
+            [](Config & c) -> auto& { return c.cdc.values.binary; }),
+        choice_key(
+            "cdc.interval", "How interval is written: numeric (microseconds) or string (ISO 8601).",
+            Choices<IntervalMode, 2>{{{"numeric", IntervalMode::numeric}, {"string", IntervalMode::string}}},
+            [](Config & c) -> auto& { return c.cdc.values.interval; }),
+        choice_key(
+            "cdc.hstore", "How hstore is written: json (a string) or map (an object).",
+            Choices<HstoreMode, 2>{{{"json", HstoreMode::json}, {"map", HstoreMode::map}}},
+            [](Config & c) -> auto& { return c.cdc.values.hstore; }),
+        choice_key(
+            "cdc.unknown_types",
+            "Columns of a type without a form of its own: omit, or bytes (of their text, as cdc.binary says).",
+            Choices<UnknownTypes, 2>{{{"omit", UnknownTypes::omit}, {"bytes", UnknownTypes::bytes}}},
+            [](Config & c) -> auto& { return c.cdc.values.unknown_types; })};
 }
 
 /// The conninfo, without any password that someone put there (it is refused, but must not be printed either).
@@ -218,7 +257,6 @@ std::vector<ConfigKey> all_keys()
         duration_key(
             "cdc.heartbeat_interval", "How often an idle node's slot is moved on.",
             [](Config & c) -> auto& { return c.cdc.heartbeat_interval; }),
-        decimal_key(),
         boolean_key(
             "cdc.tombstones", "A record without value after each delete.",
             [](Config & c) -> auto& { return c.cdc.tombstones; }),
@@ -279,6 +317,9 @@ std::vector<ConfigKey> all_keys()
                  {"debug", "info", "warning", "error"}),
         text_key("log.format", "text or json; empty: text on a terminal, else json.",
                  [](Config & c) -> auto& { return c.log_format; }, {"", "text", "json"})};
+    const auto after = std::ranges::find(keys, "cdc.heartbeat_interval", &ConfigKey::name) + 1;
+    const std::vector<ConfigKey> values = value_keys();
+    keys.insert(after, values.begin(), values.end());
     for (ConfigKey& key : keys) {
         key.needs_restart = !key.name.starts_with("log.") && !key.name.starts_with("reshard.");
     }

@@ -37,7 +37,7 @@ Json to_json(const Definition& definition)
                                 {"type_name", column.type_name},
                                 {"modifier", column.modifier},
                                 {"array", column.array},
-                                {"decimal_text", column.decimal_text}});
+                                {"form", column.form}});
     }
     return {{"kind", "rekey"},
             {"name", definition.name},
@@ -78,7 +78,7 @@ Definition definition_from_json(const Json& json)
     for (const Json& column : json.at("base_columns")) {
         definition.base_columns.push_back({column.at("name"), column.at("type"), column.at("type_name"),
                                            column.at("modifier"), column.at("array"),
-                                           column.value("decimal_text", false)});
+                                           column.value("form", column.value("decimal_text", false) ? "string" : "")});
     }
     definition.identity_indexes = json.at("identity_indexes").get<std::vector<std::string>>();
     return definition;

@@ -20,7 +20,9 @@ struct BaseColumn {
     std::string type_name; ///< pg_type.typname of the type below any domain; of the element for arrays
     std::int32_t modifier = -1;
     bool array = false;
-    bool decimal_text = false; ///< a numeric that events carry as text (cdc.decimal = "string")
+    /// How events carry it where the type alone does not say: cdc.decimal of a numeric, cdc.time of a date or time,
+    /// cdc.binary of a bytea. Empty: the default.
+    std::string form{};
 };
 struct ProjectedColumn {
     std::string name;

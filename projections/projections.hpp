@@ -20,6 +20,13 @@ struct ProjectionMetrics;
 
 namespace keyshift::projections {
 
+/// How events carry values (the keys of [cdc]); some of these do not round-trip.
+struct EventForms {
+    std::string decimal = "precise";
+    std::string time = "adaptive";
+    std::string binary = "bytes";
+};
+
 struct ProjectionOptions {
     std::size_t batch_rows = 1000;
     std::chrono::milliseconds batch_delay{5};
@@ -28,8 +35,7 @@ struct ProjectionOptions {
     /// Of a topic that is made here because its table had no event yet.
     int partitions = 8;
     int replication_factor = 1;
-    /// How events carry numeric (cdc.decimal): "precise", "string"; "double" does not round-trip.
-    std::string decimal = "precise";
+    EventForms forms;
     std::map<std::string, std::string> kafka;
 };
 
@@ -53,7 +59,7 @@ struct CreateRequest {
     bool apply = false; ///< also run the ALTERs that replica identity needs
     bool dry_run = false;
     bool skip_null = false;
-    std::string decimal = "precise"; ///< as in ProjectionOptions
+    EventForms forms; ///< as in ProjectionOptions
 };
 /// Parses, classifies, checks, makes tables and view on every node and the catalog row (state building).
 /// Throws Error(refused) with the caret under the place; the needed ALTERs stand in parts().next.

@@ -124,7 +124,7 @@ Decoded numeric(const BaseColumn& column, dom::element json)
 {
     std::string_view text;
     std::int64_t scale = 0;
-    if (column.decimal_text) {
+    if (column.form == "string") {
         if (json.get(text) != simdjson::SUCCESS) {
             return std::nullopt;
         }
@@ -181,36 +181,6 @@ std::string timestamp_text(std::int64_t micros)
     return before_christ ? date.substr(0, date.size() - 3) + " " + clock + " BC" : date + " " + clock;
 }
 
-Decoded temporal(const BaseColumn& column, dom::element json)
-{
-    std::int64_t value = 0;
-    if (json.get(value) != simdjson::SUCCESS) {
-        return std::nullopt;
-    }
-    if (column.type_name == "date") {
-        if (value == kDateInfinity || value == kDateMinusInfinity) {
-            return Text(value == kDateInfinity ? "infinity" : "-infinity");
-        }
-        return value >= kFirstDay && value <= kLastDay ? Decoded(Text(date_text(value))) : std::nullopt;
-    }
-    const bool milliseconds = column.modifier >= 0 && column.modifier <= 3;
-    if (column.type_name == "timestamp" && (value == kTimestampInfinity || value == kTimestampInfinity / 1000)) {
-        return Text("infinity");
-    }
-    if (column.type_name == "timestamp" &&
-        (value == kTimestampMinusInfinity || value == kTimestampMinusInfinity / 1000)) {
-        return Text("-infinity");
-    }
-    if (milliseconds && (value > kMostMilliseconds || value < -kMostMilliseconds)) {
-        return std::nullopt;
-    }
-    const std::int64_t micros = milliseconds ? value * 1000 : value;
-    if (column.type_name == "time") {
-        return micros >= 0 && micros <= kDay ? Decoded(Text(clock_text(micros))) : std::nullopt;
-    }
-    return micros >= kFirstDay * kDay ? Decoded(Text(timestamp_text(micros))) : std::nullopt;
-}
-
 /// "-0043-03-15T..Z", "0000-12-31T..Z" (1 BC) and "+21016-11-04T..Z" as PostgreSQL writes years before Christ and beyond
 /// 9999.
 Decoded zoned(std::string_view text)
@@ -231,6 +201,57 @@ Decoded zoned(std::string_view text)
         return std::nullopt;
     }
     return Text(fmt::format("{:04}{} BC", year + 1, std::string_view(rest, static_cast<std::size_t>(end - rest))));
+}
+
+/// cdc.time = "isostring": PostgreSQL reads such texts but for the years and the infinities.
+Decoded iso(const BaseColumn& column, std::string_view text)
+{
+    if (text == "-5877611-06-21Z" || text == "+294247-01-10T04:00:25.2Z") {
+        return Text("infinity");
+    }
+    if (text == "-5877611-06-22Z" || text == "-290308-12-21T19:59:27.6Z") {
+        return Text("-infinity");
+    }
+    if (!text.ends_with('Z')) {
+        return std::nullopt;
+    }
+    text.remove_suffix(1);
+    return column.type_name == "time" ? Text(std::string(text)) : zoned(text);
+}
+
+Decoded temporal(const BaseColumn& column, dom::element json)
+{
+    std::string_view text;
+    if (json.get(text) == simdjson::SUCCESS) {
+        return column.form == "isostring" ? iso(column, text) : std::nullopt;
+    }
+    std::int64_t value = 0;
+    if (json.get(value) != simdjson::SUCCESS) {
+        return std::nullopt;
+    }
+    if (column.type_name == "date") {
+        if (value == kDateInfinity || value == kDateMinusInfinity) {
+            return Text(value == kDateInfinity ? "infinity" : "-infinity");
+        }
+        return value >= kFirstDay && value <= kLastDay ? Decoded(Text(date_text(value))) : std::nullopt;
+    }
+    const bool short_fraction = column.modifier >= 0 && column.modifier <= 3;
+    const bool milliseconds = column.form == "connect" || (column.form != "microseconds" && short_fraction);
+    if (column.type_name == "timestamp" && (value == kTimestampInfinity || value == kTimestampInfinity / 1000)) {
+        return Text("infinity");
+    }
+    if (column.type_name == "timestamp" &&
+        (value == kTimestampMinusInfinity || value == kTimestampMinusInfinity / 1000)) {
+        return Text("-infinity");
+    }
+    if (milliseconds && (value > kMostMilliseconds || value < -kMostMilliseconds)) {
+        return std::nullopt;
+    }
+    const std::int64_t micros = milliseconds ? value * 1000 : value;
+    if (column.type_name == "time") {
+        return micros >= 0 && micros <= kDay ? Decoded(Text(clock_text(micros))) : std::nullopt;
+    }
+    return micros >= kFirstDay * kDay ? Decoded(Text(timestamp_text(micros))) : std::nullopt;
 }
 
 Decoded real(dom::element json)
@@ -271,6 +292,9 @@ Decoded scalar(const BaseColumn& column, dom::element json)
         return numeric(column, json);
     }
     if (type == "bytea") {
+        if (column.form == "hex") {
+            return json.get(text) == simdjson::SUCCESS ? Decoded(Text("\\x" + std::string(text))) : std::nullopt;
+        }
         const auto bytes = json.get(text) == simdjson::SUCCESS ? base64_bytes(text) : std::nullopt;
         return bytes ? Decoded(Text(hexadecimal(*bytes))) : std::nullopt;
     }
@@ -315,9 +339,28 @@ Decoded array(const BaseColumn& column, dom::element json)
 
 } // namespace
 
-bool round_trips(const BaseColumn& column)
+std::optional<Loss> lost_in_events(const BaseColumn& column)
 {
-    return kStrings.contains(column.type_name) || kOthers.contains(column.type_name);
+    const std::string& type = column.type_name;
+    if (!kStrings.contains(type) && !kOthers.contains(type)) {
+        return Loss{"cannot be read back from its event", "Leave it out of the projection."};
+    }
+    if (type == "numeric" && column.form == "double") {
+        return Loss{"is rounded in its events (cdc.decimal = \"double\")",
+                    "Set cdc.decimal to precise or string, or leave the column out."};
+    }
+    if (type == "time" && column.form == "isostring") {
+        return Loss{"has 24:00 as 00:00 in its events (cdc.time = \"isostring\")",
+                    "Set cdc.time to adaptive or microseconds, or leave the column out."};
+    }
+    const bool short_fraction = column.modifier >= 0 && column.modifier <= 3;
+    if ((type == "time" || type == "timestamp") && column.form == "connect" && !short_fraction) {
+        return Loss{
+            "is cut to milliseconds in its events (cdc.time = \"connect\")",
+            "Set cdc.time to adaptive, microseconds or isostring, give the column a precision of at most 3, or leave "
+            "it out."};
+    }
+    return std::nullopt;
 }
 
 std::optional<std::optional<std::string>> decode_value(const BaseColumn& column, dom::element json)

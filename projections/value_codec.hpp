@@ -11,8 +11,13 @@
 
 namespace keyshift::projections {
 
-/// A type whose JSON form carries the whole value, so that it can be written to a projection.
-bool round_trips(const BaseColumn& column);
+/// Why the JSON form of a column's values does not carry the whole value, so that it cannot be written to a projection, and
+/// what to do; nullopt: it does.
+struct Loss {
+    std::string why; ///< "is ..."
+    std::string next;
+};
+std::optional<Loss> lost_in_events(const BaseColumn& column);
 
 /// Outer nullopt: the JSON is not of the column's type. Inner nullopt: NULL.
 std::optional<std::optional<std::string>> decode_value(const BaseColumn& column, simdjson::dom::element json);

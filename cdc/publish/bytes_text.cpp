@@ -1,7 +1,9 @@
 #include "cdc/publish/bytes_text.hpp"
 
 #include "cdc/publish/json_text.hpp"
+#include "cdc/publish/number_text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -57,6 +59,18 @@ std::string bytes_of_bits(std::string_view bits)
     return bytes;
 }
 
+std::string hex_of_bytes(std::string_view bytes)
+{
+    static constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string hex;
+    hex.reserve(bytes.size() * 2);
+    for (const char byte : bytes) {
+        hex += kDigits[static_cast<unsigned char>(byte) >> 4U];
+        hex += kDigits[static_cast<unsigned char>(byte) & 0xFU];
+    }
+    return hex;
+}
+
 std::optional<Point> read_point(std::string_view text)
 {
     const std::size_t comma = text.find(',');
@@ -73,6 +87,26 @@ std::string well_known_binary(const Point& point)
     append_double(bytes, point.x);
     append_double(bytes, point.y);
     return bytes;
+}
+
+std::string java_coordinates(std::string_view text)
+{
+    static constexpr std::string_view kBetween = "()[]{}<>,";
+    std::string out;
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find_first_of(kBetween), text.size());
+        if (end == 0) {
+            out += text.front();
+            text.remove_prefix(1);
+            continue;
+        }
+        std::string number;
+        append_java_float(number, text.substr(0, end), FloatWidth::double_width);
+        std::erase(number, '"'); // of NaN and the infinities
+        out += number;
+        text.remove_prefix(end);
+    }
+    return out;
 }
 
 } // namespace keyshift::cdc

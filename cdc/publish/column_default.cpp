@@ -40,8 +40,16 @@ std::string zero(const ValueEncoder& encoder)
         return "false";
     case ValueForm::text:
     case ValueForm::bytes:
+    case ValueForm::base64_text:
+    case ValueForm::hex_text:
     case ValueForm::bits:
         return R"("")";
+    case ValueForm::iso_date:
+        return R"("1970-01-01Z")";
+    case ValueForm::interval_text:
+        return R"("P0Y0M0DT0H0M0S")";
+    case ValueForm::hstore_map:
+        return "{}";
     case ValueForm::hstore:
         return R"("{}")";
     case ValueForm::point:
@@ -55,12 +63,15 @@ std::string zero(const ValueEncoder& encoder)
     case ValueForm::variable_decimal:
     case ValueForm::decimal_text:
     case ValueForm::money:
-    case ValueForm::money_text:
     case ValueForm::money_real:
         return encoded(encoder, "0");
+    case ValueForm::money_text:
+        return R"("0.00")";
     case ValueForm::zoned_time:
+    case ValueForm::iso_time:
         return R"("00:00:00Z")";
     case ValueForm::zoned_timestamp:
+    case ValueForm::iso_timestamp:
         return R"("1970-01-01T00:00:00Z")";
     default:
         return "0";
@@ -93,6 +104,12 @@ std::string computed_default(const TypeSchema& type, const ValueEncoder& encoder
     case ValueForm::microseconds_of_day:
     case ValueForm::milliseconds:
     case ValueForm::microseconds:
+    case ValueForm::connect_date:
+    case ValueForm::connect_milliseconds_of_day:
+    case ValueForm::connect_milliseconds:
+    case ValueForm::iso_date:
+    case ValueForm::iso_time:
+    case ValueForm::iso_timestamp:
         return zero(encoder);
     default:
         return kind == Kind::call ? zero(encoder) : "";
@@ -111,7 +128,10 @@ bool shows_defaults(const TypeSchema& type, const ValueEncoder& encoder)
     case ValueForm::money_real:
     case ValueForm::variable_decimal:
     case ValueForm::bytes:
+    case ValueForm::base64_text:
+    case ValueForm::hex_text:
     case ValueForm::hstore:
+    case ValueForm::hstore_map:
     case ValueForm::point:
     case ValueForm::zoned_time:
     case ValueForm::array:

@@ -71,18 +71,55 @@ Shape bits_shape(const TypeSchema& type)
                                                                         type.modifier < 0 ? kNoLimit : type.modifier))};
 }
 
-Shape array_shape(const TypeSchema& type, DecimalMode decimal)
+Shape array_shape(const TypeSchema& type, const ValueOptions& values)
 {
     FieldSchema element;
-    element.type = *type.element;
-    element.type.modifier = type.modifier;
-    element.form = form_of(element.type, decimal).value();
-    element.decimal = decimal;
-    element.optional = element.type.kind != 'e';
+    const TypeForm form = element_form_of(type, values).value();
+    element.type = element_type(type);
+    element.form = form.form;
+    element.values = values;
+    element.optional = element.type.kind != 'e' && !form.opaque;
     return {R"("type":"array","items":)" + field_schema(element), ""};
 }
 
-Shape shape_of(const TypeSchema& type, ValueForm form, DecimalMode decimal)
+/// Of dates and times.
+Shape temporal_shape(ValueForm form)
+{
+    switch (form) {
+    case ValueForm::date:
+        return {simple("int32"), named("io.debezium.time.Date")};
+    case ValueForm::milliseconds_of_day:
+        return {simple("int32"), named("io.debezium.time.Time")};
+    case ValueForm::microseconds_of_day:
+        return {simple("int64"), named("io.debezium.time.MicroTime")};
+    case ValueForm::zoned_time:
+        return {simple("string"), named("io.debezium.time.ZonedTime")};
+    case ValueForm::milliseconds:
+        return {simple("int64"), named("io.debezium.time.Timestamp")};
+    case ValueForm::microseconds:
+        return {simple("int64"), named("io.debezium.time.MicroTimestamp")};
+    case ValueForm::connect_date:
+        return {simple("int32"), named("org.apache.kafka.connect.data.Date")};
+    case ValueForm::connect_milliseconds_of_day:
+        return {simple("int32"), named("org.apache.kafka.connect.data.Time")};
+    case ValueForm::connect_milliseconds:
+        return {simple("int64"), named("org.apache.kafka.connect.data.Timestamp")};
+    case ValueForm::iso_date:
+        return {simple("string"), named("io.debezium.time.IsoDate")};
+    case ValueForm::iso_time:
+        return {simple("string"), named("io.debezium.time.IsoTime")};
+    case ValueForm::iso_timestamp:
+        return {simple("string"), named("io.debezium.time.IsoTimestamp")};
+    case ValueForm::interval:
+        return {simple("int64"), named("io.debezium.time.MicroDuration")};
+    case ValueForm::interval_text:
+        return {simple("string"), named("io.debezium.time.Interval")};
+    default:
+        return {simple("string"), named("io.debezium.time.ZonedTimestamp")};
+    }
+}
+
+Shape shape_of(const TypeSchema& type, ValueForm form, const ValueOptions& values)
 {
     switch (form) {
     case ValueForm::literal:
@@ -98,6 +135,8 @@ Shape shape_of(const TypeSchema& type, ValueForm form, DecimalMode decimal)
         return {simple("double"), ""};
     case ValueForm::decimal_text:
     case ValueForm::money_text:
+    case ValueForm::base64_text:
+    case ValueForm::hex_text:
         return {simple("string"), ""};
     case ValueForm::decimal:
     case ValueForm::money:
@@ -114,30 +153,18 @@ Shape shape_of(const TypeSchema& type, ValueForm form, DecimalMode decimal)
         return bits_shape(type);
     case ValueForm::hstore:
         return {simple("string"), named("io.debezium.data.Json")};
+    case ValueForm::hstore_map:
+        return {R"("type":"map","keys":{"type":"string","optional":false},"values":{"type":"string","optional":true})",
+                ""};
     case ValueForm::point:
         return {
             R"("type":"struct","fields":[{"type":"double","optional":false,"field":"x"},{"type":"double","optional":false,"field":"y"},{"type":"bytes","optional":true,"field":"wkb"},{"type":"int32","optional":true,"field":"srid"}])",
             named("io.debezium.data.geometry.Point", R"json(,"doc":"Geometry (POINT)")json")};
-    case ValueForm::date:
-        return {simple("int32"), named("io.debezium.time.Date")};
-    case ValueForm::milliseconds_of_day:
-        return {simple("int32"), named("io.debezium.time.Time")};
-    case ValueForm::microseconds_of_day:
-        return {simple("int64"), named("io.debezium.time.MicroTime")};
-    case ValueForm::zoned_time:
-        return {simple("string"), named("io.debezium.time.ZonedTime")};
-    case ValueForm::milliseconds:
-        return {simple("int64"), named("io.debezium.time.Timestamp")};
-    case ValueForm::microseconds:
-        return {simple("int64"), named("io.debezium.time.MicroTimestamp")};
-    case ValueForm::zoned_timestamp:
-        return {simple("string"), named("io.debezium.time.ZonedTimestamp")};
-    case ValueForm::interval:
-        return {simple("int64"), named("io.debezium.time.MicroDuration")};
     case ValueForm::array:
-        return array_shape(type, decimal);
+        return array_shape(type, values);
+    default:
+        return temporal_shape(form);
     }
-    return {simple("string"), ""};
 }
 
 /// Puts one more parameter behind those that the shape has.
@@ -177,7 +204,7 @@ constexpr std::string_view kAfterTransaction =
 
 std::string field_schema(const FieldSchema& field)
 {
-    const Shape shape = shape_of(field.type, field.form, field.decimal);
+    const Shape shape = shape_of(field.type, field.form, field.values);
     std::string out =
         fmt::format(R"({{{},"optional":{}{})", shape.type, field.optional, with_parameter(shape.name, field.parameter));
     if (!field.default_json.empty()) {

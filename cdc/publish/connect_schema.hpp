@@ -15,7 +15,7 @@ namespace keyshift::cdc {
 struct FieldSchema {
     TypeSchema type;
     ValueForm form{};
-    DecimalMode decimal{}; ///< of an array's elements
+    ValueOptions values; ///< of an array's elements
     bool optional = true;
     std::string default_json;
     std::string name_json; ///< of the column, as a JSON string

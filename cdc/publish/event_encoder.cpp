@@ -91,13 +91,6 @@ std::size_t EventEncoder::add_key(const TableEncoder& table, const Tuple& row, c
     return key_count_++;
 }
 
-std::string_view EventEncoder::key_payload(const TableEncoder& table, std::size_t key) const
-{
-    const std::string_view text = keys_[key];
-    const std::size_t head = table.key_head().size();
-    return text.substr(head, text.size() - head - table.close().size());
-}
-
 void EventEncoder::add_record(char op, std::optional<std::size_t> key, std::optional<std::size_t> value,
                               const std::string& absent, std::pair<std::string_view, std::string_view> extra)
 {
@@ -130,13 +123,17 @@ void EventEncoder::key_change(const EventContext& context, const TableEncoder& t
     const Tuple& before = *change.before;
     const std::size_t old_key = add_key(table, before, nullptr);
     const std::size_t new_key = add_key(table, *change.after, &before);
+    key_headers_[0].clear();
+    table.append_key_header(key_headers_[0], before, nullptr);
+    key_headers_[1].clear();
+    table.append_key_header(key_headers_[1], *change.after, &before);
     add_value(context, table, 'd', {.before = &before, .before_is_key = change.old_is_key}, now_ns);
-    add_record('d', old_key, 0, absent_[0], {"__debezium.newkey", key_payload(table, new_key)});
+    add_record('d', old_key, 0, absent_[0], {"__debezium.newkey", key_headers_[1]});
     if (options_.tombstones) {
-        add_record(0, old_key, std::nullopt, {}, {"__debezium.newkey", key_payload(table, new_key)});
+        add_record(0, old_key, std::nullopt, {}, {"__debezium.newkey", key_headers_[1]});
     }
     add_value(context, table, 'c', {.after = &*change.after, .old = &before}, now_ns);
-    add_record('c', new_key, 1, absent_[1], {"__debezium.oldkey", key_payload(table, old_key)});
+    add_record('c', new_key, 1, absent_[1], {"__debezium.oldkey", key_headers_[0]});
 }
 
 std::span<const EncodedRecord> EventEncoder::encode(const EventContext& context, const TableEncoder& table,

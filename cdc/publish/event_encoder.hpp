@@ -66,8 +66,6 @@ private:
     /// A record over the texts that `values_` and `keys_` hold; a missing index: no key, a tombstone.
     void add_record(char op, std::optional<std::size_t> key, std::optional<std::size_t> value,
                     const std::string& absent, std::pair<std::string_view, std::string_view> extra = {});
-    /// The key without its schema, as headers have it.
-    std::string_view key_payload(const TableEncoder& table, std::size_t key) const;
     /// `old`: holds the key's columns where `row` has unchanged TOAST values in their place.
     std::size_t add_key(const TableEncoder& table, const Tuple& row, const Tuple* old);
 
@@ -82,6 +80,7 @@ private:
     // Reused from change to change; at most two of each are in use.
     std::string keys_[2];
     std::string values_[2];
+    std::string key_headers_[2];
     std::size_t key_count_ = 0;
     std::size_t value_count_ = 0;
     std::string position_;

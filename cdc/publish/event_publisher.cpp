@@ -224,9 +224,9 @@ std::size_t EventPublisher::queued_bytes() const
     return state_->writer.queued_bytes();
 }
 
-std::vector<std::pair<std::string, std::string>> EventPublisher::left_out(const TableSchema& table)
+std::vector<std::pair<std::string, std::string>> EventPublisher::left_out(const TableSchema& table) const
 {
-    return unsupported_columns(table, DecimalMode::precise);
+    return unsupported_columns(table, state_->options.values);
 }
 
 } // namespace keyshift::cdc

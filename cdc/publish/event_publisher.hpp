@@ -82,7 +82,7 @@ public:
     /// Bytes handed over and not yet written to Kafka: what the queues hold.
     std::size_t queued_bytes() const;
     /// Columns of `table` that its events leave out (name, type), because the type is not supported.
-    static std::vector<std::pair<std::string, std::string>> left_out(const TableSchema& table);
+    std::vector<std::pair<std::string, std::string>> left_out(const TableSchema& table) const;
 
 private:
     struct State;

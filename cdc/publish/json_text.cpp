@@ -15,6 +15,32 @@ bool plain(char letter)
     return static_cast<unsigned char>(letter) >= 0x20 && letter != '"' && letter != '\\';
 }
 
+/// The first of the four bytes of a character beyond U+FFFF.
+bool begins_supplementary(char letter)
+{
+    return static_cast<unsigned char>(letter) >= 0xF0;
+}
+
+void append_unit(std::string& out, std::uint32_t unit)
+{
+    out += "\\u";
+    for (const unsigned shift : {12U, 8U, 4U, 0U}) {
+        out += kHex[unit >> shift & 0xFU];
+    }
+}
+
+/// `four`: the UTF-8 of one character.
+void append_surrogates(std::string& out, std::string_view four)
+{
+    std::uint32_t point = static_cast<unsigned char>(four[0]) & 0x07U;
+    for (const char byte : four.substr(1)) {
+        point = point << 6U | (static_cast<unsigned char>(byte) & 0x3FU);
+    }
+    point -= 0x10000;
+    append_unit(out, 0xD800 + (point >> 10U));
+    append_unit(out, 0xDC00 + (point & 0x3FFU));
+}
+
 void append_escaped(std::string& out, char letter)
 {
     switch (letter) {
@@ -57,9 +83,27 @@ void append_string(std::string& out, std::string_view text)
             out.append(text, begin, at - begin);
             append_escaped(out, text[at]);
             begin = at + 1;
+        } else if (begins_supplementary(text[at]) && text.size() - at >= 4) {
+            out.append(text, begin, at - begin);
+            append_surrogates(out, text.substr(at, 4));
+            at += 3;
+            begin = at + 1;
         }
     }
     out.append(text, begin);
+    out += '"';
+}
+
+void append_inner_string(std::string& out, std::string_view text)
+{
+    out += '"';
+    for (const char letter : text) {
+        if (plain(letter)) {
+            out += letter;
+        } else {
+            append_escaped(out, letter);
+        }
+    }
     out += '"';
 }
 

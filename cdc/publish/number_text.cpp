@@ -259,6 +259,48 @@ Decimal rescaled(Decimal value, int scale)
     return value;
 }
 
+std::string amount_of(std::string_view money)
+{
+    std::string amount;
+    for (const char letter : money) {
+        if ((letter >= '0' && letter <= '9') || letter == '.') {
+            amount += letter;
+        } else if (letter == '-' || letter == '(') {
+            amount.insert(0, "-");
+        }
+    }
+    return amount;
+}
+
+bool is_integer(std::string_view text)
+{
+    constexpr std::size_t kMostDigits = 19;
+    text.remove_prefix(text.starts_with('-') ? 1 : 0);
+    // JSON knows no leading zeros, and neither does PostgreSQL.
+    return !text.empty() && text.size() <= kMostDigits && (text.front() != '0' || text.size() == 1) &&
+           std::ranges::all_of(text, [](char letter) { return letter >= '0' && letter <= '9'; });
+}
+
+std::string java_text(const Decimal& value)
+{
+    const int digits = static_cast<int>(value.digits.size());
+    const int exponent = digits - 1 - value.scale;
+    std::string text = value.digits;
+    constexpr int kLeastPlain = -6;
+    if (value.scale < 0 || exponent < kLeastPlain) {
+        if (digits > 1) {
+            text.insert(1, ".");
+        }
+        text += fmt::format("E{}{}", exponent < 0 ? "" : "+", exponent);
+    } else if (value.scale > 0) {
+        if (digits <= value.scale) {
+            text.insert(0, static_cast<std::size_t>(value.scale - digits + 1), '0');
+        }
+        text.insert(text.size() - static_cast<std::size_t>(value.scale), ".");
+    }
+    return (value.negative ? "-" : "") + text;
+}
+
 Decimal stripped(Decimal value)
 {
     while (value.scale > 0 && (value.digits.ends_with('0'))) {

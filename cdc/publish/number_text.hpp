@@ -23,10 +23,17 @@ struct Decimal {
 };
 /// Reads "-123.4500" (no exponent: PostgreSQL prints none). nullopt for NaN and the infinities.
 std::optional<Decimal> read_decimal(std::string_view text);
+/// A number of JSON that is whole and has at most 19 digits.
+bool is_integer(std::string_view text);
+/// Digits of money after the point, and money's text "-$1,234.56" as "-1234.56".
+inline constexpr int kCents = 2;
+std::string amount_of(std::string_view money);
 /// The same value with exactly `scale` digits after the point (digits beyond are cut: there are none in a numeric(p,s)).
 Decimal rescaled(Decimal value, int scale);
 /// Without trailing zeros after the point.
 Decimal stripped(Decimal value);
+/// As Java's BigDecimal prints it: "-1.50", "1E-7".
+std::string java_text(const Decimal& value);
 /// Big-endian two's complement of the unscaled value, as short as it goes.
 std::string twos_complement(const Decimal& value);
 

@@ -55,7 +55,7 @@ void TableEncoder::add_columns(const TableSchema& table, const CdcOptions& optio
 {
     for (const std::size_t index : order_of(table)) {
         const ColumnSchema& column = table.columns[index];
-        const auto encoder = ValueEncoder::for_type(column.type, options.decimal);
+        const auto encoder = ValueEncoder::for_type(column.type, options.values);
         if (!encoder || !table.capture.shows(column.name)) {
             continue;
         }
@@ -99,7 +99,7 @@ void TableEncoder::add_schemas(const TableSchema& table, const CdcOptions& optio
     const auto schema_of = [&](const Column& column) {
         const ColumnSchema& declared = table.columns[column.index];
         const std::string name = column.name.substr(0, column.name.size() - 1);
-        return field_schema({bottom_type(declared.type), column.encoder.form(), options.decimal, !declared.not_null,
+        return field_schema({bottom_type(declared.type), column.encoder.form(), options.values, !declared.not_null,
                              schema_default(declared, column.encoder), name,
                              column.treatment ? column.treatment->schema_parameter() : ""});
     };
@@ -157,6 +157,24 @@ void TableEncoder::append_key(std::string& out, const Tuple& row, const Tuple* o
         out += before;
         out += column.name;
         append_value(out, column, row, old);
+        before = ',';
+    }
+    out += '}';
+}
+
+void TableEncoder::append_key_header(std::string& out, const Tuple& row, const Tuple* old) const
+{
+    char before = '{';
+    for (const Column& column : key_) {
+        const bool in_old = row[column.index].kind == Datum::Kind::unchanged_toast && old != nullptr;
+        const Datum& datum = (in_old ? *old : row)[column.index];
+        out += before;
+        out += column.name;
+        if (datum.kind == Datum::Kind::text && !column.treatment) {
+            column.encoder.append_in_header(out, datum.text);
+        } else {
+            append_value(out, column, row, old);
+        }
         before = ',';
     }
     out += '}';
@@ -226,11 +244,12 @@ std::string TableEncoder::absent(bool before_is_key, const Tuple* after, const T
     return columns.to_string();
 }
 
-std::vector<std::pair<std::string, std::string>> unsupported_columns(const TableSchema& table, DecimalMode decimal)
+std::vector<std::pair<std::string, std::string>> unsupported_columns(const TableSchema& table,
+                                                                     const ValueOptions& options)
 {
     std::vector<std::pair<std::string, std::string>> columns;
     for (const ColumnSchema& column : table.columns) {
-        if (!ValueEncoder::for_type(column.type, decimal)) {
+        if (!ValueEncoder::for_type(column.type, options)) {
             columns.emplace_back(column.name, column.type.name);
         }
     }

@@ -32,6 +32,8 @@ public:
 
     /// {"id":1}; the key columns' values from `row`, or from `old` where `row` has unchanged TOAST.
     void append_key(std::string& out, const Tuple& row, const Tuple* old) const;
+    /// The key as the headers of a key change have it.
+    void append_key_header(std::string& out, const Tuple& row, const Tuple* old) const;
     /// A whole row. Unchanged TOAST is taken from `old` (row or key) where it has the value, else the placeholder.
     void append_row(std::string& out, const Tuple& row, const Tuple* old) const;
     /// `before` of an identity that holds only some columns: the others as Debezium fills them.
@@ -80,6 +82,7 @@ private:
 };
 
 /// Columns whose type has no JSON form, with the type's name.
-std::vector<std::pair<std::string, std::string>> unsupported_columns(const TableSchema& table, DecimalMode decimal);
+std::vector<std::pair<std::string, std::string>> unsupported_columns(const TableSchema& table,
+                                                                     const ValueOptions& options);
 
 } // namespace keyshift::cdc

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <limits>
 
 namespace keyshift::cdc {
@@ -16,6 +17,7 @@ constexpr std::int64_t kDateMinusInfinity = -2147472691;
 constexpr std::int64_t kTimestampInfinity = 9223372036825200000;
 constexpr std::int64_t kTimestampMinusInfinity = -9223372036832400000;
 constexpr std::int64_t kDayMicroseconds = 86'400'000'000;
+constexpr int kMicrosecondDigits = 6;
 constexpr std::int64_t kLastYear = 5'874'897;
 
 /// 64 bits do not hold the microseconds of every timestamp and interval; these are held at the ends.
@@ -143,6 +145,74 @@ std::string java_year(std::int64_t year)
                        : fmt::format("{:04}", year);
 }
 
+std::string iso_day(const Date& date)
+{
+    return fmt::format("{}-{:02}-{:02}", java_year(date.year), date.month, date.day);
+}
+
+/// "13:51:30.1" of microseconds of the day.
+std::string iso_clock(std::int64_t time)
+{
+    std::string digits = fraction(time % 1'000'000, kMicrosecondDigits);
+    digits.erase(digits.find_last_not_of(".0") + 1);
+    const std::int64_t seconds = time / 1'000'000;
+    return fmt::format("{:02}:{:02}:{:02}{}", seconds / 3600, seconds / 60 % 60, seconds % 60, digits);
+}
+
+struct Interval {
+    std::int64_t years = 0;
+    std::int64_t months = 0;
+    std::int64_t days = 0;
+    __int128 time = 0; ///< in microseconds
+};
+
+/// "-03:04:05.000006" in microseconds.
+std::optional<__int128> signed_clock(std::string_view word)
+{
+    const bool negative = word.starts_with('-');
+    word.remove_prefix(negative || word.starts_with('+') ? 1 : 0);
+    const std::size_t colon = word.find(':');
+    const auto hours = number<std::int64_t>(word.substr(0, colon));
+    const auto rest = day_microseconds("00" + std::string(word.substr(colon)));
+    return hours && rest ? std::optional((static_cast<__int128>(*hours) * 3'600'000'000 + *rest) * (negative ? -1 : 1))
+                         : std::nullopt;
+}
+
+/// Takes the next word off the front.
+std::string_view take_word(std::string_view& text)
+{
+    const std::size_t end = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    return word;
+}
+
+std::optional<Interval> read_interval(std::string_view text)
+{
+    Interval interval;
+    while (!text.empty()) {
+        std::string_view word = take_word(text);
+        if (word.find(':') != std::string_view::npos) {
+            const auto time = signed_clock(word);
+            if (!time) {
+                return std::nullopt;
+            }
+            interval.time = *time;
+            continue;
+        }
+        word.remove_prefix(word.starts_with('+') ? 1 : 0);
+        const auto amount = number<std::int64_t>(word);
+        const std::string_view unit = take_word(text);
+        if (!amount || unit.empty()) {
+            return std::nullopt;
+        }
+        (unit.starts_with("day")    ? interval.days
+         : unit.starts_with("year") ? interval.years
+                                    : interval.months) += *amount;
+    }
+    return interval;
+}
+
 } // namespace
 
 std::optional<std::int64_t> epoch_days(std::string_view text)
@@ -238,47 +308,84 @@ std::optional<std::string> zoned_time(std::string_view text)
     if (!time || !offset) {
         return std::nullopt;
     }
-    const std::int64_t utc = ((*time - *offset) % kDayMicroseconds + kDayMicroseconds) % kDayMicroseconds;
-    std::string digits = fraction(utc % 1'000'000, 6);
+    return iso_clock(((*time - *offset) % kDayMicroseconds + kDayMicroseconds) % kDayMicroseconds) + "Z";
+}
+
+std::optional<std::string> iso_date(std::string_view text)
+{
+    if (text == "infinity") {
+        return "-5877611-06-21Z";
+    }
+    if (text == "-infinity") {
+        return "-5877611-06-22Z";
+    }
+    const bool before_christ = take_before_christ(text);
+    const auto date = read_date(text, before_christ);
+    return date ? std::optional(iso_day(*date) + "Z") : std::nullopt;
+}
+
+std::string iso_date_of(std::int64_t days)
+{
+    // Counted from 1 March of the year 0, as in days_of.
+    days += 719468;
+    const std::int64_t era = (days >= 0 ? days : days - 146096) / 146097;
+    const std::int64_t of_era = days - era * 146097;
+    const std::int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    const std::int64_t day_of_year = of_era - (365 * year + year / 4 - year / 100);
+    const std::int64_t from_march = (5 * day_of_year + 2) / 153;
+    const std::int64_t month = from_march < 10 ? from_march + 3 : from_march - 9;
+    return fmt::format("{:04}-{:02}-{:02}", year + era * 400 + (month <= 2 ? 1 : 0), month,
+                       day_of_year - (153 * from_march + 2) / 5 + 1);
+}
+
+std::optional<std::string> iso_time(std::string_view text)
+{
+    const auto time = day_microseconds(text);
+    return time ? std::optional(iso_clock(*time % kDayMicroseconds) + "Z") : std::nullopt;
+}
+
+std::optional<std::string> iso_timestamp(std::string_view text)
+{
+    if (text == "infinity") {
+        return "+294247-01-10T04:00:25.2Z";
+    }
+    if (text == "-infinity") {
+        return "-290308-12-21T19:59:27.6Z";
+    }
+    const bool before_christ = take_before_christ(text);
+    const std::size_t space = text.find(' ');
+    if (space == std::string_view::npos) {
+        return std::nullopt;
+    }
+    const auto date = read_date(text.substr(0, space), before_christ);
+    const auto time = day_microseconds(text.substr(space + 1));
+    return date && time ? std::optional(iso_day(*date) + "T" + iso_clock(*time) + "Z") : std::nullopt;
+}
+
+std::optional<std::string> iso_interval(std::string_view text)
+{
+    const auto interval = read_interval(text);
+    if (!interval) {
+        return std::nullopt;
+    }
+    const auto seconds = static_cast<std::int64_t>(interval->time / 1'000'000);
+    // Of the minute, in microseconds.
+    const auto rest = static_cast<std::int64_t>(interval->time % 60'000'000);
+    std::string digits = fraction(std::abs(rest) % 1'000'000, kMicrosecondDigits);
     digits.erase(digits.find_last_not_of(".0") + 1);
-    const std::int64_t seconds = utc / 1'000'000;
-    return fmt::format("{:02}:{:02}:{:02}{}Z", seconds / 3600, seconds / 60 % 60, seconds % 60, digits);
+    return fmt::format("P{}Y{}M{}DT{}H{}M{}{}{}S", interval->years, interval->months, interval->days, seconds / 3600,
+                       seconds / 60 % 60, rest < 0 ? "-" : "", std::abs(rest) / 1'000'000, digits);
 }
 
 std::optional<std::int64_t> interval_microseconds(std::string_view text)
 {
-    __int128 months = 0;
-    __int128 days = 0;
-    __int128 time = 0;
-    while (!text.empty()) {
-        const std::size_t end = std::min(text.find(' '), text.size());
-        std::string_view word = text.substr(0, end);
-        text.remove_prefix(std::min(end + 1, text.size()));
-        if (word.find(':') != std::string_view::npos) {
-            const bool negative = word.starts_with('-');
-            word.remove_prefix(negative || word.starts_with('+') ? 1 : 0);
-            const std::size_t colon = word.find(':');
-            const auto hours = number<std::int64_t>(word.substr(0, colon));
-            const auto rest = day_microseconds("00" + std::string(word.substr(colon)));
-            if (!hours || !rest) {
-                return std::nullopt;
-            }
-            time = (static_cast<__int128>(*hours) * 3'600'000'000 + *rest) * (negative ? -1 : 1);
-            continue;
-        }
-        word.remove_prefix(word.starts_with('+') ? 1 : 0);
-        const auto amount = number<std::int64_t>(word);
-        const std::size_t unit_end = std::min(text.find(' '), text.size());
-        const std::string_view unit = text.substr(0, unit_end);
-        text.remove_prefix(std::min(unit_end + 1, text.size()));
-        if (!amount || unit.empty()) {
-            return std::nullopt;
-        }
-        (unit.starts_with("day") ? days : months) +=
-            static_cast<__int128>(*amount) * (unit.starts_with("year") ? 12 : 1);
+    const auto interval = read_interval(text);
+    if (!interval) {
+        return std::nullopt;
     }
     // 365.25 / 12 days = 2,629,800 seconds.
-    return saturated(months * 2'629'800'000'000 + days * kDayMicroseconds + time);
+    return saturated((static_cast<__int128>(interval->years) * 12 + interval->months) * 2'629'800'000'000 +
+                     static_cast<__int128>(interval->days) * kDayMicroseconds + interval->time);
 }
 
 } // namespace keyshift::cdc

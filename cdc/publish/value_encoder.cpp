@@ -8,38 +8,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cstdint>
+#include <set>
 
 namespace keyshift::cdc {
 
 namespace {
 
-// Digits of money after the point.
-constexpr int kCents = 2;
-
-/// "-$1,234.56" as "-1234.56".
-std::string amount_of(std::string_view money)
-{
-    std::string amount;
-    for (const char letter : money) {
-        if ((letter >= '0' && letter <= '9') || letter == '.') {
-            amount += letter;
-        } else if (letter == '-' || letter == '(') {
-            amount.insert(0, "-");
-        }
-    }
-    return amount;
-}
-
-bool is_integer(std::string_view text)
-{
-    constexpr std::size_t kMostDigits = 19;
-    text.remove_prefix(text.starts_with('-') ? 1 : 0);
-    // JSON knows no leading zeros, and neither does PostgreSQL.
-    return !text.empty() && text.size() <= kMostDigits && (text.front() != '0' || text.size() == 1) &&
-           std::ranges::all_of(text, [](char letter) { return letter >= '0' && letter <= '9'; });
-}
+/// Types that Debezium reads as objects of its JDBC driver and prints again.
+const std::set<std::string_view> kGeometric{"box", "lseg", "path", "polygon", "circle", "line"};
 
 void append_integer(std::string& out, std::optional<std::int64_t> value)
 {
@@ -91,27 +70,57 @@ std::string_view decimal_text(std::string_view text)
                                  : text;
 }
 
-} // namespace
-
-ValueEncoder::ValueEncoder(const TypeSchema& type, ValueForm form)
-    : form_(form), digits_(digits_of(type)), unavailable_(unavailable_json(type, form))
+/// A numeric(p,s) has all its digits in what the server sends, but not in a default. `scale` is negative where it has none.
+std::string full_decimal(std::string_view text, int scale)
 {
+    std::string full(decimal_text(text));
+    const std::size_t point = full.find('.');
+    const std::size_t present = point == std::string::npos ? 0 : full.size() - point - 1;
+    if (scale > 0 && present < static_cast<std::size_t>(scale) &&
+        std::isdigit(static_cast<unsigned char>(full.back()))) {
+        full += point == std::string::npos ? "." : "";
+        full.append(static_cast<std::size_t>(scale) - present, '0');
+    }
+    return full;
 }
 
-std::optional<ValueEncoder> ValueEncoder::for_type(const TypeSchema& declared, DecimalMode decimal)
+} // namespace
+
+ValueEncoder::ValueEncoder(const TypeSchema& type, const TypeForm& form, const ValueOptions& options)
+    : form_(form), digits_(digits_of(type)), coordinates_(form.opaque && kGeometric.contains(type.name)),
+      unavailable_(unavailable_json(type, form, options))
+{
+    if (form.form == ValueForm::array) {
+        const TypeSchema element = element_type(type);
+        delimiter_ = element.name == "box" ? ';' : ',';
+        element_ = std::make_shared<const ValueEncoder>(
+            ValueEncoder(element, element_form_of(type, options).value(), options));
+    }
+}
+
+std::optional<ValueEncoder> ValueEncoder::for_type(const TypeSchema& declared, const ValueOptions& options)
 {
     const TypeSchema type = bottom_type(declared);
-    const auto form = form_of(type, decimal);
-    if (!form) {
-        return std::nullopt;
+    const auto form = form_of(type, options);
+    return form ? std::optional(ValueEncoder(type, *form, options)) : std::nullopt;
+}
+
+void ValueEncoder::append_bytes(std::string& out, std::string_view text) const
+{
+    if (!form_.opaque) {
+        if (form_.form == ValueForm::hex_text) {
+            append_string(out, text.starts_with("\\x") ? text.substr(2) : "");
+        } else {
+            append_base64_of_hex(out, text);
+        }
+        return;
     }
-    ValueEncoder encoder(type, *form);
-    if (form == ValueForm::array) {
-        TypeSchema element = *type.element;
-        element.modifier = type.modifier;
-        encoder.element_ = std::make_shared<const ValueEncoder>(for_type(element, decimal).value());
+    const std::string bytes = coordinates_ ? java_coordinates(text) : std::string(text);
+    if (form_.form == ValueForm::hex_text) {
+        append_string(out, hex_of_bytes(bytes));
+    } else {
+        append_base64_string(out, bytes);
     }
-    return encoder;
 }
 
 void ValueEncoder::append_decimal(std::string& out, std::string_view text) const
@@ -119,7 +128,7 @@ void ValueEncoder::append_decimal(std::string& out, std::string_view text) const
     const auto value = read_decimal(text);
     if (!value) {
         out += "null";
-    } else if (form_ == ValueForm::variable_decimal) {
+    } else if (form_.form == ValueForm::variable_decimal) {
         const Decimal exact = stripped(*value);
         out += "{\"scale\":";
         append_integer(out, exact.scale);
@@ -127,23 +136,38 @@ void ValueEncoder::append_decimal(std::string& out, std::string_view text) const
         append_base64_string(out, twos_complement(exact));
         out += '}';
     } else {
-        append_base64_string(out, twos_complement(rescaled(*value, form_ == ValueForm::money ? kCents : digits_)));
+        append_base64_string(out, twos_complement(rescaled(*value, form_.form == ValueForm::money ? kCents : digits_)));
     }
 }
 
 void ValueEncoder::append_temporal(std::string& out, std::string_view text) const
 {
-    switch (form_) {
+    switch (form_.form) {
     case ValueForm::date:
+    case ValueForm::connect_date:
         append_integer(out, epoch_days(text));
         return;
+    case ValueForm::iso_date:
+        append_optional_string(out, iso_date(text));
+        return;
+    case ValueForm::iso_time:
+        append_optional_string(out, iso_time(text));
+        return;
+    case ValueForm::iso_timestamp:
+        append_optional_string(out, iso_timestamp(text));
+        return;
+    case ValueForm::interval_text:
+        append_optional_string(out, iso_interval(text));
+        return;
     case ValueForm::milliseconds_of_day:
+    case ValueForm::connect_milliseconds_of_day:
         append_integer(out, in_milliseconds(day_microseconds(text)));
         return;
     case ValueForm::microseconds_of_day:
         append_integer(out, day_microseconds(text));
         return;
     case ValueForm::milliseconds:
+    case ValueForm::connect_milliseconds:
         append_integer(out, epoch_milliseconds(text));
         return;
     case ValueForm::microseconds:
@@ -162,7 +186,7 @@ void ValueEncoder::append_temporal(std::string& out, std::string_view text) cons
 
 void ValueEncoder::append(std::string& out, std::string_view text) const
 {
-    switch (form_) {
+    switch (form_.form) {
     case ValueForm::literal:
         out += is_integer(text) ? text : "null";
         return;
@@ -195,19 +219,24 @@ void ValueEncoder::append(std::string& out, std::string_view text) const
         append_java_double_of_decimal(out, amount_of(text));
         return;
     case ValueForm::decimal_text:
-        append_string(out, decimal_text(text));
+        append_string(out, full_decimal(text, digits_));
         return;
     case ValueForm::text:
         append_string(out, text);
         return;
     case ValueForm::bytes:
-        append_base64_of_hex(out, text);
+    case ValueForm::base64_text:
+    case ValueForm::hex_text:
+        append_bytes(out, text);
         return;
     case ValueForm::bits:
         append_base64_string(out, bytes_of_bits(text));
         return;
     case ValueForm::hstore:
-        append_string(out, hstore_json(text));
+        append_string(out, hstore_json_text(text));
+        return;
+    case ValueForm::hstore_map:
+        out += hstore_json(text);
         return;
     case ValueForm::point:
         append_point(out, text);
@@ -231,14 +260,14 @@ void ValueEncoder::append_array(std::string& out, std::string_view& text) const
     text.remove_prefix(1);
     bool first = true;
     while (!text.empty() && text.front() != '}') {
-        if (text.front() == ',') {
+        if (text.front() == delimiter_) {
             text.remove_prefix(1);
         }
         out += first ? "" : ",";
         first = false;
         if (text.starts_with('{')) {
             append_array(out, text);
-        } else if (const auto element = take_element(text)) {
+        } else if (const auto element = take_element(text, delimiter_)) {
             element_->append(out, *element);
         } else {
             out += "null";

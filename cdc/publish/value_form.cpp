@@ -27,26 +27,18 @@ const std::set<std::string_view> kTexts{"text",      "varchar",   "bpchar",    "
                                         "macaddr",   "macaddr8",  "int4range", "int8range", "numrange", "tsrange",
                                         "tstzrange", "daterange", "ltree",     "isbn",      "isbn13",   "issn",
                                         "issn13",    "ismn",      "ismn13",    "ean13",     "upc"};
-const std::map<std::string_view, ValueForm> kForms{{"bool", ValueForm::boolean},
-                                                   {"int2", ValueForm::literal},
-                                                   {"int4", ValueForm::literal},
-                                                   {"int8", ValueForm::literal},
-                                                   {"oid", ValueForm::literal},
-                                                   {"float4", ValueForm::single_real},
-                                                   {"float8", ValueForm::double_real},
-                                                   {"bytea", ValueForm::bytes},
-                                                   {"hstore", ValueForm::hstore},
-                                                   {"point", ValueForm::point},
-                                                   {"date", ValueForm::date},
-                                                   {"timetz", ValueForm::zoned_time},
-                                                   {"timestamptz", ValueForm::zoned_timestamp},
-                                                   {"interval", ValueForm::interval}};
+const std::map<std::string_view, ValueForm> kForms{
+    {"bool", ValueForm::boolean},       {"int2", ValueForm::literal},
+    {"int4", ValueForm::literal},       {"int8", ValueForm::literal},
+    {"oid", ValueForm::literal},        {"float4", ValueForm::single_real},
+    {"float8", ValueForm::double_real}, {"point", ValueForm::point},
+    {"timetz", ValueForm::zoned_time},  {"timestamptz", ValueForm::zoned_timestamp}};
 
 /// Debezium has these types and not their arrays (nor arrays of domains); consumers of both see the same columns.
 const std::set<std::string_view> kNoArrays{"money", "name", "interval", "xml", "varbit", "point"};
 /// The arrays for which it has a placeholder.
 const std::set<std::string_view> kTextArrays{"text", "varchar", "bpchar", "json", "jsonb"};
-const std::set<std::string_view> kByteCodeArrays{"int4", "int8", "date"};
+const std::set<std::string_view> kByteCodeArrays{"int4", "int8"};
 /// The name-based UUID of the placeholder.
 constexpr std::string_view kUnavailableUuid = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";
 
@@ -70,16 +62,100 @@ ValueForm money_form(DecimalMode decimal)
                                           : ValueForm::money;
 }
 
-std::string array_placeholder(std::string_view element)
+ValueForm binary_form(BinaryMode binary)
 {
+    return binary == BinaryMode::base64 ? ValueForm::base64_text
+           : binary == BinaryMode::hex  ? ValueForm::hex_text
+                                        : ValueForm::bytes;
+}
+
+/// Of date, time and timestamp.
+std::optional<ValueForm> temporal_form(const TypeSchema& type, TimeMode time)
+{
+    const bool short_fraction = type.modifier >= 0 && type.modifier <= kMillisecondDigits;
+    const bool milliseconds = time == TimeMode::adaptive && short_fraction;
+    if (type.name == "date") {
+        return time == TimeMode::connect     ? ValueForm::connect_date
+               : time == TimeMode::isostring ? ValueForm::iso_date
+                                             : ValueForm::date;
+    }
+    if (type.name == "time") {
+        return time == TimeMode::connect     ? ValueForm::connect_milliseconds_of_day
+               : time == TimeMode::isostring ? ValueForm::iso_time
+               : milliseconds                ? ValueForm::milliseconds_of_day
+                                             : ValueForm::microseconds_of_day;
+    }
+    if (type.name == "timestamp") {
+        return time == TimeMode::connect     ? ValueForm::connect_milliseconds
+               : time == TimeMode::isostring ? ValueForm::iso_timestamp
+               : milliseconds                ? ValueForm::milliseconds
+                                             : ValueForm::microseconds;
+    }
+    return std::nullopt;
+}
+
+/// Of a base type that has forms to choose from.
+std::optional<ValueForm> chosen_form(const TypeSchema& type, const ValueOptions& options)
+{
+    if (type.name == "numeric") {
+        return numeric_form(type, options.decimal);
+    }
+    if (type.name == "money") {
+        return money_form(options.decimal);
+    }
+    if (type.name == "bytea") {
+        return binary_form(options.binary);
+    }
+    if (type.name == "hstore") {
+        return options.hstore == HstoreMode::map ? ValueForm::hstore_map : ValueForm::hstore;
+    }
+    if (type.name == "interval") {
+        return options.interval == IntervalMode::string ? ValueForm::interval_text : ValueForm::interval;
+    }
+    if (type.name == "bit" || type.name == "varbit") {
+        return type.modifier == 1 ? ValueForm::bit : ValueForm::bits;
+    }
+    return temporal_form(type, options.time);
+}
+
+/// nullopt: the type has no form of its own.
+std::optional<ValueForm> own_form(const TypeSchema& type, const ValueOptions& options)
+{
+    if (type.kind == 'e') {
+        return ValueForm::text;
+    }
+    // A composite or a range of the user's may have any name.
+    if (type.kind != 'b' && type.kind != 'r') {
+        return std::nullopt;
+    }
+    if (kTexts.contains(type.name)) {
+        return ValueForm::text;
+    }
+    if (const auto chosen = chosen_form(type, options)) {
+        return chosen;
+    }
+    const auto found = kForms.find(type.name);
+    return found == kForms.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<TypeForm> opaque_form(const ValueOptions& options)
+{
+    return options.unknown_types == UnknownTypes::bytes ? std::optional(TypeForm{binary_form(options.binary), true})
+                                                        : std::nullopt;
+}
+
+std::string array_placeholder(const TypeSchema& array, const ValueOptions& options)
+{
+    const std::string_view element = array.element->name;
+    const TypeForm form = element_form_of(array, options).value();
     std::string placeholder;
-    if (kByteCodeArrays.contains(element)) {
+    if (kByteCodeArrays.contains(element) || form.form == ValueForm::date) {
         for (const char letter : kUnavailableValue) {
             placeholder += fmt::format("{}{}", placeholder.empty() ? "" : ",", static_cast<int>(letter));
         }
     } else if (element == "uuid") {
         append_string(placeholder, kUnavailableUuid);
-    } else if (element == "bytea") {
+    } else if (form.form == ValueForm::bytes && !form.opaque) {
         append_base64_string(placeholder, kUnavailableValue);
     } else if (kTextArrays.contains(element)) {
         append_string(placeholder, kUnavailableValue);
@@ -101,42 +177,29 @@ TypeSchema bottom_type(const TypeSchema& type)
     return bottom;
 }
 
-std::optional<ValueForm> form_of(const TypeSchema& type, DecimalMode decimal)
+TypeSchema element_type(const TypeSchema& array)
 {
-    if (type.element) {
-        TypeSchema element = *type.element;
-        element.modifier = type.modifier;
-        const bool supported = element.kind != 'd' && !kNoArrays.contains(element.name) && form_of(element, decimal);
-        return supported ? std::optional(ValueForm::array) : std::nullopt;
-    }
-    if (type.kind == 'e') {
-        return ValueForm::text;
-    }
-    // A composite or a range of the user's may have any name.
-    if (type.kind != 'b' && type.kind != 'r') {
+    TypeSchema element = *array.element;
+    element.modifier = array.modifier;
+    return element;
+}
+
+std::optional<TypeForm> element_form_of(const TypeSchema& array, const ValueOptions& options)
+{
+    const TypeSchema element = element_type(array);
+    if (element.kind == 'b' && kNoArrays.contains(element.name)) {
         return std::nullopt;
     }
-    if (kTexts.contains(type.name)) {
-        return ValueForm::text;
+    return element.kind == 'd' ? opaque_form(options) : form_of(element, options);
+}
+
+std::optional<TypeForm> form_of(const TypeSchema& type, const ValueOptions& options)
+{
+    if (type.element) {
+        return element_form_of(type, options) ? std::optional(TypeForm{ValueForm::array}) : std::nullopt;
     }
-    const bool milliseconds = type.modifier >= 0 && type.modifier <= kMillisecondDigits;
-    if (type.name == "numeric") {
-        return numeric_form(type, decimal);
-    }
-    if (type.name == "money") {
-        return money_form(decimal);
-    }
-    if (type.name == "time") {
-        return milliseconds ? ValueForm::milliseconds_of_day : ValueForm::microseconds_of_day;
-    }
-    if (type.name == "timestamp") {
-        return milliseconds ? ValueForm::milliseconds : ValueForm::microseconds;
-    }
-    if (type.name == "bit" || type.name == "varbit") {
-        return type.modifier == 1 ? ValueForm::bit : ValueForm::bits;
-    }
-    const auto found = kForms.find(type.name);
-    return found == kForms.end() ? std::nullopt : std::optional(found->second);
+    const auto own = own_form(type, options);
+    return own ? std::optional(TypeForm{*own}) : opaque_form(options);
 }
 
 int digits_of(const TypeSchema& type)
@@ -148,11 +211,12 @@ int digits_of(const TypeSchema& type)
     return type.modifier >= 0 ? type.modifier : kMicrosecondDigits;
 }
 
-std::string unavailable_json(const TypeSchema& type, ValueForm form)
+std::string unavailable_json(const TypeSchema& type, const TypeForm& form, const ValueOptions& options)
 {
     std::string placeholder;
-    switch (form) {
+    switch (form.form) {
     case ValueForm::text:
+    case ValueForm::hex_text:
         append_string(placeholder, kUnavailableValue);
         break;
     case ValueForm::bytes:
@@ -161,8 +225,10 @@ std::string unavailable_json(const TypeSchema& type, ValueForm form)
     case ValueForm::hstore:
         append_string(placeholder, fmt::format(R"({{"{0}":"{0}"}})", kUnavailableValue));
         break;
+    case ValueForm::hstore_map:
+        return fmt::format(R"({{"{0}":"{0}"}})", kUnavailableValue);
     case ValueForm::array:
-        return array_placeholder(type.element->name);
+        return array_placeholder(type, options);
     default:
         return "null";
     }

@@ -63,7 +63,7 @@ void create(CommandContext& context, CreateOptions& options)
         options.request.sql = text.str();
     }
     options.request.dry_run = context.dry_run;
-    options.request.decimal = context.config().projection.decimal;
+    options.request.forms = context.config().projection.forms;
     pg::Connection catalog = context.catalog();
     const Json made = projections::create(catalog, options.request);
     if (!context.wait || context.dry_run) {

@@ -38,17 +38,19 @@ std::size_t place_of(const ParsedSelect& select, const std::string& column)
 
 void check_round_trip(const CreateRequest& request, const ParsedSelect& select, const BaseColumn& column)
 {
-    if (!round_trips(column)) {
+    if (const auto loss = lost_in_events(column)) {
         refuse_at(request.name, select, place_of(select, column.name),
-                  "column " + column.name + " of type " + column.type + " cannot be read back from its event",
-                  "Leave it out of the projection.");
+                  "column " + column.name + " of type " + column.type + " " + loss->why, loss->next);
     }
-    if (column.type_name == "numeric" && request.decimal == "double") {
-        refuse_at(request.name, select, place_of(select, column.name),
-                  "column " + column.name + " of type " + column.type +
-                      " is rounded in its events (cdc.decimal = \"double\")",
-                  "Set cdc.decimal to precise or string, or leave the column out.");
-    }
+}
+
+/// Which of the settings of [cdc] says how events carry a type.
+std::string form_of(const std::string& type, const EventForms& forms)
+{
+    return type == "numeric"                                         ? forms.decimal
+           : type == "date" || type == "time" || type == "timestamp" ? forms.time
+           : type == "bytea"                                         ? forms.binary
+                                                                     : "";
 }
 
 BaseColumn read_column(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
@@ -73,7 +75,7 @@ BaseColumn read_column(pg::Connection& node, const CreateRequest& request, const
     }
     BaseColumn column{name, std::string(row.text(0, 0)), std::string(row.text(0, 1)),
                       static_cast<std::int32_t>(row.integer(0, 2)), row.boolean(0, 3)};
-    column.decimal_text = column.type_name == "numeric" && request.decimal == "string";
+    column.form = form_of(column.type_name, request.forms);
     check_round_trip(request, select, column);
     return column;
 }

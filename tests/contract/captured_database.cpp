@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <map>
 #include <stdexcept>
 
 namespace keyshift::test {
@@ -28,6 +30,36 @@ std::vector<std::string> topics(const kafka::Settings& settings, const std::stri
         }
     }
     return names;
+}
+
+/// Every record of these topics, each partition's in order.
+std::vector<kafka::Message> read_topics(const kafka::Settings& settings, const std::vector<std::string>& names)
+{
+    kafka::Consumer consumer(settings, unique_name("reader"));
+    std::map<std::pair<std::string, std::int32_t>, std::pair<std::int64_t, std::int64_t>> left; // next, end
+    std::vector<kafka::TopicPartition> from;
+    for (const std::string& name : names) {
+        for (int partition = 0; partition < consumer.partitions(name); ++partition) {
+            left[{name, partition}] = consumer.watermarks(name, partition);
+            from.push_back({name, partition, left[{name, partition}].first});
+        }
+    }
+    consumer.assign(from);
+    std::vector<kafka::Message> messages;
+    const auto all_read = [&] {
+        for (kafka::Message& message : consumer.poll(1000, std::chrono::milliseconds(100))) {
+            left[{message.topic, message.partition}].first = message.offset + 1;
+            messages.push_back(std::move(message));
+        }
+        return std::ranges::all_of(left, [&](const auto& one) {
+            const auto& [place, offsets] = one;
+            return consumer.passed(place.first, place.second, offsets.first, offsets.second);
+        });
+    };
+    if (!comes_true(all_read, 120)) {
+        throw std::runtime_error(fmt::format("not all of {} topics is read", names.size()));
+    }
+    return messages;
 }
 
 /// As the Java client partitions: what this says of a run's keys holds whatever the topic prefix in them.
@@ -116,18 +148,16 @@ GoldenRecords CapturedDatabase::debezium_records() const
 GoldenRecords CapturedDatabase::records(const kafka::Settings& settings) const
 {
     GoldenRecords records;
-    for (const std::string& topic : topics(settings, installation_.prefix())) {
-        const std::string name = topic.substr(installation_.prefix().size() + 1);
-        for (const kafka::Message& message : read_topic(settings, topic, 1)) {
-            if (name == "message" && message.key && message.key->find(kEnd) != std::string::npos) {
-                continue;
-            }
-            check_partition(message);
-            // With schemas a key has the topic prefix in it, and so the partition depends on the run.
-            const bool any_partition = !message.key || case_.schemas();
-            records[{name, any_partition ? kAnyPartition : message.partition}].push_back(
-                golden_form(message, installation_.prefix(), installation_.database().name()));
+    for (const kafka::Message& message : read_topics(settings, topics(settings, installation_.prefix()))) {
+        const std::string name = message.topic.substr(installation_.prefix().size() + 1);
+        if (name == "message" && message.key && message.key->find(kEnd) != std::string::npos) {
+            continue;
         }
+        check_partition(message);
+        // With schemas a key has the topic prefix in it, and so the partition depends on the run.
+        const bool any_partition = !message.key || case_.schemas();
+        records[{name, any_partition ? kAnyPartition : message.partition}].push_back(
+            golden_form(message, installation_.prefix(), installation_.database().name()));
     }
     return records;
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
 #include <fstream>
 #include <regex>
 #include <stdexcept>
@@ -40,24 +39,15 @@ std::string without_prefix(std::string text, const std::string& prefix)
     return text;
 }
 
-/// Debezium escapes what is beyond the basic plane, Keyshift writes UTF-8: the same JSON.
-std::string without_surrogates(const std::string& text)
+/// A header's text is no JSON: what would break the file's lines is shown.
+std::string on_one_line(std::string text)
 {
-    static const std::regex kPair(R"re(\\u(D[89AB][0-9A-F]{2})\\u(D[C-F][0-9A-F]{2}))re");
-    std::string out;
-    auto from = text.begin();
-    for (std::sregex_iterator pair(text.begin(), text.end(), kPair), end; pair != end; ++pair) {
-        const auto high = static_cast<std::uint32_t>(std::stoul((*pair)[1], nullptr, 16));
-        const auto low = static_cast<std::uint32_t>(std::stoul((*pair)[2], nullptr, 16));
-        const std::uint32_t point = 0x10000 + ((high - 0xD800) << 10U) + (low - 0xDC00);
-        out.append(from, (*pair)[0].first);
-        for (const unsigned byte : {0xF0U | point >> 18U, 0x80U | (point >> 12U & 0x3FU), 0x80U | (point >> 6U & 0x3FU),
-                                    0x80U | (point & 0x3FU)}) {
-            out += static_cast<char>(byte);
+    for (const auto& [letter, shown] : {std::pair("\n", "\u2424"), std::pair("\t", "\u2409")}) {
+        for (std::size_t at = 0; (at = text.find(letter, at)) != std::string::npos;) {
+            text.replace(at, 1, shown);
         }
-        from = (*pair)[0].second;
     }
-    return out.append(from, text.end());
+    return text;
 }
 
 /// Clocks, WAL positions and transaction numbers. Never in a row: only where no row's values are.
@@ -118,14 +108,14 @@ GoldenRecord golden_form(const kafka::Message& message, const std::string& prefi
 {
     GoldenRecord record{"NULL", "NULL", ""};
     if (message.key) {
-        record.key = without_surrogates(without_prefix(*message.key, prefix));
+        record.key = without_prefix(*message.key, prefix);
     }
     if (message.value) {
-        record.value = without_surrogates(without_changing(*message.value, prefix, database));
+        record.value = without_changing(*message.value, prefix, database);
     }
     for (const auto& [name, value] : message.headers) {
         if (!name.starts_with("keyshift.")) {
-            record.headers += (record.headers.empty() ? "" : ",") + name + "=" + without_surrogates(value);
+            record.headers += (record.headers.empty() ? "" : ",") + name + "=" + on_one_line(value);
         }
     }
     replace(record.headers, "connectorLogicalName=" + prefix, "connectorLogicalName=PREFIX");

@@ -1,5 +1,5 @@
 /// What a projection may keep comes through Kafka as it was: PostgreSQL's text, as Debezium's JSON, as text that PostgreSQL
-/// reads as the same value, for every type of which projections::round_trips() says so.
+/// reads as the same value, for every type of which projections::lost_in_events() says nothing.
 
 #include "cdc/publish/value_encoder.hpp"
 #include "projections/value_codec.hpp"
@@ -58,9 +58,9 @@ public:
         const bool array = (shape & 0x80U) != 0;
         column_ = {"c", type_.name, type_.name, type_.modifier, array};
         decimal_ = (shape & 0x40U) != 0 ? cdc::DecimalMode::string : cdc::DecimalMode::precise;
-        column_.decimal_text = type_.name == "numeric" && decimal_ == cdc::DecimalMode::string;
-        const auto encoder = cdc::ValueEncoder::for_type(array ? test::array_of(type_) : type_, decimal_);
-        if (!encoder || !projections::round_trips(column_)) {
+        column_.form = type_.name == "numeric" && decimal_ == cdc::DecimalMode::string ? "string" : "";
+        const auto encoder = cdc::ValueEncoder::for_type(array ? test::array_of(type_) : type_, {.decimal = decimal_});
+        if (!encoder || projections::lost_in_events(column_)) {
             return;
         }
         const std::optional<Made> made = array ? make_array(2) : make_scalar();

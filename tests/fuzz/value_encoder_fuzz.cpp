@@ -25,9 +25,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 {
     fuzz::Input input(data, size);
     constexpr std::array kDecimals{cdc::DecimalMode::precise, cdc::DecimalMode::string, cdc::DecimalMode::real};
-    const cdc::DecimalMode decimal = kDecimals.at(input.below(kDecimals.size()));
+    cdc::ValueOptions options;
+    options.decimal = kDecimals.at(input.below(kDecimals.size()));
+    const std::uint8_t modes = input.byte();
+    options.time = static_cast<cdc::TimeMode>(modes & 3U);
+    options.binary = static_cast<cdc::BinaryMode>((modes >> 2U & 3U) % 3U);
+    options.interval = static_cast<cdc::IntervalMode>(modes >> 4U & 1U);
+    options.hstore = static_cast<cdc::HstoreMode>(modes >> 5U & 1U);
+    options.unknown_types = static_cast<cdc::UnknownTypes>(modes >> 6U & 1U);
     const TypeSchema type = fuzz::any_type(input);
-    const auto encoder = cdc::ValueEncoder::for_type(type, decimal);
+    const auto encoder = cdc::ValueEncoder::for_type(type, options);
     if (!encoder) {
         return 0;
     }
@@ -43,6 +50,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check_inner_json(document.at(0));
     }
     fuzz::must_be_json("a column's schema is JSON",
-                       cdc::field_schema({cdc::bottom_type(type), encoder->form(), decimal, true, "", "\"c\""}));
+                       cdc::field_schema({cdc::bottom_type(type), encoder->form(), options, true, "", "\"c\""}));
     return 0;
 }

@@ -223,7 +223,7 @@ TEST(Projection, RefusesBeforeAnythingIsTouched)
     const std::string before = cluster.traces(0);
     const auto refusal = [&](const std::string& name, const std::string& key, const std::string& sql, bool apply = true,
                              const std::string& decimal = "precise") {
-        projections::CreateRequest request{name, {key}, sql, 4, apply, false, false, decimal};
+        projections::CreateRequest request{name, {key}, sql, 4, apply, false, false, {.decimal = decimal}};
         try {
             projections::create(cluster.catalog(), request);
         } catch (const RefusedError& error) {

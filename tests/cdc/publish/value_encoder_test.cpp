@@ -14,9 +14,9 @@ using test::domain_over;
 using test::numeric_modifier;
 using test::type;
 
-std::string json(const TypeSchema& of, std::string_view text, DecimalMode decimal = DecimalMode::precise)
+std::string json(const TypeSchema& of, std::string_view text, const ValueOptions& options = {})
 {
-    const auto encoder = ValueEncoder::for_type(of, decimal);
+    const auto encoder = ValueEncoder::for_type(of, options);
     if (!encoder) {
         return "left out";
     }
@@ -128,14 +128,14 @@ INSTANTIATE_TEST_SUITE_P(Domains, ValueOfType,
 TEST(ValueEncoder, ADecimalIsTextOrANumberWhereTheConfigurationSaysSo)
 {
     const TypeSchema price = type("numeric", numeric_modifier(3, 2));
-    EXPECT_EQ(json(price, "1.10", DecimalMode::string), "\"1.10\"");
-    EXPECT_EQ(json(type("numeric"), "10", DecimalMode::string), "\"10\"");
-    EXPECT_EQ(json(type("numeric"), "NaN", DecimalMode::string), "\"NAN\"");
-    EXPECT_EQ(json(type("numeric"), "-Infinity", DecimalMode::string), "\"NEGATIVE_INFINITY\"");
-    EXPECT_EQ(json(type("money"), "-$1,234.56", DecimalMode::string), "\"-1234.56\"");
-    EXPECT_EQ(json(type("money"), "-$1,234.56", DecimalMode::real), "-1234.56");
-    EXPECT_EQ(json(price, "1.10", DecimalMode::real), "1.1");
-    EXPECT_EQ(json(type("numeric"), "NaN", DecimalMode::real), "\"NaN\"");
+    EXPECT_EQ(json(price, "1.10", {.decimal = DecimalMode::string}), "\"1.10\"");
+    EXPECT_EQ(json(type("numeric"), "10", {.decimal = DecimalMode::string}), "\"10\"");
+    EXPECT_EQ(json(type("numeric"), "NaN", {.decimal = DecimalMode::string}), "\"NAN\"");
+    EXPECT_EQ(json(type("numeric"), "-Infinity", {.decimal = DecimalMode::string}), "\"NEGATIVE_INFINITY\"");
+    EXPECT_EQ(json(type("money"), "-$1,234.56", {.decimal = DecimalMode::string}), "\"-1234.56\"");
+    EXPECT_EQ(json(type("money"), "-$1,234.56", {.decimal = DecimalMode::real}), "-1234.56");
+    EXPECT_EQ(json(price, "1.10", {.decimal = DecimalMode::real}), "1.1");
+    EXPECT_EQ(json(type("numeric"), "NaN", {.decimal = DecimalMode::real}), "\"NaN\"");
 }
 
 TEST(ValueEncoder, TextThatIsNotOfItsTypeIsNullAndNeverBrokenJson)
@@ -153,7 +153,7 @@ TEST(ValueEncoder, TextThatIsNotOfItsTypeIsNullAndNeverBrokenJson)
         EXPECT_EQ(json(type(name), text), "null") << name << " " << text;
     }
     EXPECT_EQ(json(array_of(type("text")), "\"no array\""), "null");
-    EXPECT_EQ(json(type("numeric"), "nan(1)", DecimalMode::real), "null");
+    EXPECT_EQ(json(type("numeric"), "nan(1)", {.decimal = DecimalMode::real}), "null");
 }
 
 TEST(ValueEncoder, ColumnsOfOtherTypesAreLeftOut)
@@ -173,7 +173,7 @@ TEST(ValueEncoder, AnUnchangedToastValueIsDebeziumsPlaceholderOfItsType)
 {
     const auto placeholder = [](const TypeSchema& of) {
         std::string out;
-        ValueEncoder::for_type(of, DecimalMode::precise)->append_unavailable(out);
+        ValueEncoder::for_type(of, {})->append_unavailable(out);
         return out;
     };
     const std::string codes =
@@ -199,7 +199,7 @@ TEST(ValueEncoder, WhatTheWalDidNotCarryIsTheColumnsDefaultOrItsTypesZero)
         ColumnSchema column = test::column("c", of, false, true);
         column.default_literal = std::move(literal);
         column.has_default = has_default || column.default_literal;
-        return absent_value(column, *ValueEncoder::for_type(of, DecimalMode::precise));
+        return absent_value(column, *ValueEncoder::for_type(of, {}));
     };
     EXPECT_EQ(filler(type("text")), "\"\"");
     EXPECT_EQ(filler(type("text"), "text"), "\"text\"");
@@ -220,7 +220,43 @@ TEST(ValueEncoder, WhatTheWalDidNotCarryIsTheColumnsDefaultOrItsTypesZero)
     EXPECT_EQ(filler(type("date")), "0");
     ColumnSchema nullable = test::column("c", type("text"));
     nullable.default_literal = "text";
-    EXPECT_EQ(absent_value(nullable, *ValueEncoder::for_type(nullable.type, DecimalMode::precise)), "null");
+    EXPECT_EQ(absent_value(nullable, *ValueEncoder::for_type(nullable.type, {})), "null");
+}
+
+TEST(ValueForms, EachModeIsWrittenAsDebeziumWritesIt)
+{
+    const ValueOptions iso{.time = TimeMode::isostring, .interval = IntervalMode::string};
+    EXPECT_EQ(json(type("date"), "0044-03-15 BC", iso), R"("-0043-03-15Z")");
+    EXPECT_EQ(json(type("date"), "infinity", iso), R"("-5877611-06-21Z")");
+    EXPECT_EQ(json(type("time"), "24:00:00", iso), R"("00:00:00Z")");
+    EXPECT_EQ(json(type("time"), "12:00:00.120", iso), R"("12:00:00.12Z")");
+    EXPECT_EQ(json(type("timestamp"), "21016-11-04 13:51:30.1", iso), R"("+21016-11-04T13:51:30.1Z")");
+    EXPECT_EQ(json(type("timestamp"), "-infinity", iso), R"("-290308-12-21T19:59:27.6Z")");
+    EXPECT_EQ(json(type("interval"), "-1 years -2 mons +3 days -04:05:06.789", iso), R"("P-1Y-2M3DT-4H-5M-6.789S")");
+    EXPECT_EQ(json(type("interval"), "00:00:00", iso), R"("P0Y0M0DT0H0M0S")");
+    const ValueOptions connect{.time = TimeMode::connect};
+    EXPECT_EQ(json(type("time"), "13:51:30.123456", connect), "49890123");
+    EXPECT_EQ(json(type("timestamp"), "1969-12-31 23:59:59.9985", connect), "-2");
+    const ValueOptions microseconds{.time = TimeMode::microseconds};
+    TypeSchema short_time = type("time");
+    short_time.modifier = 3;
+    EXPECT_EQ(json(short_time, "13:51:30.123", microseconds), "49890123000");
+    EXPECT_EQ(json(type("bytea"), "\\x01ff", {.binary = BinaryMode::hex}), R"("01ff")");
+    EXPECT_EQ(json(type("bytea"), "\\x01ff", {.binary = BinaryMode::base64}), R"("Af8=")");
+    EXPECT_EQ(json(type("hstore"), R"("a"=>"1", "b"=>NULL)", {.hstore = HstoreMode::map}), R"({"a":"1","b":null})");
+}
+
+TEST(ValueForms, AnUnknownTypeIsItsTextsBytesWhenThatIsWanted)
+{
+    const ValueOptions bytes{.unknown_types = UnknownTypes::bytes};
+    EXPECT_EQ(json(type("tsquery"), "'fat'", {}), "left out");
+    EXPECT_EQ(json(type("tsquery"), "'fat'", bytes), R"("J2ZhdCc=")");
+    EXPECT_EQ(json(type("tsquery"), "'fat'", {.binary = BinaryMode::hex, .unknown_types = UnknownTypes::bytes}),
+              R"("2766617427")");
+    EXPECT_EQ(json(type("box"), "(1,1e+10),(0,-0.5)", bytes), R"("KDEuMCwxLjBFMTApLCgwLjAsLTAuNSk=")");
+    EXPECT_EQ(json(array_of(type("box")), "{(1,1),(0,0);(2,2),(1,1)}", bytes),
+              R"(["KDEuMCwxLjApLCgwLjAsMC4wKQ==","KDIuMCwyLjApLCgxLjAsMS4wKQ=="])");
+    EXPECT_EQ(json(array_of(type("money")), "{$1.00}", bytes), "left out");
 }
 
 } // namespace

@@ -287,7 +287,7 @@ std::size_t EventPublisher::queued_bytes() const
     return state_->kafka.pending_ * 100;
 }
 
-std::vector<std::pair<std::string, std::string>> EventPublisher::left_out(const TableSchema&)
+std::vector<std::pair<std::string, std::string>> EventPublisher::left_out(const TableSchema&) const
 {
     return {};
 }

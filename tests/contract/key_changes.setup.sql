@@ -1,0 +1,24 @@
+-- A changed key of each type: d, tombstone and c, with headers that hold the other key in a form of their own.
+CREATE TYPE mood AS ENUM ('sad', 'it''s "fine", \ really');
+CREATE TABLE kc_text (k text PRIMARY KEY, v int);
+CREATE TABLE kc_numeric (k numeric(12, 8) PRIMARY KEY, v int);
+CREATE TABLE kc_integer_numeric (k numeric(5, 0) PRIMARY KEY, v int);
+CREATE TABLE kc_any_numeric (k numeric PRIMARY KEY, v int);
+CREATE TABLE kc_money (k money PRIMARY KEY, v int);
+CREATE TABLE kc_double (k double precision PRIMARY KEY, v int);
+CREATE TABLE kc_bytes (k bytea PRIMARY KEY, v int);
+CREATE TABLE kc_bits (k bit(9) PRIMARY KEY, v int);
+CREATE TABLE kc_date (k date PRIMARY KEY, v int);
+CREATE TABLE kc_time (k time PRIMARY KEY, v int);
+CREATE TABLE kc_timestamp (k timestamp PRIMARY KEY, v int);
+CREATE TABLE kc_zoned (k timestamptz PRIMARY KEY, v int);
+CREATE TABLE kc_interval (k interval PRIMARY KEY, v int);
+CREATE TABLE kc_uuid (k uuid PRIMARY KEY, v int);
+CREATE TABLE kc_enum (k mood PRIMARY KEY, v int);
+CREATE TABLE kc_bool (k bool PRIMARY KEY, v int);
+CREATE TABLE kc_jsonb (k jsonb PRIMARY KEY, v int);
+CREATE TABLE kc_inet (k inet PRIMARY KEY, v int);
+CREATE TABLE kc_array (k int[] PRIMARY KEY, v int);
+CREATE TABLE kc_texts (k text[] PRIMARY KEY, v int);
+CREATE TABLE kc_many (a text, b numeric(6, 2), c bigint, v int, PRIMARY KEY (c, a, b));
+CREATE TABLE "kc Odd" ("K ""1""" text PRIMARY KEY, v int);

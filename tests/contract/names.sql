@@ -1,0 +1,11 @@
+INSERT INTO "Sales-2024.x"."Order" VALUES (1, 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k');
+UPDATE "Sales-2024.x"."Order" SET "ID" = 2;
+DELETE FROM "Sales-2024.x"."Order";
+INSERT INTO "na dot.ted" VALUES (1, 'x');
+INSERT INTO "na/slash" VALUES (1, 'x');
+INSERT INTO "NaCamel" VALUES (1, 'x');
+DELETE FROM "NaCamel";
+INSERT INTO "na$dollar" VALUES (1, 'x');
+INSERT INTO na_abcdefghijklmnopqrstuvwxyz_abcdefghijklmnopqrstuvwxyz_0123 VALUES (1, 'x');
+INSERT INTO na_reserved VALUES (1, '"source":{"version":"x"}', '"source":', 'c', '"ts_ms":1', '{"lsn":2}', '"sequence":"[\"1\",\"2\"]"');
+UPDATE na_reserved SET op = 'd';

@@ -1,0 +1,14 @@
+INSERT INTO pa_list VALUES ('eu', 1, 'a'), ('us', 1, 'b'), ('eu', 2, NULL);
+UPDATE pa_list SET v = 'c' WHERE region = 'eu';
+UPDATE pa_list SET id = 3 WHERE region = 'us';
+DELETE FROM pa_list WHERE id = 2;
+INSERT INTO pa_range SELECT i, 'v' || i FROM generate_series(5, 14) i;
+UPDATE pa_range SET v = 'w' WHERE id IN (6, 12);
+DELETE FROM pa_range WHERE id IN (7, 13);
+INSERT INTO pa_range_2 VALUES ('direct', 19);
+INSERT INTO pa_hash SELECT i, 'v' || i FROM generate_series(1, 8) i;
+UPDATE pa_hash SET v = 'w' WHERE id < 4;
+INSERT INTO pa_parent VALUES (1, 'parent');
+INSERT INTO pa_child VALUES (2, 'child', 'w');
+UPDATE pa_parent SET v = 'both';
+DELETE FROM pa_parent;

@@ -46,6 +46,40 @@ std::string_view first_units(std::string_view text, std::size_t limit)
     return text.substr(0, end);
 }
 
+/// A string as Java serializes it (Java Object Serialization Specification, "Terminal Symbols"): what Debezium hashes.
+std::string serialized(std::string_view text)
+{
+    constexpr std::size_t kShort = 0xFFFF;
+    std::string encoded; // modified UTF-8: beyond U+FFFF two surrogates of three bytes each
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t length = sequence_length(text[at]);
+        if (length < 4) {
+            encoded += text.substr(at, length);
+        } else {
+            const auto bits = [&](std::size_t byte) {
+                return static_cast<unsigned char>(text[at + byte]) & 0x3FU;
+            };
+            const std::uint32_t point =
+                ((static_cast<unsigned char>(text[at]) & 0x07U) << 18U | bits(1) << 12U | bits(2) << 6U | bits(3)) -
+                0x10000U;
+            for (const std::uint32_t unit : {0xD800U + (point >> 10U), 0xDC00U + (point & 0x3FFU)}) {
+                encoded += static_cast<char>(0xE0U | unit >> 12U);
+                encoded += static_cast<char>(0x80U | (unit >> 6U & 0x3FU));
+                encoded += static_cast<char>(0x80U | (unit & 0x3FU));
+            }
+        }
+        at += length;
+    }
+    std::string out("\xAC\xED\x00\x05", 4);
+    const bool is_short = encoded.size() <= kShort;
+    out += is_short ? 't' : '|';
+    for (int byte = is_short ? 1 : 7; byte >= 0; --byte) {
+        out +=
+            static_cast<char>(static_cast<std::uint64_t>(encoded.size()) >> (8U * static_cast<unsigned>(byte)) & 0xFFU);
+    }
+    return out + encoded;
+}
+
 FatalError impossible(const TableSchema& table, const ColumnSchema& column)
 {
     return FatalError(
@@ -86,7 +120,7 @@ std::optional<ColumnTreatment> ColumnTreatment::of(const TableSchema& table, con
 
 std::string ColumnTreatment::hashed(std::string_view text) const
 {
-    return sha256_hex(salt_, text).substr(0, limit_);
+    return sha256_hex(salt_, serialized(text)).substr(0, limit_);
 }
 
 std::string_view ColumnTreatment::cut(std::string_view text) const

@@ -83,11 +83,14 @@ void TableEncoder::add_key(const TableSchema& table)
     for (const std::string& name : names) {
         const auto column = std::ranges::find(columns_, name, &Column::raw_name);
         if (column == columns_.end()) {
+            const auto declared = std::ranges::find(table.columns, name, &ColumnSchema::name);
             throw FatalError(
                 {"capturing " + name_,
-                 "its key column " + name +
-                     " is not there, or of a type without a JSON form: different rows would have the same key",
-                 "Give the table a key of other columns: a primary key, or `keyshift table capture --key`."});
+                 declared == table.columns.end()
+                     ? "its key column " + name + " is not there"
+                     : "its key column " + name + " has the type " + declared->type.name +
+                           ", which has no JSON form: different rows would have the same key",
+                 "Give the table a primary key of other columns, or `keyshift table capture --key` others."});
         }
         key_.push_back(*column);
         key_indexes_.push_back(column->index);

@@ -121,7 +121,8 @@ TEST_F(CaptureOptionsTest, of_a_distributed_table_are_kept_set_and_shown_but_for
     capture("posts", {.defaults = true, .truncate = {"content=3"}});
     EXPECT_EQ(options("posts"), nlohmann::json::parse(R"({"truncate":{"content":3}})"));
     EXPECT_THAT(refusal("posts", {.where = "id > 5"}).what(), HasSubstr("distributed"));
-    EXPECT_THAT(refusal("posts", {.key = "content"}).what(), HasSubstr("not in the replica identity"));
+    EXPECT_THAT(refusal("posts", {.defaults = true, .key = "content"}).what(),
+                HasSubstr("not in the replica identity"));
 
     capture("orders", {.where = "customer > 5"});
     EXPECT_THROW(cluster_.distribute("orders", {"id"}), RefusedError);

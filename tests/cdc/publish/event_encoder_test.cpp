@@ -85,6 +85,26 @@ TEST_F(EventEncoderTest, AnInsertIsTheWholeEnvelopeInDebeziumsOrder)
     EXPECT_EQ(records[0].headers, headers);
 }
 
+TEST_F(EventEncoderTest, TheHeadersOfTheContextCanBeLeftOut)
+{
+    options_.extended_headers = false;
+    const std::vector<std::pair<std::string, std::string>> headers{{"keyshift.origin", "n1/17"},
+                                                                   {"keyshift.position", "3/200/0"}};
+    EXPECT_EQ(encode(insert({text("1"), text("v"), kNull}))[0].headers, headers);
+}
+
+TEST_F(EventEncoderTest, AMessageKeyOfOtherColumnsChangesWithTheirNulls)
+{
+    table_.identity = 'f';
+    table_.capture.key = {"n", "v"};
+    const auto records =
+        encode(test::update(Tuple{text("1"), text("a"), text("b")}, false, {text("1"), text("a"), kNull}));
+    ASSERT_EQ(records.size(), 3U);
+    EXPECT_EQ(records[0].key, R"({"n":"b","v":"a"})");
+    EXPECT_EQ(records[2].key, R"({"n":null,"v":"a"})");
+    EXPECT_EQ(records[2].header("__debezium.oldkey"), R"({"n":"b","v":"a"})");
+}
+
 TEST_F(EventEncoderTest, TheFirstTransactionHasNoCommitBeforeIt)
 {
     EventContext first = context();

@@ -82,8 +82,9 @@ std::optional<CapturedRelation> RelationResolver::look_up(const std::shared_ptr<
     }
     CapturedRelation captured;
     captured.relation = relation;
-    SchemaTimeline::Answer answer = schemas_.at(*relation, *place, xid_, again);
-    captured.table = forms_.of(answer.table, known->options_of(place->table_id));
+    const CaptureOptions& options = known->options_of(place->table_id);
+    SchemaTimeline::Answer answer = schemas_.at(*relation, *place, xid_, again, options.key.empty());
+    captured.table = forms_.of(answer.table, options);
     captured.until = answer.until;
     for (std::size_t column = 0; column < captured.table->columns.size(); ++column) {
         if (!captured.table->columns[column].type.enum_labels.empty()) {

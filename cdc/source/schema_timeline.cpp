@@ -105,9 +105,9 @@ std::optional<std::vector<std::size_t>> mended_key(const SchemaReader::Observati
 } // namespace
 
 SchemaTimeline::Answer SchemaTimeline::at(const Relation& relation, const SchemaReader::Place& place, std::uint32_t xid,
-                                          bool again)
+                                          bool again, bool key_matters)
 {
-    Choice choice = choose(relation, place, xid, again);
+    Choice choice = choose(relation, place, xid, again, key_matters);
     check_identity(relation, choice.table, node_);
     Answer answer{reader_.share(std::move(choice.table)), std::nullopt};
     if (choice.preferred) {
@@ -117,7 +117,7 @@ SchemaTimeline::Answer SchemaTimeline::at(const Relation& relation, const Schema
 }
 
 SchemaTimeline::Choice SchemaTimeline::choose(const Relation& relation, const SchemaReader::Place& place,
-                                              std::uint32_t xid, bool again)
+                                              std::uint32_t xid, bool again, bool key_matters)
 {
     SchemaReader::Observation today = reader_.observe(relation, place.root);
     const std::vector<SchemaEdition> editions = history_.editions(place.table_id);
@@ -130,7 +130,7 @@ SchemaTimeline::Choice SchemaTimeline::choose(const Relation& relation, const Sc
         then->version = 0;
     }
     if (!today.same) {
-        return {then ? std::move(*then) : mend(std::move(today), editions), false};
+        return {then ? std::move(*then) : mend(std::move(today), editions, key_matters), false};
     }
     if (then && same_schema(*then, today.table)) {
         return {std::move(*then), false};
@@ -146,18 +146,19 @@ SchemaTimeline::Choice SchemaTimeline::choose(const Relation& relation, const Sc
     return {std::move(today.table), false};
 }
 
-TableSchema SchemaTimeline::mend(SchemaReader::Observation today, const std::vector<SchemaEdition>& editions) const
+TableSchema SchemaTimeline::mend(SchemaReader::Observation today, const std::vector<SchemaEdition>& editions,
+                                 bool key_matters) const
 {
     log::info(
         "cdc",
         "node={} {} has changed since these rows were written: its schema then is put together from what is known",
         node_, today.table.root.to_string());
     const auto key = mended_key(today, editions);
-    if (!key) {
+    if (!key && key_matters) {
         fail_unknown_key(today.table.root, node_);
     }
     mend_columns(today.table, today.known, editions);
-    today.table.key = *key;
+    today.table.key = key.value_or(std::vector<std::size_t>());
     return std::move(today.table);
 }
 

@@ -36,8 +36,10 @@ public:
         std::optional<Lsn> until;
     };
     /// `xid`: the transaction of the change. `again`: the relation was announced before in this session, so its schema
-    /// may have been changed in between. Throws FatalError when the key at this position cannot be known.
-    Answer at(const Relation& relation, const SchemaReader::Place& place, std::uint32_t xid, bool again);
+    /// may have been changed in between. `key_matters`: nobody named another message key. Throws FatalError when the key
+    /// at this position matters and cannot be known.
+    Answer at(const Relation& relation, const SchemaReader::Place& place, std::uint32_t xid, bool again,
+              bool key_matters);
     /// Looks at each table that history does not know yet, so that it will be known what it was before its next change.
     void observe_new(const CapturedTables& tables);
 
@@ -46,8 +48,10 @@ private:
         TableSchema table;
         bool preferred = false; ///< today's look agrees too
     };
-    Choice choose(const Relation& relation, const SchemaReader::Place& place, std::uint32_t xid, bool again);
-    TableSchema mend(SchemaReader::Observation today, const std::vector<SchemaEdition>& editions) const;
+    Choice choose(const Relation& relation, const SchemaReader::Place& place, std::uint32_t xid, bool again,
+                  bool key_matters);
+    TableSchema mend(SchemaReader::Observation today, const std::vector<SchemaEdition>& editions,
+                     bool key_matters) const;
 
     SchemaReader& reader_;
     SchemaHistory& history_;

@@ -104,6 +104,22 @@ TEST_F(OldWalTest, AKeyThatWasDroppedHoldsForTheRowsBefore)
     EXPECT_EQ(events[3].key, "");
 }
 
+TEST_F(OldWalTest, AKeyThatCannotBeKnownStopsTheStreamUntilItIsNamed)
+{
+    set_up_stopped(
+        "CREATE TABLE public.items (id int PRIMARY KEY, code int NOT NULL); ALTER TABLE public.items REPLICA "
+        "IDENTITY FULL",
+        "INSERT INTO public.items VALUES (1, 10)");
+    node().script("ALTER TABLE public.items DROP id, ADD first int, ADD PRIMARY KEY (code)");
+    node().script("INSERT INTO public.items VALUES (20, 2)");
+    node().script("ALTER TABLE public.items DROP code, ADD last serial PRIMARY KEY");
+    node().script("INSERT INTO public.items VALUES (3, 30)");
+    const auto error = start().fatal_error();
+    ASSERT_TRUE(error);
+    EXPECT_NE(error->why.find("its key was changed more than once"), std::string::npos) << error->why;
+    EXPECT_NE(error->next.find("table capture public.items --key"), std::string::npos) << error->next;
+}
+
 TEST_F(OldWalTest, ADroppedColumnAndItsDroppedTypeAreKnown)
 {
     set_up_stopped(

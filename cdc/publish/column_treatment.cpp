@@ -143,15 +143,11 @@ void ColumnTreatment::append(std::string& out, const ValueEncoder& encoder, std:
 
 void ColumnTreatment::append_unavailable(std::string& out, const ValueEncoder& encoder) const
 {
-    if (!bytes_) {
+    if (bytes_) {
+        encoder.append_unavailable(out);
+    } else {
         append(out, encoder, kUnavailableValue);
-        return;
     }
-    std::string hex = "\\x";
-    for (const char letter : kUnavailableValue) {
-        hex += fmt::format("{:02x}", static_cast<unsigned char>(letter));
-    }
-    append(out, encoder, hex);
 }
 
 std::string ColumnTreatment::filler(const ValueEncoder& encoder, const std::string& filler) const

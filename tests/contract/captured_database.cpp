@@ -1,8 +1,11 @@
 #include "tests/contract/captured_database.hpp"
 
+#include "tests/contract/transaction_topic.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <stdexcept>
 
@@ -91,11 +94,19 @@ void CapturedDatabase::run()
 {
     run_sql(case_.sql + ".setup.sql");
     installation_.set_up();
+    Environment environment = case_.environment();
+    if (!case_.salt.empty()) {
+        const std::string file = installation_.directory().write("salt", case_.salt + "\n");
+        std::filesystem::permissions(file, std::filesystem::perms(0600));
+        environment["KEYSHIFT_CDC__HASH_SALT_FILE"] = file;
+    }
     for (std::vector<std::string> arguments : case_.capture) {
         arguments.insert(arguments.begin(), {"table", "capture"});
-        installation_.must(arguments);
+        if (const Finished done = installation_.keyshift(arguments, environment); done.status != 0) {
+            throw std::runtime_error(done.err);
+        }
     }
-    installation_.start_daemon(case_.environment());
+    installation_.start_daemon(environment);
     wait_for_existing_rows();
     if (Oracle::present()) {
         oracle_.emplace(case_, installation_);
@@ -148,14 +159,15 @@ GoldenRecords CapturedDatabase::debezium_records() const
 GoldenRecords CapturedDatabase::records(const kafka::Settings& settings) const
 {
     GoldenRecords records;
-    for (const kafka::Message& message : read_topics(settings, topics(settings, installation_.prefix()))) {
+    const std::vector<kafka::Message> read = read_topics(settings, topics(settings, installation_.prefix()));
+    for (const kafka::Message& message : transactions_in_wal_order(read, installation_.prefix())) {
         const std::string name = message.topic.substr(installation_.prefix().size() + 1);
         if (name == "message" && message.key && message.key->find(kEnd) != std::string::npos) {
             continue;
         }
         check_partition(message);
         // With schemas a key has the topic prefix in it, and so the partition depends on the run.
-        const bool any_partition = !message.key || case_.schemas();
+        const bool any_partition = !message.key || case_.schemas() || name == "transaction";
         records[{name, any_partition ? kAnyPartition : message.partition}].push_back(
             golden_form(message, installation_.prefix(), installation_.database().name()));
     }

@@ -34,6 +34,7 @@ std::vector<ContractCase> read_cases()
         one.sql = entry.value("sql", one.name);
         one.debezium = entry.value("debezium", one.debezium);
         one.keyshift = entry.value("keyshift", one.keyshift);
+        one.salt = entry.value("salt", one.salt);
         one.capture = entry.value("capture", std::vector<std::vector<std::string>>{{"--all"}});
         cases.push_back(one);
     }

@@ -15,6 +15,7 @@ struct ContractCase {
     std::string sql;  ///< of SQL.setup.sql, which is run before anybody captures, and of SQL.sql
     std::map<std::string, std::string> debezium; ///< options of the connector
     std::map<std::string, std::string> keyshift; ///< keys of [cdc]
+    std::string salt;                            ///< of hashed columns; empty: none is configured
     /// Arguments of `keyshift table capture`, one list a command.
     std::vector<std::vector<std::string>> capture;
 

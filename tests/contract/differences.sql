@@ -17,3 +17,4 @@ DELETE FROM d_computed_default;
 INSERT INTO d_hstore_order VALUES (1, 'Zoë=>1, n=>2');
 INSERT INTO d_partial_index VALUES (1, 0), (1, -1);
 INSERT INTO d_nullable_unique VALUES (NULL, 'a'), (NULL, 'b');
+SELECT pg_logical_emit_message(true, 'prefix é', 'of a message');

@@ -1,0 +1,11 @@
+INSERT INTO public.f_key VALUES (1, 'a'), (11, 'b'), (20, 'c');
+UPDATE public.f_key SET v = 'x';
+UPDATE public.f_key SET id = 2 WHERE id = 11;
+UPDATE public.f_key SET id = 12 WHERE id = 1;
+DELETE FROM public.f_key;
+INSERT INTO public.f_full VALUES (1, 'debug', 'a'), (2, 'info', 'b'), (3, NULL, 'c');
+UPDATE public.f_full SET v = 'x';
+UPDATE public.f_full SET level = 'info' WHERE id = 1;
+UPDATE public.f_full SET level = 'debug' WHERE id = 2;
+UPDATE public.f_full SET id = 5 WHERE id = 1;
+DELETE FROM public.f_full;

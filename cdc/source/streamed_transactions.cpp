@@ -123,6 +123,10 @@ void StreamedTransactions::commit(ByteReader& reader, const pg::WalMessage& mess
         reader.fail("the commit of a transaction that did not begin");
     }
     memory_ -= memory_of(spool.mapped());
+    if (spool.mapped().file_bytes() > 0) {
+        // Its end would stay in memory as long as its beginning is read from the file.
+        spool.mapped().spill();
+    }
     hand_over(spool.mapped(), xid, end, message);
 }
 

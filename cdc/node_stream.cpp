@@ -127,6 +127,11 @@ void NodeStream::State::fail(const Error& error)
     stream.subscriptions.stop(error.parts());
 }
 
+void NodeStream::end_older_reader_when(std::function<bool()> holds_claim)
+{
+    state_->stream.holds_claim = std::move(holds_claim);
+}
+
 StreamStatus NodeStream::status() const
 {
     return state_->stream.status();

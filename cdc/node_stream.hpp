@@ -6,6 +6,7 @@
 #include "cdc/options.hpp"
 #include "cdc/source/subscription.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -42,6 +43,9 @@ public:
     /// status() until run() is called again.
     void run(std::stop_token stop);
     StreamStatus status() const;
+    /// Before run(): where `holds_claim` says that this daemon is the one that works, another daemon's reader of the slot is
+    /// ended. Without it a slot that is read elsewhere is only waited for.
+    void end_older_reader_when(std::function<bool()> holds_claim);
 
     std::unique_ptr<Subscription> subscribe(std::int64_t move, const std::string& group, BucketId bucket,
                                             std::optional<Lsn> from) override;

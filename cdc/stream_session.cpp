@@ -20,6 +20,8 @@ constexpr std::chrono::milliseconds kIdlePoll{200};
 constexpr int kBurst = 2000;
 /// Another reader of the slot is given this long to go away.
 constexpr std::chrono::seconds kSlotBusyLimit{60};
+/// An earlier daemon's reader, before it is ended.
+constexpr std::chrono::seconds kOlderReaderLimit{2};
 /// Longest flush on shutdown.
 constexpr std::chrono::seconds kFinishLimit{5};
 
@@ -124,6 +126,9 @@ void StreamSession::start_replication(const pg::PgoutputOptions& options)
         }
         const auto now = Clock::now();
         state_.slot_busy_since = state_.slot_busy_since.value_or(now);
+        if (now - *state_.slot_busy_since > kOlderReaderLimit) {
+            end_older_reader();
+        }
         if (now - *state_.slot_busy_since > kSlotBusyLimit) {
             const auto slot = read_slot(schema_connection_, state_.node.slot);
             throw FatalError(
@@ -134,6 +139,24 @@ void StreamSession::start_replication(const pg::PgoutputOptions& options)
         throw;
     }
     state_.slot_busy_since.reset();
+}
+
+/// A daemon that stopped to answer, or whose network is cut, keeps its walsender for a minute. Only whoever works for the
+/// catalog ends it, and only a reader of our own kind.
+void StreamSession::end_older_reader()
+{
+    if (!state_.holds_claim || !state_.holds_claim()) {
+        return;
+    }
+    const pg::Result ended = schema_connection_.query(
+        "SELECT a.pid, pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_replication_slots s "
+        "JOIN pg_catalog.pg_stat_activity a ON a.pid = s.active_pid "
+        "WHERE s.slot_name = $1 AND a.application_name = 'keyshift cdc stream'",
+        {state_.node.slot});
+    if (ended.rows() > 0) {
+        log::warning("cdc", "node={} slot={} was still read by process {} of an earlier daemon: it is ended",
+                     state_.node.name, state_.node.slot, ended.text(0, 0));
+    }
 }
 
 void StreamSession::run()

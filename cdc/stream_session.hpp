@@ -30,6 +30,7 @@ private:
 
     void connect();
     void start_replication(const pg::PgoutputOptions& options);
+    void end_older_reader();
     SlotFacts take_over();
     /// The node has ended the control session.
     void throw_if_lost() const;

@@ -46,6 +46,8 @@ public:
     /// Called while the publisher waits for room; set by the session that runs.
     std::function<void()> on_wait;
     std::optional<std::chrono::steady_clock::time_point> slot_busy_since;
+    /// Whether this daemon is the one that works; may be empty.
+    std::function<bool()> holds_claim;
     ReadingMode reading;
 
     // Any thread.

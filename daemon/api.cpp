@@ -153,6 +153,10 @@ HttpAnswer Api::answer(const HttpRequest& request) const
         return probe(supervisor_.stalled() < kStalled, "a loop has stopped turning");
     }
     if (request.path == "/readyz") {
+        if (const std::string standby = supervisor_.standing_by(); !standby.empty()) {
+            // Ready to take over: an orderly exchange of daemons waits for that.
+            return {200, "text/plain", standby + "\n"};
+        }
         return probe(supervisor_.ready(), "streams are starting");
     }
     if (request.path == "/healthz") {

@@ -20,6 +20,7 @@
 #include <ctime>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace keyshift::daemon {
 
@@ -80,13 +81,17 @@ public:
     int run()
     {
         HttpServer http(config_.http_listen, [this](const HttpRequest& request) { return api_.answer(request); });
-        supervisor_.start(claim_catalog());
+        check_catalog();
+        std::optional<SingleDaemon> claim = claim_or_stand_by(http);
+        if (!claim) {
+            log::info("daemon", "stopped");
+            return 0;
+        }
+        supervisor_.start(std::move(*claim));
         log::info("daemon", "catalog {} is claimed; topics {}.*", shown(pg::address_of(config_.catalog_dsn)),
                   config_.cdc.topic_prefix);
         look_for_kafka();
-        http.start();
-        log::info("daemon", "http://{}/", config_.http_listen);
-        sd_notify(0, "READY=1");
+        serve(http);
         watch();
         sd_notify(0, "STOPPING=1");
         return stop();
@@ -98,25 +103,50 @@ private:
         return fmt::format("{}:{}/{}", address.host, address.port, address.dbname);
     }
 
-    SingleDaemon claim_catalog()
+    void check_catalog()
     {
-        {
-            pg::Connection catalog(config_.catalog("start"));
-            catalog::check_version(catalog);
-            check_identity(catalog, config_);
+        pg::Connection catalog(config_.catalog("start"));
+        catalog::check_version(catalog);
+        check_identity(catalog, config_);
+    }
+
+    void serve(HttpServer& http)
+    {
+        if (!std::exchange(serving_, true)) {
+            http.start();
+            log::info("daemon", "http://{}/", config_.http_listen);
+            sd_notify(0, "READY=1");
         }
-        // After SIGKILL the server may take a moment to notice that the old daemon is gone.
-        constexpr int kTries = 25;
-        for (int tries = 1;; ++tries) {
+    }
+
+    /// The claim, at once or when the daemon that works is gone; nullopt: a signal ended the wait.
+    std::optional<SingleDaemon> claim_or_stand_by(HttpServer& http)
+    {
+        constexpr timespec kTick{0, 500'000'000};
+        Standby standby(config_);
+        std::optional<SingleDaemon> claim = standby.look();
+        for (std::string said; !claim;) {
+            if (said != standby.other()) {
+                said = standby.other();
+                log::info("daemon", "standby: {} works; this one takes over when it is gone", said);
+            }
+            supervisor_.stand_by("standby: " + said + " works");
+            serve(http);
+            sd_notifyf(0, "WATCHDOG=1\nSTATUS=standby: %s works", said.c_str());
+            const int number = sigtimedwait(&signals_, nullptr, &kTick);
+            if (number == SIGTERM || number == SIGINT) {
+                return std::nullopt;
+            }
+            if (number == SIGHUP) {
+                reload();
+            }
             try {
-                return SingleDaemon(config_);
-            } catch (const TransientError&) {
-                if (tries == kTries) {
-                    throw;
-                }
-                sleep_for(200ms, {});
+                claim = standby.look();
+            } catch (const TransientError& error) {
+                log::warning("daemon", "standby: {}", error.what());
             }
         }
+        return claim;
     }
 
     /// A broker that is away is no reason not to start: streams wait for it, PostgreSQL keeps the WAL.
@@ -205,6 +235,7 @@ private:
     LoadedConfig loaded_;
     Config config_;
     sigset_t signals_;
+    bool serving_ = false;
     metrics::Metrics metrics_;
     metrics::ProcessMetrics process_{metrics_.registry()};
     Supervisor supervisor_{config_, metrics_};

@@ -44,6 +44,10 @@ Json status_report(pg::Connection& catalog)
                   "SELECT (json_build_object('running', true, 'host', host, 'pid', pid, 'version', version, 'http', http, "
                   "'started_at', started_at))::text FROM keyshift.daemon")
             : Json{{"running", false}};
+    report["daemon"]["standbys"] = json_of(
+        catalog,
+        "SELECT json_agg(json_build_object('host', client_addr, 'since', backend_start) ORDER BY backend_start)::text "
+        "FROM pg_stat_activity WHERE application_name = 'keyshift standby' AND datname = current_database()");
     report["nodes"] = catalog::list_nodes(catalog);
     report["streams"] = cdc_status(catalog);
     report["tables"] = catalog::list_tables(catalog);

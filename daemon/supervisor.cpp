@@ -40,12 +40,37 @@ Supervisor::~Supervisor()
 void Supervisor::start(SingleDaemon claim)
 {
     claim_.emplace(std::move(claim));
+    claim_backend_ = claim_->connection().backend_pid();
     refresh_streams(claim_->connection());
     resharder_ = make_resharder(config_.reshard);
     projections_ = make_projections(config_.projection);
     watcher_ = std::make_unique<Worker>("catalog", [this](std::stop_token stop) { watch_catalog(stop); });
     const std::scoped_lock lock(mutex_);
     started_ = true;
+    standing_by_.clear();
+}
+
+void Supervisor::stand_by(std::string words)
+{
+    const std::scoped_lock lock(mutex_);
+    standing_by_ = std::move(words);
+    turned_ = std::chrono::steady_clock::now();
+}
+
+std::string Supervisor::standing_by() const
+{
+    const std::scoped_lock lock(mutex_);
+    return standing_by_;
+}
+
+bool Supervisor::holds_claim() const
+{
+    const int backend = claim_backend_;
+    if (backend == 0) {
+        return false;
+    }
+    pg::Connection catalog(config_.catalog("supervisor"));
+    return holds_lock(catalog, backend);
 }
 
 std::unique_ptr<Worker> Supervisor::make_resharder(resharder::ReshardOptions options)
@@ -71,7 +96,8 @@ void Supervisor::claim_again()
 {
     // Streams and moves go on meanwhile: each slot lets one reader in, each move has its owner epoch.
     try {
-        claim_.emplace(SingleDaemon(config_, SingleDaemon::Claim::again));
+        claim_.emplace(SingleDaemon(config_));
+        claim_backend_ = claim_->connection().backend_pid();
         log::info("catalog", "claimed again");
     } catch (const RefusedError& error) {
         log::error("catalog", "this daemon ends: {}", error.what());
@@ -121,6 +147,7 @@ void Supervisor::watch_catalog(std::stop_token stop)
             turned();
         }
     } catch (const Error&) {
+        claim_backend_ = 0;
         claim_.reset();
         turned();
         throw;
@@ -165,6 +192,7 @@ Supervisor::StreamWorker Supervisor::make_stream(const catalog::Node& node)
     made.metrics = std::make_unique<metrics::CdcMetrics>(metrics_.registry(), node.name);
     made.stream =
         std::make_unique<cdc::NodeStream>(node, config_.catalog("stream of " + node.name), config_.cdc, *made.metrics);
+    made.stream->end_older_reader_when([this] { return holds_claim(); });
     made.worker = std::make_unique<Worker>(
         "stream " + node.name, [this, node, stream = made.stream.get(), proven = false](std::stop_token stop) mutable {
             if (!proven) {
@@ -209,6 +237,9 @@ void Supervisor::stop()
 
 void Supervisor::reconfigure(const Config& next)
 {
+    if (!resharder_) {
+        return; // standing by: nothing runs yet
+    }
     if (next.reshard != config_.reshard) {
         log::info("supervisor", "[reshard] changed: moves go on from their last step with the new settings");
         resharder_.reset();

@@ -25,6 +25,10 @@ public:
     Supervisor(const Config& config, metrics::Metrics& metrics);
     ~Supervisor();
 
+    /// Another daemon works: what /readyz says until start().
+    void stand_by(std::string words);
+    /// "": this daemon does not stand by.
+    std::string standing_by() const;
     /// Starts everything and takes the claim over. Throws when the catalog cannot be read.
     void start(SingleDaemon claim);
     /// Streams flush and confirm, then all ends. Returns when it has.
@@ -60,6 +64,8 @@ private:
     std::unique_ptr<Worker> make_resharder(resharder::ReshardOptions options);
     std::unique_ptr<Worker> make_projections(projections::ProjectionOptions options);
     void claim_again();
+    /// Asked of the catalog itself: this daemon is the one that works.
+    bool holds_claim() const;
     void prove_buckets(const catalog::Node& node) const;
     void turned();
 
@@ -73,6 +79,8 @@ private:
     std::vector<StreamWorker> retired_;                                               ///< guarded by mutex_
     std::chrono::steady_clock::time_point turned_ = std::chrono::steady_clock::now(); ///< guarded by mutex_
     bool started_ = false;                                                            ///< guarded by mutex_
+    std::string standing_by_;                                                         ///< guarded by mutex_
+    std::atomic<int> claim_backend_ = 0; ///< process of the claim's session; 0: it is lost
     std::atomic<bool> displaced_ = false;
     std::unique_ptr<Worker> resharder_;
     std::unique_ptr<Worker> projections_;

@@ -98,7 +98,7 @@ void Installation::start_daemon(const Environment& environment)
 {
     daemon_ = std::make_unique<BackgroundProgram>(
         std::vector<std::string>{keyshift_binary(), "--config", config_file_, "run"}, environment);
-    if (!comes_true([&] { return get("/readyz").status == 200 || !daemon_->running(); }) || !daemon_->running()) {
+    if (!comes_true([&] { return get("/readyz").body == "ok\n" || !daemon_->running(); }) || !daemon_->running()) {
         throw std::runtime_error("the daemon did not become ready:\n" + daemon_->output());
     }
 }

@@ -15,20 +15,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-TEST(Run, ASecondDaemonIsRefusedNamingTheFirst)
-{
-    Installation installation;
-    installation.set_up();
-    installation.start_daemon();
-    const Finished second =
-        installation.keyshift({"run", "--set", fmt::format("http.listen=127.0.0.1:{}", free_port())});
-    EXPECT_EQ(second.status, 5) << second.err;
-    EXPECT_THAT(second.err, AllOf(HasSubstr(fmt::format("pid {}", installation.daemon().pid())), HasSubstr("on host "),
-                                  HasSubstr("running since ")));
-    EXPECT_TRUE(installation.daemon().running());
-    EXPECT_EQ(installation.json({"status"}).at("daemon").at("pid"), installation.daemon().pid());
-}
-
 /// Table public.log captured, the daemon running; false: its rows are still being read into the topic.
 bool capture_log(Installation& installation, const std::string& columns)
 {

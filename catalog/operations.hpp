@@ -55,8 +55,11 @@ struct SnapshotAgain {
 /// Queues a captured table's rows to be read into its topic once more. Refused while its rows are being read or its buckets
 /// are being moved. {"table","table_id","where","parts","nodes","dry_run"}
 nlohmann::json snapshot_again(pg::Connection& catalog, const SnapshotAgain& request);
-/// How far the newest snapshot of a captured table has come. {"done","total","rows"}, the first two in parts
+/// How far the newest snapshot of a captured table has come, in parts: {"done","failed","cancelled","total"}; in rows:
+/// {"rows","estimate"}; {"error"} of a failed part
 nlohmann::json snapshot_progress(pg::Connection& catalog, std::int64_t table_id);
+/// The rows of a captured table that are not yet read into its topic are not read. {"table","parts","dry_run"}
+nlohmann::json cancel_snapshot(pg::Connection& catalog, const SnapshotAgain& request);
 /// Ends the streams of one node or of all until they are resumed; across restarts of the daemon. Refused while a reshard job
 /// is under way, which needs them. [{"node","capture":"paused|running"}] of those that change.
 nlohmann::json pause_capture(pg::Connection& catalog, const std::optional<std::string>& node, bool dry_run);

@@ -14,7 +14,8 @@ ChangeRouter::ChangeRouter(StreamState& state, CatalogLink& catalog, pg::Connect
       view_(catalog.fresh_view(stop_, CatalogLink::WhenAway::last_known)), reading_(catalog.readings()),
       schemas_(schema_connection, state.versions, &state.history), timeline_(schemas_, state.history, state.node.name),
       forms_(state.versions),
-      relations_(schemas_, timeline_, forms_, ownership_, [this]() -> const CapturedTables& { return fresh_tables(); })
+      relations_(schemas_, timeline_, forms_, ownership_, [this]() -> const CapturedTables& { return fresh_tables(); }),
+      publication_(state.node.name, state.windows, [this](const SnapshotSource& source) { return form_now(source); })
 {
     ownership_.load(view_->history);
     learn_tables();
@@ -28,7 +29,7 @@ void ChangeRouter::begin(EventPublisher& publisher, Lsn position)
     // older record after a newer one would make the slot look moved to whoever starts next.
     publisher_->advance(std::max(position_, state_.recorded().value_or(Lsn{})));
     state_.handed_over = std::max(state_.handed_over, position_);
-    state_.window.session_started();
+    state_.windows.session_started();
     state_.subscriptions.session_started(position_);
 }
 
@@ -63,8 +64,8 @@ void ChangeRouter::on(const Begin& begin)
 void ChangeRouter::on(const Commit& commit)
 {
     const Begin begin = transaction_->begin;
-    if (chunk_) {
-        publish_chunk(*chunk_);
+    for (const std::shared_ptr<SnapshotChunk>& chunk : std::exchange(chunks_, {})) {
+        release(chunk);
     }
     if (transaction_->skipped) {
         publisher_->advance(commit.end_lsn);
@@ -72,10 +73,6 @@ void ChangeRouter::on(const Commit& commit)
         publisher_->commit(commit.commit_lsn, commit.end_lsn);
         state_.handed_over = commit.end_lsn;
         lag_.committed(commit.end_lsn, begin.commit_time_us);
-    }
-    if (chunk_) {
-        state_.window.published(commit.end_lsn);
-        chunk_.reset();
     }
     state_.subscriptions.end_transaction({commit.commit_lsn, commit.end_lsn, begin.xid});
     state_.subscriptions.advance(commit.end_lsn);
@@ -168,6 +165,8 @@ void ChangeRouter::publish_message(const LogicalMessage& message)
 
 void ChangeRouter::on_own(const PlacementMessage& message)
 {
+    // No row of before may reach Kafka after the bucket's next owner has begun.
+    state_.windows.all_again();
     const bool news = ownership_.announce(message, transaction_->begin.commit_lsn);
     // An open is asked for in any case: its switch goes to the control topic.
     if (news || (message.kind == PlacementMessage::Kind::open && !transaction_->skipped)) {
@@ -177,6 +176,7 @@ void ChangeRouter::on_own(const PlacementMessage& message)
 
 void ChangeRouter::on_own(const BarrierMessage& message)
 {
+    state_.windows.all_again();
     state_.subscriptions.barrier(message.move, message.id, transaction_->begin.commit_lsn);
 }
 
@@ -184,20 +184,20 @@ void ChangeRouter::on_own(const SnapshotMessage& message)
 {
     const DeliveredTransactions& delivered = state_.subscriptions.delivered();
     if (message.mark == SnapshotMessage::Mark::low) {
-        state_.window.low(message.id, delivered);
-    } else {
-        chunk_ = state_.window.high(message.id, delivered);
-        if (chunk_ && transaction_->skipped) {
-            state_.window.retry();
-            chunk_.reset();
+        state_.windows.low(message.id, delivered);
+    } else if (const auto chunk = state_.windows.high(message.id, delivered)) {
+        if (transaction_->skipped) {
+            state_.windows.again(chunk);
+        } else {
+            chunks_.push_back(chunk);
         }
     }
 }
 
 void ChangeRouter::publish(const CapturedRelation& captured, const Change& change)
 {
-    if (state_.window.open()) {
-        state_.window.note(*captured.table, captured.bucket, change);
+    if (state_.windows.open()) {
+        state_.windows.note(*captured.table, captured.bucket, change);
     }
     if (transaction_->skipped) {
         return;
@@ -214,64 +214,30 @@ void ChangeRouter::publish(const CapturedRelation& captured, const Change& chang
     publisher_->publish(event, *captured.table, change);
 }
 
-void ChangeRouter::publish_chunk(const SnapshotChunk& chunk)
+void ChangeRouter::release(const std::shared_ptr<SnapshotChunk>& chunk)
 {
-    const CapturedRelation captured{chunk.relation,
-                                    form_now(chunk),
-                                    chunk.group,
-                                    chunk.bucket,
-                                    chunk.group.empty() ? nullptr : &ownership_.bucket(chunk.group, chunk.bucket),
+    const SnapshotSource& source = *chunk->source;
+    const CapturedRelation captured{source.relation,
+                                    source.table,
+                                    source.group,
+                                    source.bucket,
+                                    source.group.empty() ? nullptr : &ownership_.bucket(source.group, source.bucket),
                                     {},
                                     {}};
-    SnapshotRecord record{state_.node.name, chunk.table->root.to_string(), "begin", transaction_->begin.commit_lsn};
-    if (chunk.first) {
-        publisher_->control(record);
-    }
-    if (const std::optional<Epoch> epoch = epoch_of(captured.ownership)) {
-        publish_rows(chunk, captured, *epoch);
-    }
-    if (chunk.last) {
-        record.phase = "end";
-        publisher_->control(record);
-    }
+    Change marker;
+    marker.lsn = message_lsn_;
+    const std::optional<Epoch> epoch = epoch_of(captured.ownership);
+    publication_.add(chunk, epoch ? std::optional(context(captured, *epoch, marker)) : std::nullopt);
 }
 
-void ChangeRouter::publish_rows(const SnapshotChunk& chunk, const CapturedRelation& captured, Epoch epoch)
+std::shared_ptr<const TableSchema> ChangeRouter::form_now(const SnapshotSource& source)
 {
-    const int count = chunk.rows->rows();
-    bool first = chunk.first;
-    Change change;
-    change.relation = chunk.relation;
-    change.lsn = message_lsn_;
-    Tuple& tuple = change.after.emplace(chunk.relation->columns.size());
-    for (int row = 0; row < count; ++row) {
-        for (int column = 0; column < chunk.rows->columns(); ++column) {
-            const bool null = chunk.rows->is_null(row, column);
-            tuple[static_cast<std::size_t>(column)] = {null ? Datum::Kind::null : Datum::Kind::text,
-                                                       chunk.rows->text(row, column)};
-        }
-        change.seq = static_cast<std::uint64_t>(row);
-        if (state_.window.superseded(chunk, tuple)) {
-            continue;
-        }
-        EventContext event = context(captured, epoch, change);
-        event.snapshot = chunk.again                      ? "incremental"
-                         : chunk.last && row + 1 == count ? "last"
-                         : first                          ? "first"
-                                                          : "true";
-        first = false;
-        publisher_->publish(event, *captured.table, change);
-    }
-}
-
-std::shared_ptr<const TableSchema> ChangeRouter::form_now(const SnapshotChunk& chunk)
-{
-    const auto table = view_->tables.by_name.find(chunk.table->root);
+    const auto table = view_->tables.by_name.find(source.table->root);
     if (table == view_->tables.by_name.end()) {
-        throw TransientError({"writing rows of " + chunk.table->root.to_string(),
+        throw TransientError({"writing rows of " + source.table->root.to_string(),
                               "the catalog has no such captured table any more, nor what its events may show", ""});
     }
-    return forms_.of(chunk.table, table->second.options);
+    return forms_.of(source.table, table->second.options);
 }
 
 std::optional<Epoch> ChangeRouter::epoch_of(const BucketOwnership* ownership)

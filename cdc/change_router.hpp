@@ -5,6 +5,7 @@
 ///   WAL message -> decoder -> relation -> subscriptions (moves), snapshot window, ownership -> publisher (Kafka)
 
 #include "cdc/lag_meter.hpp"
+#include "cdc/snapshot_publication.hpp"
 #include "cdc/source/pgoutput_decoder.hpp"
 #include "cdc/source/relation_resolver.hpp"
 #include "cdc/stream_state.hpp"
@@ -28,6 +29,8 @@ public:
     void handle(const pg::WalMessage& message);
     /// The server has sent everything that committed before `server_end`, if no transaction is under way.
     void seen_until(Lsn server_end);
+    /// Hands a slice of the snapshot's rows to the publisher.
+    SnapshotPublication::Turn publish_rows() { return publication_.publish(*publisher_, position_); }
     /// News from the catalog: history, tables, checked messages.
     void take_catalog_news();
 
@@ -63,10 +66,10 @@ private:
     void on_own(const HeartbeatMessage&) { heartbeat_ = transaction_->heartbeat_only = true; }
 
     void publish(const CapturedRelation& captured, const Change& change);
-    void publish_chunk(const SnapshotChunk& chunk);
-    void publish_rows(const SnapshotChunk& chunk, const CapturedRelation& captured, Epoch epoch);
-    /// The chunk's table with its options as they are now: rows that were read before a column was hidden hide it too.
-    std::shared_ptr<const TableSchema> form_now(const SnapshotChunk& chunk);
+    /// The table of rows with its options as they are now: rows that were read before a column was hidden hide it too.
+    std::shared_ptr<const TableSchema> form_now(const SnapshotSource& source);
+    /// The rows of a chunk go out from now on.
+    void release(const std::shared_ptr<SnapshotChunk>& chunk);
     /// The epoch of an event of this bucket in the present transaction; nullopt: not this node's.
     std::optional<Epoch> epoch_of(const BucketOwnership* ownership);
     EventContext context(const CapturedRelation& captured, Epoch epoch, const Change& change) const;
@@ -88,8 +91,9 @@ private:
     CapturedForms forms_;
     RelationResolver relations_;
     PgoutputDecoder decoder_;
-    std::optional<Transaction> transaction_; ///< the one that is being read
-    std::shared_ptr<SnapshotChunk> chunk_;   ///< to publish at its end
+    std::optional<Transaction> transaction_;             ///< the one that is being read
+    std::vector<std::shared_ptr<SnapshotChunk>> chunks_; ///< whose high markers are in it
+    SnapshotPublication publication_;
     Lsn message_lsn_;
     Lsn position_;
     std::optional<Lsn> last_commit_;

@@ -86,15 +86,16 @@ void NodeStream::run(std::stop_token stop)
 
 void NodeStream::State::stream_until(std::stop_token stop, CatalogLink& catalog)
 {
-    const auto acknowledged = [this](Lsn lsn, std::chrono::milliseconds wait) {
-        return stream.wait_acknowledged(lsn, wait);
+    const auto delivered = [this](std::uint64_t records) {
+        return stream.delivered(records);
     };
     const auto wanted = [&catalog] {
         const auto view = catalog.view();
         return view && view->snapshot_wanted;
     };
     const std::jthread snapshots([&, this](std::stop_token snapshot_stop) {
-        Snapshotter(stream.node, catalog_settings, stream.window, stream.versions, acknowledged, wanted)
+        Snapshotter(stream.node, catalog_settings, stream.windows, stream.versions,
+                    {stream.options.snapshot_workers, delivered, wanted})
             .run(snapshot_stop);
     });
     Backoff backoff(std::chrono::milliseconds(100), std::chrono::seconds(5));

@@ -47,6 +47,8 @@ struct CdcOptions {
     bool schemas = false;
     /// The salt of hashed columns; empty: no column may be hashed.
     std::string hash_salt_file;
+    /// Connections that read a node's existing rows into the topics at the same time.
+    int snapshot_workers = 2;
     /// Of a node's open transactions together, and of each move's backlog: what is beyond waits in spool files.
     std::size_t max_transaction_memory = 64U << 20U;
     /// Where spool files go; they are unlinked as soon as they are open.

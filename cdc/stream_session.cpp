@@ -16,6 +16,8 @@ constexpr std::chrono::milliseconds kReportInterval{250};
 /// While acknowledgements are outstanding they are looked at this often: feedback is never far behind (INV-OPS-3).
 constexpr std::chrono::milliseconds kPendingPoll{10};
 constexpr std::chrono::milliseconds kIdlePoll{200};
+/// While the publisher has enough of the snapshot's rows.
+constexpr std::chrono::milliseconds kFullPoll{1};
 /// Messages handled between two looks at confirmations.
 constexpr int kBurst = 2000;
 /// Another reader of the slot is given this long to go away.
@@ -176,7 +178,10 @@ void StreamSession::loop()
     while (!stop_.stop_requested() && !must_go_back()) {
         const bool more = drain();
         between_bursts();
-        if (!more) {
+        const SnapshotPublication::Turn rows = router_.publish_rows();
+        if (!more && rows == SnapshotPublication::Turn::full) {
+            replication_->wait_readable(kFullPoll, -1);
+        } else if (!more && rows == SnapshotPublication::Turn::nothing) {
             const bool pending = confirmed_ < router_.position() || router_.in_transaction();
             replication_->wait_readable(pending ? kPendingPoll : kIdlePoll, state_.wake.fd());
             state_.wake.clear();

@@ -102,6 +102,12 @@ bool StreamState::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait) con
     return true;
 }
 
+bool StreamState::delivered(std::uint64_t records) const
+{
+    const auto present = publisher();
+    return present && present->delivered(records);
+}
+
 StreamStatus StreamState::status() const
 {
     std::scoped_lock lock(mutex_);

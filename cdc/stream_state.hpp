@@ -32,7 +32,7 @@ public:
     SchemaVersions versions{0};
     SchemaHistory history;
     Subscriptions subscriptions;
-    SnapshotWindow window;
+    SnapshotWindows windows;
 
     // The stream's thread.
     /// Makes the publisher where there is none, or the old one is dead.
@@ -57,6 +57,8 @@ public:
     /// Kafka's position as its newest progress record has it; nullopt: there is none yet.
     std::optional<Lsn> recorded() const;
     bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait) const;
+    /// Kafka has so many of the records that the present publisher was given.
+    bool delivered(std::uint64_t records) const;
     StreamStatus status() const;
     void set_state(std::string state, std::optional<ErrorParts> error = {});
     void update(const std::function<void(StreamStatus&)>& change);

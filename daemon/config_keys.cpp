@@ -276,6 +276,9 @@ std::vector<ConfigKey> all_keys()
             "cdc.hash_salt_file",
             "File with the salt of hashed columns; read when a stream starts, refused when others can read it.",
             [](Config & c) -> auto& { return c.cdc.hash_salt_file; }),
+        integer_key(
+            "cdc.snapshot_workers", "Connections that read a node's existing rows at the same time.", 1, 64,
+            [](Config & c) -> auto& { return c.cdc.snapshot_workers; }),
         size_key(
             "cdc.max_transaction_memory",
             "Beyond it a node's open transactions, and a move's backlog, wait in spool files.",

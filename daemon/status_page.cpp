@@ -40,6 +40,7 @@ function table(title,rows,keys){const s=document.createElement("section"),h=docu
 async function show(){try{const r=await(await fetch("v1/status")).json(),a=document.getElementById("all");
  a.replaceChildren(table("Workers in trouble",r.workers,["name","state","error"]),
  table("Streams",r.streams,["node","state","lag_bytes","lag_seconds","retained_bytes","error"]),
+ table("Snapshots",(r.streams||[]).flatMap(s=>(s.snapshots||[]).map(x=>({node:s.node,...x}))),["node","table","state","rows","estimate","rows_per_second","error"]),
  table("Reshard jobs",r.jobs,["job","state","moved","total","error"]),
  table("Projections",r.projections,["name","state","rows","lag_seconds","rejections","error"]));
  document.getElementById("when").textContent="version "+(r.daemon.version||"?")+", at "+new Date().toLocaleTimeString();}

@@ -29,8 +29,19 @@ SELECT json_agg(json_build_object('node', n.name,
            'state', CASE WHEN n.capture_paused THEN 'paused' WHEN s.node IS NULL THEN 'waiting' WHEN s.at < now() - interval '10 seconds' AND s.state <> 'stopped' THEN 'waiting' ELSE s.state END,
            'slot', n.slot, 'confirmed_lsn', s.confirmed_lsn, 'current_lsn', s.current_lsn, 'lag_bytes', s.lag_bytes,
            'lag_seconds', s.lag_seconds, 'retained_bytes', s.retained_bytes, 'wal_status', s.wal_status,
-           'left_out', coalesce(s.left_out, '[]'), 'error', s.error) ORDER BY n.name)::text
-FROM keyshift.node n LEFT JOIN keyshift.stream_status s ON s.node = n.name WHERE n.state <> 'removed')");
+           'left_out', coalesce(s.left_out, '[]'), 'snapshots', coalesce(p.snapshots, '[]'), 'error', s.error) ORDER BY n.name)::text
+FROM keyshift.node n LEFT JOIN keyshift.stream_status s ON s.node = n.name
+LEFT JOIN LATERAL (SELECT json_agg(json_build_object('table', t.schema_name || '.' || t.table_name, 'state', x.state, 'rows', x.rows,
+           'estimate', x.estimate, 'rows_per_second', x.rate, 'chunks', x.chunks, 'parts_done', x.done, 'parts', x.parts,
+           'condition', nullif(x.condition, 'true'), 'error', x.error) ORDER BY t.schema_name, t.table_name) AS snapshots
+    FROM (SELECT table_id, CASE WHEN bool_or(state = 'failed') THEN 'failed' WHEN bool_or(state = 'running') THEN 'running' ELSE 'pending' END AS state,
+              sum(rows) AS rows, sum(estimate) AS estimate, sum(chunks) AS chunks, count(*) FILTER (WHERE state = 'done') AS done, count(*) AS parts,
+              round(sum(rows) / nullif(extract(epoch FROM max(updated_at) - min(started_at)), 0))::bigint AS rate,
+              min(condition) AS condition, (array_agg(error) FILTER (WHERE error IS NOT NULL))[1] AS error
+          FROM keyshift.snapshot WHERE node = n.name GROUP BY table_id
+          HAVING bool_or(state IN ('pending', 'running', 'failed'))) x
+    JOIN keyshift.captured_table t ON t.id = x.table_id) p ON true
+WHERE n.state <> 'removed')");
 }
 
 Json status_report(pg::Connection& catalog)

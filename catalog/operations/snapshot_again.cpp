@@ -60,16 +60,24 @@ std::vector<Part> parts_of(pg::Connection& catalog, const CapturedTable& table,
     return parts;
 }
 
+/// Parts that will not go on.
+std::int64_t ended(const nlohmann::json& progress)
+{
+    return progress["done"].get<std::int64_t>() + progress["failed"].get<std::int64_t>() +
+           progress["cancelled"].get<std::int64_t>();
+}
+
 void refuse_unless_at_rest(pg::Connection& catalog, const CapturedTable& table)
 {
     const std::string what = "cdc snapshot " + table.name.to_string();
     const nlohmann::json reading = snapshot_progress(catalog, table.id);
     const auto total = reading["total"].get<std::int64_t>();
-    const std::int64_t left = total - reading["done"].get<std::int64_t>();
+    const std::int64_t left = total - ended(reading);
     if (left > 0) {
         throw RefusedError(
             {what, fmt::format("its rows are being read into the topic already: {} of {} parts are left", left, total),
-             fmt::format("Wait until they are there (`keyshift table show {}`).", table.name.to_string())});
+             fmt::format("Wait until they are there (`keyshift cdc status`), or `keyshift cdc snapshot {} --cancel`.",
+                         table.name.to_string())});
     }
     const pg::Result moving = catalog.query("SELECT j.id FROM keyshift.job j JOIN keyshift.move m ON m.job = j.id "
                                             "WHERE j.state IN ('running', 'paused') AND m.group_name = $1 LIMIT 1",
@@ -102,11 +110,37 @@ void check_condition(pg::Connection& catalog, const CapturedTable& table, const 
 
 nlohmann::json snapshot_progress(pg::Connection& catalog, std::int64_t table_id)
 {
-    const pg::Result rows =
-        catalog.query("SELECT count(*) FILTER (WHERE state = 'done'), count(*), coalesce(sum(rows), 0) "
-                      "FROM keyshift.snapshot WHERE table_id = $1::bigint",
-                      {std::to_string(table_id)});
-    return {{"done", rows.integer(0, 0)}, {"total", rows.integer(0, 1)}, {"rows", rows.integer(0, 2)}};
+    const pg::Result rows = catalog.query(
+        "SELECT json_build_object('done', count(*) FILTER (WHERE state = 'done'), 'failed', count(*) FILTER (WHERE state = 'failed'), "
+        "'cancelled', count(*) FILTER (WHERE state = 'cancelled'), 'total', count(*), 'rows', coalesce(sum(rows), 0), "
+        "'estimate', sum(estimate), 'error', (array_agg(error) FILTER (WHERE error IS NOT NULL))[1])::text "
+        "FROM keyshift.snapshot WHERE table_id = $1::bigint",
+        {std::to_string(table_id)});
+    return nlohmann::json::parse(rows.text(0, 0));
+}
+
+nlohmann::json cancel_snapshot(pg::Connection& catalog, const SnapshotAgain& request)
+{
+    check_version(catalog);
+    const CommandLock lock(catalog, "cdc snapshot");
+    const CapturedTable table = find(catalog, QualifiedName::parse(request.table), request.node);
+    const std::string parts =
+        "table_id = $1::bigint AND state IN ('pending', 'running', 'failed') AND ($2 = '' OR node = $2)";
+    const std::string id = std::to_string(table.id);
+    const std::string node_name = request.node.value_or("");
+    const std::int64_t count =
+        catalog.query("SELECT count(*) FROM keyshift.snapshot WHERE " + parts, {id, node_name}).integer(0, 0);
+    if (count == 0) {
+        throw RefusedError({"cdc snapshot " + table.name.to_string() + " --cancel", "no snapshot of it is under way",
+                            "See `keyshift cdc status`."});
+    }
+    if (!request.dry_run) {
+        catalog.query(
+            "UPDATE keyshift.snapshot SET state = 'cancelled', ranges = NULL, updated_at = pg_catalog.now() WHERE " +
+                parts,
+            {id, node_name});
+    }
+    return {{"table", table.name.to_string()}, {"parts", count}, {"dry_run", request.dry_run}};
 }
 
 nlohmann::json snapshot_again(pg::Connection& catalog, const SnapshotAgain& request)

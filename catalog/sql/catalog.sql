@@ -139,13 +139,24 @@ CREATE TABLE IF NOT EXISTS keyshift.snapshot (
     table_id  bigint NOT NULL REFERENCES keyshift.captured_table ON DELETE CASCADE,
     node      text NOT NULL,
     bucket    int NOT NULL,
-    state     text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'running', 'done')),
-    last_key  text[],                                    -- of the last chunk that Kafka acknowledged
+    state     text NOT NULL DEFAULT 'pending',
     rows      bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (table_id, node, bucket)
 );
 -- Of rows read once more by `keyshift cdc snapshot`: the SQL condition, 'true' for all. NULL: the initial snapshot.
 ALTER TABLE keyshift.snapshot ADD COLUMN IF NOT EXISTS condition text;
+-- What is left to be read, NULL until it is begun; of those rows that Kafka has not acknowledged.
+ALTER TABLE keyshift.snapshot ADD COLUMN IF NOT EXISTS ranges jsonb;
+ALTER TABLE keyshift.snapshot ADD COLUMN IF NOT EXISTS estimate bigint;      -- of all its rows
+ALTER TABLE keyshift.snapshot ADD COLUMN IF NOT EXISTS chunks bigint NOT NULL DEFAULT 0;
+-- Tells one request from the next for the same rows.
+ALTER TABLE keyshift.snapshot ADD COLUMN IF NOT EXISTS requested_at timestamptz NOT NULL DEFAULT pg_catalog.now();
+ALTER TABLE keyshift.snapshot ADD COLUMN IF NOT EXISTS started_at timestamptz;
+ALTER TABLE keyshift.snapshot ADD COLUMN IF NOT EXISTS updated_at timestamptz;
+ALTER TABLE keyshift.snapshot ADD COLUMN IF NOT EXISTS error jsonb;          -- failed: {"what","why","next"}
+ALTER TABLE keyshift.snapshot DROP CONSTRAINT IF EXISTS snapshot_state_check;
+ALTER TABLE keyshift.snapshot ADD CONSTRAINT snapshot_state_check
+    CHECK (state IN ('pending', 'running', 'done', 'failed', 'cancelled'));
 
 -- How each captured table looked to its node's stream, so that WAL that is read late is read as it was written.
 CREATE TABLE IF NOT EXISTS keyshift.schema_history (

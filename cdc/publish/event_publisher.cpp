@@ -189,6 +189,16 @@ void EventPublisher::control(const ControlRecord& record)
     state_->writer.control(record);
 }
 
+std::uint64_t EventPublisher::handed_over() const
+{
+    return state_->writer.handed_over();
+}
+
+bool EventPublisher::delivered(std::uint64_t records) const
+{
+    return state_->writer.delivered(records);
+}
+
 Lsn EventPublisher::acknowledged() const
 {
     return state_->writer.acknowledged();

@@ -62,6 +62,10 @@ public:
     void advance(Lsn lsn);
     /// Debezium's heartbeat record and a progress record.
     void heartbeat(std::int64_t now_ms);
+    /// How many records were handed over so far,
+    std::uint64_t handed_over() const;
+    /// and whether Kafka has so many of them. Any thread.
+    bool delivered(std::uint64_t records) const;
     /// Writes a control record after all that was published before it is acknowledged, in order.
     void control(const ControlRecord& record);
 

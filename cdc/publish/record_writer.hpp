@@ -50,6 +50,9 @@ public:
 
     // Any thread.
     Lsn acknowledged() const { return tracker_.acknowledged(); }
+    /// Records that were pushed so far, without those uncounted; and whether so many are acknowledged.
+    std::uint64_t handed_over() const { return tracker_.next_token(); }
+    bool delivered(std::uint64_t records) const { return tracker_.first_pending() >= records; }
     Lsn recorded() const { return {recorded_.load()}; }
     bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait);
     std::optional<ErrorParts> failure() const;

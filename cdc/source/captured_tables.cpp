@@ -83,7 +83,9 @@ CatalogView read_catalog_view(pg::Connection& catalog, const std::string& node)
     }
     view.moves = unfinished_moves(catalog, node);
     view.snapshot_wanted =
-        catalog.query("SELECT EXISTS (SELECT FROM keyshift.snapshot WHERE node = $1 AND state <> 'done')", {node})
+        catalog
+            .query("SELECT EXISTS (SELECT FROM keyshift.snapshot WHERE node = $1 AND state IN ('pending', 'running'))",
+                   {node})
             .boolean(0, 0);
     transaction.commit();
     return view;

@@ -2,9 +2,11 @@
 /// A part of a table's existing rows on its way into the topic, and the snapshot it was read in.
 
 #include "cdc/source/change.hpp"
-#include "core/pg/connection.hpp"
+#include "cdc/source/row_batch.hpp"
+#include "cdc/source/snapshot_range.hpp"
 #include "core/schema.hpp"
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -25,18 +27,43 @@ struct RowSnapshot {
     bool shows(std::uint32_t xid) const;
 };
 
-struct SnapshotChunk {
-    std::string id;
+/// What the chunks of one table's snapshot on one node share.
+struct SnapshotTable {
+    bool again = false; ///< asked for by `keyshift cdc snapshot`, not the table's initial snapshot
+    /// A row of it is in the topic, or its beginning is announced.
+    std::atomic<bool> begun = false;
+};
+
+/// The columns and the identity of the rows of one part of a table. Immutable.
+struct SnapshotSource {
     std::shared_ptr<const TableSchema> table;
     std::shared_ptr<const Relation> relation; ///< columns of the rows, in order
     std::string group;
     BucketId bucket{};
-    bool keyed = true;  ///< false: rows have no key, none can be superseded in the window
-    bool first = false; ///< of the table on this node
-    bool last = false;
-    bool again = false; ///< asked for by `keyshift cdc snapshot`, not the table's initial snapshot
-    std::optional<pg::Result> rows;
+
+    bool keyed() const { return !table->key.empty(); } ///< false: rows have no key, none can be superseded
+};
+
+struct SnapshotChunk {
+    std::string id;
+    std::shared_ptr<const SnapshotSource> source;
+    std::shared_ptr<SnapshotTable> of;
+    SnapshotRange range; ///< what was read: read again when the chunk must be
+    bool last = false;   ///< nothing of the table on this node is left to be read
+    RowBatch rows;
     RowSnapshot snapshot;
+
+    /// What became of it. Guarded by SnapshotWindows.
+    enum class Fate {
+        pending,
+        published, ///< handed to the publisher
+        again      ///< to be read again
+    };
+    Fate fate = Fate::pending;
+    std::uint64_t records = 0;  ///< published: in Kafka once the publisher has delivered so many
+    std::uint64_t session = 0;  ///< published: counts only if delivered in this session of the stream
+    std::size_t row_count = 0;  ///< rows read
+    std::vector<RowKey> partly; ///< published: keys whose newest event lacks values, to be read again
 };
 
 } // namespace keyshift::cdc

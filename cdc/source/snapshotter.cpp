@@ -1,30 +1,29 @@
 #include "cdc/source/snapshotter.hpp"
 
-#include "cdc/source/chunk_reader.hpp"
+#include "cdc/source/snapshot_worker.hpp"
 #include "core/backoff.hpp"
 #include "core/failpoint.hpp"
 #include "core/log.hpp"
 
 #include <fmt/core.h>
 #include <random>
+#include <thread>
 
 namespace keyshift::cdc {
 
 namespace {
 
-void throw_if(std::stop_token stop)
-{
-    if (stop.stop_requested()) {
-        throw TransientError({"reading rows for the topic", "a stop was requested", ""});
-    }
-}
+constexpr std::chrono::milliseconds kPause{20};
+/// Every so many pauses the catalog is asked what is wanted, and progress is saved.
+constexpr int kLookUp = 50;
+constexpr int kSave = 5;
 
 } // namespace
 
-Snapshotter::Snapshotter(catalog::Node node, pg::ConnectionSettings catalog, SnapshotWindow& window,
-                         SchemaVersions& versions, Acknowledged acknowledged, std::function<bool()> wanted)
-    : node_(std::move(node)), catalog_(std::move(catalog)), window_(window), versions_(versions),
-      acknowledged_(std::move(acknowledged)), wanted_(std::move(wanted))
+Snapshotter::Snapshotter(catalog::Node node, pg::ConnectionSettings catalog, SnapshotWindows& windows,
+                         SchemaVersions& versions, Options options)
+    : node_(std::move(node)), catalog_(std::move(catalog)), windows_(windows), versions_(versions),
+      options_(std::move(options))
 {
     // Markers of an earlier run that are still in the WAL mean nothing to this one.
     std::random_device random;
@@ -34,8 +33,8 @@ Snapshotter::Snapshotter(catalog::Node node, pg::ConnectionSettings catalog, Sna
 void Snapshotter::run(std::stop_token stop)
 {
     Backoff backoff(std::chrono::milliseconds(500), std::chrono::seconds(10));
-    while (sleep_for(std::chrono::milliseconds(200), stop)) {
-        if (!wanted_()) {
+    for (int run = 1; sleep_for(std::chrono::milliseconds(200), stop);) {
+        if (!options_.wanted()) {
             continue;
         }
         try {
@@ -48,95 +47,88 @@ void Snapshotter::run(std::stop_token stop)
                 backoff.wait(stop);
             }
         }
+        run_id_ = fmt::format("{}.{}", run_id_.substr(0, 16), run++);
     }
 }
 
 void Snapshotter::work(std::stop_token stop)
 {
     pg::Connection catalog(catalog_);
+    SnapshotSchedule schedule;
+    const auto failed = [this](const SnapshotPart& part, const ErrorParts& error) {
+        std::scoped_lock lock(mutex_);
+        failures_.emplace_back(part, error);
+    };
+    std::vector<std::jthread> workers;
+    if (!look_up(catalog, schedule)) {
+        return;
+    }
+    for (int number = 0; number < options_.workers; ++number) {
+        workers.emplace_back([&, number](std::stop_token worker_stop) {
+            SnapshotWorker(node_, schedule, windows_, versions_, fmt::format("{}-{}", run_id_, number), failed)
+                .run(worker_stop);
+        });
+    }
+    for (int turn = 1; sleep_for(kPause, stop); ++turn) {
+        bool outdated = false;
+        schedule.settle(windows_, options_.delivered);
+        save_failures(catalog, schedule);
+        if (turn % kSave == 0) {
+            outdated = !save(catalog, schedule, stop);
+        }
+        if (outdated || schedule.empty() || turn % kLookUp == 0) {
+            if (!look_up(catalog, schedule)) {
+                return;
+            }
+        }
+    }
+}
+
+bool Snapshotter::look_up(pg::Connection& catalog, SnapshotSchedule& schedule)
+{
     std::vector<SnapshotPart> parts = unfinished_parts(catalog, node_.name);
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-        const bool first = i == 0 || parts[i - 1].table_id != parts[i].table_id;
-        const bool last = i + 1 == parts.size() || parts[i + 1].table_id != parts[i].table_id;
-        if (parts[i].owned) {
-            read_part(catalog, parts[i], first, last, stop);
-        } else {
-            save_progress(catalog, node_.name, parts[i], 0, true);
+    std::erase_if(parts, [&](const SnapshotPart& part) {
+        if (!part.owned) {
+            save_progress(catalog, node_.name, part, {});
         }
-    }
+        return !part.owned;
+    });
+    schedule.want(parts);
+    return !parts.empty();
 }
 
-void Snapshotter::read_part(pg::Connection& catalog, SnapshotPart& part, bool first, bool last, std::stop_token stop)
+bool Snapshotter::save(pg::Connection& catalog, SnapshotSchedule& schedule, std::stop_token stop)
 {
-    pg::Connection connection(node_.connection("cdc snapshot"));
-    pg::Connection marker(node_.connection("cdc snapshot markers"));
-    SchemaReader schemas(connection, versions_);
-    const std::shared_ptr<const Relation> relation = schemas.describe(part.leaf);
-    if (!relation) {
-        throw FatalError({fmt::format("reading {} of {} into its topic", part.leaf.to_string(), node_.name),
-                          "there is no such table", "Check the table, or remove it from the captured ones."});
+    const std::vector<SnapshotSchedule::Saving> all = schedule.take_progress();
+    for (const auto& source : schedule.take_ended()) {
+        windows_.end(source);
     }
-    const std::shared_ptr<const TableSchema> table = schemas.read(*relation, part.table);
-    ChunkReader reader(connection, table, *relation, part);
-    bool more = true;
-    while (more) {
-        auto chunk = std::make_shared<SnapshotChunk>();
-        chunk->table = table;
-        chunk->relation = relation;
-        chunk->group = part.group;
-        chunk->bucket = part.bucket;
-        chunk->keyed = !table->key.empty();
-        chunk->first = first;
-        chunk->again = part.condition.has_value();
-        bool have_rows = false;
-        const auto read = [&] {
-            if (chunk->keyed && have_rows) {
-                reader.go_back();
-            }
-            if (chunk->keyed || !have_rows) {
-                more = reader.read(*chunk);
-            }
-            have_rows = true;
-            chunk->last = last && !more;
-        };
-        while (!carry(marker, chunk, read, stop)) {
-            throw_if(stop);
-            sleep_for(std::chrono::milliseconds(20), stop);
+    // The end is announced before the catalog calls it done.
+    while (windows_.ends_pending() && sleep_for(std::chrono::milliseconds(5), stop)) {
+    }
+    bool up_to_date = true;
+    for (const auto& [part, progress] : all) {
+        if (progress.chunks > 0) {
+            failpoint("cdc.snapshot.chunk");
         }
-        failpoint("cdc.snapshot.chunk");
-        part.last_key = reader.last_key();
-        save_progress(catalog, node_.name, part, chunk->rows->rows(), !more);
-        first = false;
+        up_to_date = save_progress(catalog, node_.name, part, progress) && up_to_date;
     }
+    return up_to_date;
 }
 
-bool Snapshotter::carry(pg::Connection& marker, const std::shared_ptr<SnapshotChunk>& chunk,
-                        const std::function<void()>& read, std::stop_token stop)
+void Snapshotter::save_failures(pg::Connection& catalog, SnapshotSchedule& schedule)
 {
-    chunk->id = fmt::format("{}-{}", run_id_, ++chunks_);
-    window_.expect(chunk);
-    mark(marker, "snapshot_low", chunk->id);
-    read();
-    window_.fill();
-    mark(marker, "snapshot_high", chunk->id);
-    const SnapshotWindow::Outcome outcome = window_.wait(stop);
-    throw_if(stop);
-    if (!outcome.published) {
-        return false;
+    Failures failures;
+    {
+        std::scoped_lock lock(mutex_);
+        failures = std::exchange(failures_, {});
     }
-    while (!acknowledged_(outcome.end_lsn, std::chrono::milliseconds(200))) {
-        throw_if(stop);
-        if (window_.session() != outcome.session) {
-            return false;
-        }
+    for (const auto& [part, error] : failures) {
+        log::error("cdc", "node={} the snapshot of {} has failed: {}: {}", node_.name, part.table.to_string(),
+                   error.what, error.why);
+        save_failure(catalog, node_.name, part, error);
+        schedule.give_up(part.table_id);
     }
-    return window_.session() == outcome.session;
-}
-
-void Snapshotter::mark(pg::Connection& marker, const std::string& type, const std::string& id)
-{
-    const std::string content = fmt::format(R"({{"type":"{}","id":"{}"}})", type, id);
-    marker.query("SELECT pg_catalog.pg_logical_emit_message(true, 'keyshift', $1)", {content});
 }
 
 } // namespace keyshift::cdc

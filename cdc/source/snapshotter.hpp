@@ -1,45 +1,55 @@
 #pragma once
-/// Brings a node's existing rows into their topics while the stream goes on: works off keyshift.snapshot, part by part, on
-/// its own thread. Every chunk is persisted once Kafka has it, so a restart goes on where it was.
+/// Brings a node's existing rows into their topics while the stream goes on: works off keyshift.snapshot with several
+/// workers. Progress is saved by the chunk, once Kafka has its rows, so a restart goes on where it was.
 
 #include "catalog/catalog.hpp"
 #include "cdc/source/schema_reader.hpp"
+#include "cdc/source/snapshot_schedule.hpp"
 #include "cdc/source/snapshot_window.hpp"
 #include "cdc/source/snapshot_work.hpp"
 
-#include <chrono>
 #include <functional>
+#include <mutex>
 #include <stop_token>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace keyshift::cdc {
 
 class Snapshotter {
 public:
-    /// `acknowledged` waits until Kafka has everything below an LSN; `wanted` tells (cheaply) whether there is work.
-    using Acknowledged = std::function<bool(Lsn, std::chrono::milliseconds)>;
-    Snapshotter(catalog::Node node, pg::ConnectionSettings catalog, SnapshotWindow& window, SchemaVersions& versions,
-                Acknowledged acknowledged, std::function<bool()> wanted);
+    struct Options {
+        int workers = 2; ///< that read at the same time
+        /// Tells whether Kafka has so many of the records that the publisher was given.
+        std::function<bool(std::uint64_t)> delivered;
+        /// Tells (cheaply) whether there is work.
+        std::function<bool()> wanted;
+    };
+    Snapshotter(catalog::Node node, pg::ConnectionSettings catalog, SnapshotWindows& windows, SchemaVersions& versions,
+                Options options);
 
     /// Until stop; faults are logged and tried again.
     void run(std::stop_token stop);
 
 private:
+    using Failures = std::vector<std::pair<SnapshotPart, ErrorParts>>;
+
     void work(std::stop_token stop);
-    void read_part(pg::Connection& catalog, SnapshotPart& part, bool first, bool last, std::stop_token stop);
-    /// False: the chunk must be read again.
-    bool carry(pg::Connection& marker, const std::shared_ptr<SnapshotChunk>& chunk, const std::function<void()>& read,
-               std::stop_token stop);
-    void mark(pg::Connection& marker, const std::string& type, const std::string& id);
+    /// Reads from the catalog what is wanted. False: nothing is left.
+    bool look_up(pg::Connection& catalog, SnapshotSchedule& schedule);
+    /// False: the catalog wants something else by now.
+    bool save(pg::Connection& catalog, SnapshotSchedule& schedule, std::stop_token stop);
+    void save_failures(pg::Connection& catalog, SnapshotSchedule& schedule);
 
     const catalog::Node node_;
     const pg::ConnectionSettings catalog_;
-    SnapshotWindow& window_;
+    SnapshotWindows& windows_;
     SchemaVersions& versions_;
-    const Acknowledged acknowledged_;
-    const std::function<bool()> wanted_;
+    const Options options_;
     std::string run_id_;
-    std::uint64_t chunks_ = 0;
+    std::mutex mutex_;
+    Failures failures_; ///< guarded by mutex_
 };
 
 } // namespace keyshift::cdc

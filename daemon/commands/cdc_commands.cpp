@@ -6,6 +6,7 @@
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
@@ -21,14 +22,24 @@ void wait_until_read(CommandContext& context, pg::Connection& catalog, const nlo
     nlohmann::json shown;
     const WaitResult ended = wait_until(context, [&] {
         shown = catalog::snapshot_progress(catalog, id);
-        const auto done = shown["done"].get<double>();
-        const auto total = shown["total"].get<double>();
-        progress.show(done / total, fmt::format("{}: {} rows", table, shown["rows"].dump()));
-        return done == total;
+        const auto total = shown["total"].get<std::int64_t>();
+        const auto rows = shown["rows"].get<double>();
+        const double estimate = shown["estimate"].is_number() ? shown["estimate"].get<double>() : 0;
+        progress.show(estimate > 0 ? std::min(rows / estimate, 1.0) : 0,
+                      fmt::format("{}: {} rows", table, shown["rows"].dump()));
+        return total == shown["done"].get<std::int64_t>() + shown["failed"].get<std::int64_t>() +
+                            shown["cancelled"].get<std::int64_t>();
     });
     progress.finish();
+    if (shown["failed"].get<int>() > 0) {
+        const nlohmann::json error = shown["error"];
+        throw FatalError({"cdc snapshot " + table, error["why"].get<std::string>(), error["next"].get<std::string>()});
+    }
+    if (shown["cancelled"].get<int>() > 0) {
+        throw FatalError({"cdc snapshot " + table, "it was cancelled", "Ask for it again when it is wanted."});
+    }
     if (ended != WaitResult::reached) {
-        note(fmt::format("the snapshot goes on; look with `keyshift table show {}`", table));
+        note("the snapshot goes on; look with `keyshift cdc status`");
         context.status = exit_status_of(ended);
     } else {
         context.print({{"table", table}, {"rows", shown["rows"]}, {"parts", shown["total"]}});
@@ -40,17 +51,25 @@ void add_snapshot(CLI::App& cdc, CommandContext& context)
     struct Options {
         catalog::SnapshotAgain request;
         std::string node;
+        bool cancel = false;
     };
     const auto options = std::make_shared<Options>();
     CLI::App* verb = add_verb(cdc, "snapshot", "Read a table's rows into its topic once more, while its stream goes on",
                               "keyshift cdc snapshot users --where 'user_id < 1000' --wait");
     verb->add_option("table", options->request.table, "A captured or distributed table")->required();
-    verb->add_option("--where", options->request.where, "Only rows that meet this SQL condition");
+    CLI::Option* where = verb->add_option("--where", options->request.where, "Only rows that meet this SQL condition");
+    verb->add_flag("--cancel", options->cancel,
+                   "Give up the snapshot of the table that is queued, under way or has failed")
+        ->excludes(where);
     verb->add_option("--node", options->node, "Only what this node has");
     takes_long(changes(verb, context), context)->callback([&context, options] {
         options->request.dry_run = context.dry_run;
         options->request.node = options->node.empty() ? std::nullopt : std::optional(options->node);
         pg::Connection catalog = context.catalog();
+        if (options->cancel) {
+            context.print(catalog::cancel_snapshot(catalog, options->request));
+            return;
+        }
         const nlohmann::json queued = catalog::snapshot_again(catalog, options->request);
         if (!context.wait || context.dry_run) {
             context.print(queued);

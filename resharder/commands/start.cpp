@@ -38,7 +38,7 @@ void refuse_running_snapshot(pg::Connection& catalog, const nlohmann::json& move
 {
     const auto rows = catalog.query(
         "SELECT DISTINCT t.group_name FROM keyshift.snapshot s JOIN keyshift.captured_table t ON t.id = s.table_id "
-        "WHERE s.state <> 'done' AND t.group_name IS NOT NULL");
+        "WHERE s.state <> 'done' AND (s.state IN ('pending', 'running') OR s.condition IS NULL) AND t.group_name IS NOT NULL");
     for (int row = 0; row < rows.rows(); ++row) {
         for (const auto& move : moves) {
             if (move.at("group").get<std::string>() == rows.text(row, 0)) {

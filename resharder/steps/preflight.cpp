@@ -67,12 +67,13 @@ void snapshots_done(MoveContext& context)
 {
     const auto rows = context.catalog.query(
         "SELECT count(*) FROM keyshift.snapshot s JOIN keyshift.captured_table t ON t.id = s.table_id "
-        "WHERE t.group_name = $1 AND s.node = $2 AND s.bucket = $3 AND s.state <> 'done'",
+        "WHERE t.group_name = $1 AND s.node = $2 AND s.bucket = $3 AND s.state <> 'done' "
+        "AND (s.state IN ('pending', 'running') OR s.condition IS NULL)",
         {context.move().group, context.move().donor, std::to_string(number(context.move().bucket))});
     if (rows.integer(0, 0) > 0) {
         throw TransientError({"moving " + context.move().subject(),
-                              "its rows are still being written to Kafka as snapshot events",
-                              "wait; see `keyshift cdc status`"});
+                              "its rows are still to be written to Kafka as snapshot events",
+                              "wait, or where the snapshot failed, read the rows again; see `keyshift cdc status`"});
     }
 }
 

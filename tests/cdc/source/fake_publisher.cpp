@@ -231,6 +231,18 @@ void EventPublisher::control(const ControlRecord& record)
     state_->kafka.controls_.push_back(to_json(record));
 }
 
+std::uint64_t EventPublisher::handed_over() const
+{
+    std::scoped_lock lock(state_->kafka.mutex_);
+    return state_->kafka.events_.size();
+}
+
+bool EventPublisher::delivered(std::uint64_t) const
+{
+    std::scoped_lock lock(state_->kafka.mutex_);
+    return state_->kafka.up_ && state_->born == state_->kafka.killed_;
+}
+
 Lsn EventPublisher::acknowledged() const
 {
     std::scoped_lock lock(state_->kafka.mutex_);

@@ -1,4 +1,4 @@
-#include "tests/cdc/source/stream_fixture.hpp"
+#include "tests/cdc/source/snapshot_fixture.hpp"
 
 #include "catalog/operations.hpp"
 
@@ -10,44 +10,6 @@ namespace keyshift::test {
 namespace {
 
 constexpr const char* kItems = "CREATE TABLE public.items (id int PRIMARY KEY, name text)";
-
-class SnapshotTest : public StreamTest {
-protected:
-    bool done(std::chrono::seconds limit = std::chrono::seconds(30))
-    {
-        return eventually(
-            [&] {
-                return one(cluster_.catalog(), "SELECT count(*) FROM keyshift.snapshot WHERE state <> 'done'") == "0";
-            },
-            limit);
-    }
-    /// Last event of each key, as a consumer keeps it; checks that no position goes back.
-    std::map<std::string, std::string> fold()
-    {
-        std::map<std::string, std::string> rows;
-        std::map<std::string, SourcePosition> positions;
-        for (const FakeEvent& event : kafka_.events("public.items")) {
-            const auto before = positions.find(event.key);
-            EXPECT_TRUE(before == positions.end() || before->second <= event.position) << event.key;
-            positions[event.key] = event.position;
-            if (event.kind == cdc::ChangeKind::remove) {
-                rows.erase(event.key);
-            } else {
-                rows[event.key] = event.after.at("name");
-            }
-        }
-        return rows;
-    }
-    std::map<std::string, std::string> table()
-    {
-        std::map<std::string, std::string> all;
-        const auto rows = node().query("SELECT id, name FROM public.items");
-        for (int row = 0; row < rows.rows(); ++row) {
-            all.emplace(rows.text(row, 0), rows.text(row, 1));
-        }
-        return all;
-    }
-};
 
 TEST_F(SnapshotTest, ExistingRowsReachTheTopicMarkedAsSnapshotBetweenBeginAndEnd)
 {

@@ -9,42 +9,62 @@ using namespace cdc;
 
 class SnapshotWindowTest : public testing::Test {
 protected:
+    using Fate = SnapshotChunk::Fate;
+
     SnapshotWindowTest()
     {
         auto table = std::make_shared<TableSchema>();
         table->root = {"public", "items"};
         table->columns.resize(2);
         table->key = {0};
-        chunk_->id = "1";
-        chunk_->table = table;
-        chunk_->snapshot = {100, 110, {104}};
-        window_.session_started();
-        window_.expect(chunk_);
+        auto source = std::make_shared<SnapshotSource>();
+        source->table = table;
+        source_ = source;
+        chunk_ = chunk("1");
+        windows_.session_started();
+        windows_.expect(chunk_);
+    }
+    std::shared_ptr<SnapshotChunk> chunk(const std::string& id)
+    {
+        auto made = std::make_shared<SnapshotChunk>();
+        made->id = id;
+        made->source = source_;
+        made->snapshot = {100, 110, {104}};
+        return made;
     }
     void deliver(std::uint32_t xid) { delivered_.add(xid); }
-    void low()
+    void low(const std::string& id = "1")
     {
         deliver(105); // the marker's own
-        window_.low("1", delivered_);
+        windows_.low(id, delivered_);
     }
     std::shared_ptr<SnapshotChunk> high()
     {
-        window_.fill();
-        return window_.high("1", delivered_);
+        windows_.fill(chunk_);
+        return windows_.high("1", delivered_);
     }
-    void change(ChangeKind kind, std::optional<std::string_view> before, std::optional<std::string_view> after)
+    void change(ChangeKind kind, std::optional<std::string_view> before, std::optional<std::string_view> after,
+                Datum::Kind value = Datum::Kind::null)
     {
         Change change;
         change.kind = kind;
         change.before = before ? std::optional(row(*before)) : std::nullopt;
-        change.after = after ? std::optional(row(*after)) : std::nullopt;
-        window_.note(*chunk_->table, BucketId{0}, change);
+        change.after = after ? std::optional(row(*after, value)) : std::nullopt;
+        windows_.note(*source_->table, BucketId{0}, change);
     }
-    static Tuple row(std::string_view key) { return {{Datum::Kind::text, key}, {Datum::Kind::null, {}}}; }
+    bool left_out(std::string_view key, const std::shared_ptr<SnapshotChunk>& of)
+    {
+        return windows_.judge(*of, row(key)) == SnapshotWindows::Row::leave_out;
+    }
+    static Tuple row(std::string_view key, Datum::Kind value = Datum::Kind::null)
+    {
+        return {{Datum::Kind::text, key}, {value, {}}};
+    }
 
-    std::shared_ptr<SnapshotChunk> chunk_ = std::make_shared<SnapshotChunk>();
+    std::shared_ptr<const SnapshotSource> source_;
+    std::shared_ptr<SnapshotChunk> chunk_;
     DeliveredTransactions delivered_;
-    SnapshotWindow window_;
+    SnapshotWindows windows_;
 };
 
 TEST_F(SnapshotWindowTest, RowsChangedBetweenTheMarkersAreLeftOut)
@@ -55,26 +75,63 @@ TEST_F(SnapshotWindowTest, RowsChangedBetweenTheMarkersAreLeftOut)
     change(ChangeKind::remove, "4", {});
     ASSERT_TRUE(high());
     for (const char* touched : {"1", "2", "3", "4"}) {
-        EXPECT_TRUE(window_.superseded(*chunk_, row(touched))) << touched;
+        EXPECT_TRUE(left_out(touched, chunk_)) << touched;
     }
-    EXPECT_FALSE(window_.superseded(*chunk_, row("5")));
-    window_.published(Lsn{77});
-    const auto outcome = window_.wait({});
-    EXPECT_TRUE(outcome.published);
-    EXPECT_EQ(outcome.end_lsn, Lsn{77});
+    EXPECT_FALSE(left_out("5", chunk_));
+    windows_.published(chunk_, 77);
+    EXPECT_EQ(windows_.fate(*chunk_), Fate::published);
+    EXPECT_EQ(chunk_->records, 77U);
+    EXPECT_FALSE(windows_.open());
+}
+
+TEST_F(SnapshotWindowTest, RowsChangedWhileTheChunkIsBeingPublishedAreLeftOut)
+{
+    low();
+    ASSERT_TRUE(high());
+    EXPECT_FALSE(left_out("1", chunk_));
+    change(ChangeKind::update, {}, "2");
+    EXPECT_TRUE(left_out("2", chunk_));
+}
+
+TEST_F(SnapshotWindowTest, AChunkThatIsOpenedLaterDoesNotLeaveOutWhatChangedBefore)
+{
+    low();
+    change(ChangeKind::update, {}, "1");
+    const auto later = chunk("2");
+    windows_.expect(later);
+    low("2");
+    change(ChangeKind::update, {}, "2");
+    windows_.fill(later);
+    ASSERT_TRUE(windows_.high("2", delivered_));
+    EXPECT_FALSE(left_out("1", later));
+    EXPECT_TRUE(left_out("2", later));
+    EXPECT_TRUE(left_out("1", chunk_));
+}
+
+TEST_F(SnapshotWindowTest, ARowWhoseEventLacksValuesIsReadAgainByItsKey)
+{
+    low();
+    change(ChangeKind::update, {}, "1", Datum::Kind::unchanged_toast);
+    change(ChangeKind::update, {}, "2", Datum::Kind::unchanged_toast);
+    change(ChangeKind::update, {}, "2", Datum::Kind::text);
+    ASSERT_TRUE(high());
+    EXPECT_TRUE(left_out("1", chunk_));
+    EXPECT_TRUE(left_out("2", chunk_));
+    EXPECT_EQ(chunk_->partly, std::vector<RowKey>{{"1"}});
 }
 
 TEST_F(SnapshotWindowTest, AReconnectionInBetweenMeansAgain)
 {
     low();
-    window_.session_started();
-    EXPECT_FALSE(window_.wait({}).published);
+    windows_.session_started();
+    EXPECT_EQ(windows_.fate(*chunk_), Fate::again);
+    EXPECT_FALSE(windows_.valid(*chunk_));
 }
 
 TEST_F(SnapshotWindowTest, AHighMarkerWithoutItsLowMarkerMeansAgain)
 {
     EXPECT_FALSE(high());
-    EXPECT_FALSE(window_.wait({}).published);
+    EXPECT_EQ(windows_.fate(*chunk_), Fate::again);
 }
 
 TEST_F(SnapshotWindowTest, ATruncateInBetweenMeansAgain)
@@ -82,7 +139,26 @@ TEST_F(SnapshotWindowTest, ATruncateInBetweenMeansAgain)
     low();
     change(ChangeKind::truncate, {}, {});
     EXPECT_FALSE(high());
-    EXPECT_FALSE(window_.wait({}).published);
+    EXPECT_EQ(windows_.fate(*chunk_), Fate::again);
+}
+
+TEST_F(SnapshotWindowTest, ATruncateWhileTheChunkIsBeingPublishedStopsIt)
+{
+    low();
+    ASSERT_TRUE(high());
+    EXPECT_TRUE(windows_.valid(*chunk_));
+    change(ChangeKind::truncate, {}, {});
+    EXPECT_FALSE(windows_.valid(*chunk_));
+}
+
+TEST_F(SnapshotWindowTest, MoreChangedKeysThanAreRememberedMeanAgain)
+{
+    low();
+    for (int key = 0; key <= 200'000; ++key) {
+        change(ChangeKind::insert, {}, std::to_string(key));
+    }
+    EXPECT_FALSE(high());
+    EXPECT_EQ(windows_.fate(*chunk_), Fate::again);
 }
 
 TEST_F(SnapshotWindowTest, ATransactionPublishedBeforeButNotVisibleToTheRowsMeansAgain)
@@ -90,7 +166,7 @@ TEST_F(SnapshotWindowTest, ATransactionPublishedBeforeButNotVisibleToTheRowsMean
     deliver(104);
     low();
     EXPECT_FALSE(high());
-    EXPECT_FALSE(window_.wait({}).published);
+    EXPECT_EQ(windows_.fate(*chunk_), Fate::again);
 }
 
 TEST_F(SnapshotWindowTest, OnePublishedInTheWindowNeedNotBeVisible)
@@ -106,9 +182,10 @@ TEST_F(SnapshotWindowTest, OnePublishedInTheWindowNeedNotBeVisible)
 TEST_F(SnapshotWindowTest, MarkersOfOthersMeanNothing)
 {
     deliver(105);
-    window_.low("other", delivered_);
-    EXPECT_FALSE(window_.open());
-    EXPECT_FALSE(window_.high("other", delivered_));
+    windows_.low("other", delivered_);
+    EXPECT_FALSE(windows_.open());
+    EXPECT_FALSE(windows_.high("other", delivered_));
+    EXPECT_EQ(windows_.fate(*chunk_), Fate::pending);
 }
 
 TEST(RowSnapshot, ShowsWhatPostgresqlWouldShow)

@@ -1,0 +1,258 @@
+#include "cdc/source/snapshot_schedule.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace keyshift::cdc {
+
+void SnapshotSchedule::want(const std::vector<SnapshotPart>& parts)
+{
+    std::scoped_lock lock(mutex_);
+    std::map<Id, std::string> wanted;
+    for (const SnapshotPart& part : parts) {
+        wanted[part.id()] = part.requested_at;
+    }
+    abandon([&](const Id& id) {
+        const auto found = wanted.find(id);
+        return found == wanted.end() || found->second != parts_.at(id).part.requested_at;
+    });
+    std::erase_if(tables_, [&](const auto& entry) {
+        return std::ranges::none_of(parts_, [&](const auto& part) { return part.first.first == entry.first; });
+    });
+    for (const SnapshotPart& part : parts) {
+        if (parts_.contains(part.id())) {
+            continue;
+        }
+        parts_[part.id()].part = part;
+        std::shared_ptr<SnapshotTable>& table = tables_[part.table_id];
+        if (!table) {
+            table = std::make_shared<SnapshotTable>();
+            table->again = part.condition.has_value();
+        }
+        if (part.begun) {
+            table->begun = true;
+        }
+    }
+    changed_.notify_all();
+}
+
+void SnapshotSchedule::settle(SnapshotWindows& windows, const std::function<bool(std::uint64_t)>& delivered)
+{
+    std::scoped_lock lock(mutex_);
+    std::erase_if(abandoned_, [&](const std::shared_ptr<SnapshotChunk>& chunk) {
+        const bool settled = windows.fate(*chunk) != SnapshotChunk::Fate::pending;
+        if (settled) {
+            windows.forget(chunk);
+        }
+        return settled;
+    });
+    for (auto& [id, part] : parts_) {
+        for (auto at = part.in_flight.begin(); at != part.in_flight.end();) {
+            const std::shared_ptr<SnapshotChunk> chunk = *at;
+            const SnapshotChunk::Fate fate = windows.fate(*chunk);
+            const bool published = fate == SnapshotChunk::Fate::published;
+            // Asked in this order: a delivery counts only if it was this session's.
+            const bool arrived = published && delivered(chunk->records);
+            const bool lost = published && windows.session() != chunk->session;
+            if (fate == SnapshotChunk::Fate::pending || (published && !arrived && !lost)) {
+                ++at;
+                continue;
+            }
+            at = part.in_flight.erase(at);
+            part.changed = true;
+            windows.forget(chunk);
+            if (fate == SnapshotChunk::Fate::again || lost) {
+                part.waiting.push_front(chunk->range);
+                continue;
+            }
+            part.progress.rows += static_cast<std::int64_t>(chunk->row_count - chunk->partly.size());
+            ++part.progress.chunks;
+            if (!chunk->partly.empty()) {
+                part.waiting.emplace_front().keys = std::move(chunk->partly);
+            }
+        }
+    }
+    changed_.notify_all();
+}
+
+std::vector<SnapshotRange> SnapshotSchedule::left_of(const Part& part)
+{
+    std::vector<SnapshotRange> left(part.waiting.begin(), part.waiting.end());
+    for (const auto& [number, range] : part.reading) {
+        left.push_back(range);
+    }
+    for (const std::shared_ptr<SnapshotChunk>& chunk : part.in_flight) {
+        left.push_back(chunk->range);
+    }
+    return left;
+}
+
+std::vector<SnapshotSchedule::Saving> SnapshotSchedule::take_progress()
+{
+    std::scoped_lock lock(mutex_);
+    std::vector<Saving> all;
+    std::vector<Id> finished;
+    for (auto& [id, part] : parts_) {
+        if (!part.source || !part.changed) {
+            continue;
+        }
+        part.progress.left = left_of(part);
+        all.push_back({part.part, std::exchange(part.progress, {})});
+        part.changed = false;
+        if (part.finished()) {
+            finished.push_back(id);
+        }
+    }
+    for (const Id& id : finished) {
+        const std::shared_ptr<const SnapshotSource> source = parts_.at(id).source;
+        parts_.erase(id);
+        if (std::ranges::none_of(parts_, [&](const auto& part) { return part.first.first == id.first; })) {
+            tables_.erase(id.first);
+            ended_.push_back(source);
+        }
+    }
+    return all;
+}
+
+std::vector<std::shared_ptr<const SnapshotSource>> SnapshotSchedule::take_ended()
+{
+    std::scoped_lock lock(mutex_);
+    return std::exchange(ended_, {});
+}
+
+void SnapshotSchedule::give_up(std::int64_t table_id)
+{
+    std::scoped_lock lock(mutex_);
+    abandon([&](const Id& id) { return id.first == table_id; });
+    tables_.erase(table_id);
+    changed_.notify_all();
+}
+
+bool SnapshotSchedule::empty() const
+{
+    std::scoped_lock lock(mutex_);
+    return parts_.empty();
+}
+
+std::optional<SnapshotSchedule::Task> SnapshotSchedule::take(std::stop_token stop)
+{
+    std::optional<Task> task;
+    const auto find_work = [&] {
+        if (stop.stop_requested()) {
+            return false;
+        }
+        for (auto& [id, part] : parts_) {
+            if (!part.source && !part.planning) {
+                part.planning = true;
+                task = Task{part.part, nullptr, {}, std::nullopt, ++tasks_};
+                return true;
+            }
+            if (part.source && !part.waiting.empty()) {
+                task = Task{part.part, part.source, part.shape, part.waiting.front(), ++tasks_};
+                part.waiting.pop_front();
+                part.reading[task->number] = *task->range;
+                return true;
+            }
+        }
+        return false;
+    };
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, stop, find_work);
+    return task;
+}
+
+void SnapshotSchedule::abandon(const std::function<bool(const Id&)>& which)
+{
+    for (auto entry = parts_.begin(); entry != parts_.end();) {
+        if (which(entry->first)) {
+            abandoned_.splice(abandoned_.end(), entry->second.in_flight);
+            entry = parts_.erase(entry);
+        } else {
+            ++entry;
+        }
+    }
+}
+
+SnapshotSchedule::Part* SnapshotSchedule::find(const Task& task)
+{
+    const auto found = parts_.find(task.part.id());
+    return found == parts_.end() || found->second.part.requested_at != task.part.requested_at ? nullptr
+                                                                                              : &found->second;
+}
+
+void SnapshotSchedule::planned(const Task& task, SnapshotPlan plan)
+{
+    std::scoped_lock lock(mutex_);
+    if (Part* part = find(task)) {
+        part->planning = false;
+        part->source = std::move(plan.source);
+        part->shape = std::move(plan.shape);
+        part->waiting.assign(plan.ranges.begin(), plan.ranges.end());
+        part->progress.estimate = plan.estimate;
+        part->changed = true;
+        changed_.notify_all();
+    }
+}
+
+bool SnapshotSchedule::anything_else_to_read(std::int64_t table_id) const
+{
+    return std::ranges::any_of(parts_, [&](const auto& entry) {
+        const Part& part = entry.second;
+        return entry.first.first == table_id && (!part.source || !part.waiting.empty() || !part.reading.empty());
+    });
+}
+
+bool SnapshotSchedule::cut(const Task& task, const std::shared_ptr<SnapshotChunk>& chunk,
+                           std::optional<SnapshotRange> rest)
+{
+    std::scoped_lock lock(mutex_);
+    Part* part = find(task);
+    if (part == nullptr || !part->reading.contains(task.number)) {
+        abandoned_.push_back(chunk);
+        return false;
+    }
+    if (rest) {
+        part->reading[task.number] = std::move(*rest);
+    } else {
+        part->reading.erase(task.number);
+        chunk->last = !anything_else_to_read(task.part.table_id);
+    }
+    part->in_flight.push_back(chunk);
+    return true;
+}
+
+void SnapshotSchedule::give_back(const Task& task)
+{
+    std::scoped_lock lock(mutex_);
+    if (Part* part = find(task)) {
+        part->planning = false;
+        if (const auto rest = part->reading.find(task.number); rest != part->reading.end()) {
+            part->waiting.push_front(std::move(rest->second));
+            part->reading.erase(rest);
+        }
+        changed_.notify_all();
+    }
+}
+
+void SnapshotSchedule::start_over(const Task& task)
+{
+    std::scoped_lock lock(mutex_);
+    if (Part* part = find(task); part != nullptr && part->source == task.source) {
+        part->source.reset();
+        part->part.ranges.reset();
+        part->planning = false;
+        part->waiting.clear();
+        part->reading.clear();
+        abandoned_.splice(abandoned_.end(), part->in_flight);
+        changed_.notify_all();
+    }
+}
+
+std::shared_ptr<SnapshotTable> SnapshotSchedule::table_of(const Task& task)
+{
+    std::scoped_lock lock(mutex_);
+    const auto found = tables_.find(task.part.table_id);
+    return found == tables_.end() ? std::make_shared<SnapshotTable>() : found->second;
+}
+
+} // namespace keyshift::cdc

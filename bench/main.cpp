@@ -34,7 +34,8 @@ double quantile(std::vector<double> values, double part)
 void Bench::wait_snapshots() const
 {
     pg::Connection catalog(settings.connection("n1", "bench"));
-    while (catalog.query("SELECT count(*) FROM keyshift.snapshot WHERE state <> 'done'").integer(0, 0) > 0) {
+    while (catalog.query("SELECT count(*) FROM keyshift.snapshot WHERE state IN ('pending', 'running')").integer(0, 0) >
+           0) {
         sleep_for(std::chrono::milliseconds(200), {});
     }
 }
@@ -95,7 +96,11 @@ void write_document(const std::string& file, const std::string& where, const std
 }
 
 const std::vector<std::pair<std::string, std::vector<Measured> (*)(const Bench&)>> kParts{
-    {"capture", bench_capture}, {"latency", bench_latency}, {"projection", bench_projection}, {"move", bench_move}};
+    {"capture", bench_capture},
+    {"snapshot", bench_snapshot},
+    {"latency", bench_latency},
+    {"projection", bench_projection},
+    {"move", bench_move}};
 
 /// Runs the parts named, or all of them; only a whole run writes the document.
 int run(const demo::Settings& settings, const std::string& document, const std::set<std::string>& names)

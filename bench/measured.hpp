@@ -34,6 +34,7 @@ double seconds_since(std::chrono::steady_clock::time_point begin);
 double quantile(std::vector<double> values, double part);
 
 std::vector<Measured> bench_capture(const Bench& bench);
+std::vector<Measured> bench_snapshot(const Bench& bench);
 std::vector<Measured> bench_latency(const Bench& bench);
 std::vector<Measured> bench_projection(const Bench& bench);
 std::vector<Measured> bench_move(const Bench& bench);

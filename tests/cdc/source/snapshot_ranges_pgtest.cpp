@@ -169,10 +169,13 @@ TEST_F(SnapshotThat, IsCancelledReadsNoMore)
     ASSERT_TRUE(eventually([&] { return kafka_.events("public.items").size() >= 1'000; }));
     EXPECT_EQ(catalog::cancel_snapshot(cluster_.catalog(), {"items", "", {}, false}).at("parts"), 1);
     EXPECT_THROW(catalog::cancel_snapshot(cluster_.catalog(), {"items", "", {}, false}), Error);
-    // The next one is not mixed up with what is left of this one.
-    catalog::snapshot_again(cluster_.catalog(), {"items", "id <= 10", {}, false});
-    ASSERT_TRUE(eventually([&] { return state("items") == "running"; }));
+    // Its workers have gone.
+    ASSERT_TRUE(eventually([&] {
+        return one(node(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                           "AND application_name LIKE '%cdc snapshot%'") == "0";
+    }));
     kafka_.set_up(true);
+    catalog::snapshot_again(cluster_.catalog(), {"items", "id <= 10", {}, false});
     ASSERT_TRUE(done());
     EXPECT_EQ(one(cluster_.catalog(), "SELECT rows FROM keyshift.snapshot"), "10");
     EXPECT_LT(kafka_.events("public.items").size(), static_cast<std::size_t>(kRows));

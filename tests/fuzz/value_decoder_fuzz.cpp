@@ -4,6 +4,8 @@
 #include "tests/fuzz/column_types.hpp"
 #include "tests/fuzz/json_check.hpp"
 
+#include <array>
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
     using namespace keyshift;
@@ -11,7 +13,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const TypeSchema type = fuzz::any_type(input);
     const std::uint8_t shape = input.byte();
     const std::string name = type.kind == 'e' ? "enum" : type.element ? type.element->name : type.name;
-    const projections::BaseColumn column{"c", name, name, type.modifier, type.element != nullptr, (shape & 1U) != 0};
+    constexpr std::array kForms{"", "string", "double", "microseconds", "connect", "isostring", "base64", "hex"};
+    const projections::BaseColumn column{
+        "c", name, name, type.modifier, type.element != nullptr, kForms.at(shape % kForms.size())};
     static simdjson::dom::parser parser;
     const std::string json(input.rest());
     simdjson::dom::element document;

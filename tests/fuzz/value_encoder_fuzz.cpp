@@ -50,6 +50,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         check_inner_json(document.at(0));
     }
     fuzz::must_be_json("a column's schema is JSON",
-                       cdc::field_schema({cdc::bottom_type(type), encoder->form(), options, true, "", "\"c\""}));
+                       cdc::field_schema({cdc::bottom_type(type), encoder->form(), options, true, "", "\"c\"", ""}));
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "catalog/node_preflight.hpp"
 
 #include "catalog/node_access.hpp"
+#include "catalog/node_slot.hpp"
 #include "core/error.hpp"
 
 #include <fmt/format.h>
@@ -148,8 +149,7 @@ NodeIdentity check_new_node(pg::Connection& catalog, pg::Connection& node, const
                                 "If that cluster is gone: DROP SCHEMA keyshift CASCADE; there, then repeat."});
         }
     }
-    const pg::Result rows = node.query("SELECT (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())");
-    return {identity.substr(0, identity.find('/')), static_cast<std::uint32_t>(rows.integer(0, 0))};
+    return {identity.substr(0, identity.find('/')), timeline_of(node)};
 }
 
 } // namespace keyshift::catalog

@@ -64,6 +64,10 @@ nlohmann::json cancel_snapshot(pg::Connection& catalog, const SnapshotAgain& req
 /// is under way, which needs them. [{"node","capture":"paused|running"}] of those that change.
 nlohmann::json pause_capture(pg::Connection& catalog, const std::optional<std::string>& node, bool dry_run);
 nlohmann::json resume_capture(pg::Connection& catalog, const std::optional<std::string>& node, bool dry_run);
+/// After changes of a node were lost, or cannot be decoded: makes its slot anew and its publication complete, accepts what is
+/// missing until then, and queues the rows of each of its tables to be read into the topics. Refused while the slot is read.
+/// {"node","slot","tables","begins_at","dry_run"}
+nlohmann::json recover_capture(pg::Connection& catalog, const std::string& node, bool dry_run);
 nlohmann::json list_tables(pg::Connection& catalog);
 nlohmann::json show_table(pg::Connection& catalog, const std::string& table);
 

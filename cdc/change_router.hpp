@@ -44,6 +44,7 @@ public:
     /// Since the last call: our own heartbeat came by.
     bool take_heartbeat() { return std::exchange(heartbeat_, false); }
     LagMeter& lag() { return lag_; }
+    const CatalogView& view() const { return *view_; }
 
 private:
     struct Transaction {

@@ -61,6 +61,7 @@ void NodeStream::run(std::stop_token stop)
         [&stream](pg::Connection& catalog) {
             stream.history.exchange(catalog);
             write_status_row(catalog, stream.status());
+            write_timeline(catalog, stream.node.name, stream.present_timeline);
         },
         [&stream] { stream.wake.signal(); });
     const std::stop_callback on_stop(stop, [&stream] { stream.wake.signal(); });

@@ -52,4 +52,10 @@ void write_status_row(pg::Connection& catalog, const StreamStatus& status)
         values);
 }
 
+void write_timeline(pg::Connection& catalog, const std::string& node, std::uint32_t timeline)
+{
+    catalog.query("UPDATE keyshift.node SET timeline = $2::bigint WHERE name = $1 AND timeline < $2::bigint",
+                  {node, std::to_string(timeline)});
+}
+
 } // namespace keyshift::cdc

@@ -24,6 +24,10 @@ constexpr int kBurst = 2000;
 constexpr std::chrono::seconds kSlotBusyLimit{60};
 /// An earlier daemon's reader, before it is ended.
 constexpr std::chrono::seconds kOlderReaderLimit{2};
+/// A connection on which nothing has come for this long is asked for an answer; TCP's own limits (10 s of keepalive and 15 s
+/// of probes, or 25 s without acknowledgement) do not see a proxy that has stopped forwarding.
+constexpr std::chrono::seconds kSilence{5};
+constexpr std::chrono::seconds kSilenceLimit{20};
 /// Longest flush on shutdown.
 constexpr std::chrono::seconds kFinishLimit{5};
 
@@ -36,7 +40,7 @@ std::int64_t milliseconds_now()
 } // namespace
 
 StreamSession::StreamSession(StreamState& state, CatalogLink& catalog, std::stop_token stop)
-    : state_(state), stop_(std::move(stop)), schema_connection_(state.node.connection("cdc schema")),
+    : state_(state), stop_(std::move(stop)), schema_connection_(state.node.connection("cdc schema")), catalog_(catalog),
       router_(
           state, catalog, schema_connection_, [this] { wait_step(); }, stop_),
       transactions_(state.options.max_transaction_memory, state.options.spool_directory,
@@ -61,14 +65,17 @@ StreamSession::~StreamSession()
 
 void StreamSession::connect()
 {
-    // Finds a lost or foreign slot before it is asked for.
-    const SlotFacts seen = check_slot(schema_connection_, state_.node, std::nullopt);
     replication_.emplace(state_.node.connection("cdc stream"));
-    const auto identity = replication_->identify();
-    check_identity(state_.node, identity);
-    publisher_ = &state_.ensure_publisher(identity.timeline);
-    control_ = std::make_unique<ControlSession>(state_.node, state_.options.heartbeat_interval,
-                                                [this] { state_.wake.signal(); });
+    // What can be known before the slot is won: that it is there, on the server and timeline that it was made on.
+    const std::optional<Lsn> kafka = state_.progress_so_far();
+    const std::uint32_t timeline =
+        check_identity(*replication_, schema_connection_, state_.node,
+                       std::max(router_.view().timeline, state_.present_timeline.load()), kafka);
+    state_.present_timeline = timeline;
+    // Another daemon may have got farther meanwhile, so this does not compare positions.
+    const SlotFacts seen = check_slot(schema_connection_, state_.node, kafka, Lsn{UINT64_MAX});
+    publisher_ = &state_.ensure_publisher(timeline);
+    start_control(seen.confirmed);
     state_.reading.begin(seen.confirmed);
     const pg::PgoutputOptions options = state_.reading.options(replication_->server_version());
     start_replication(options);
@@ -101,7 +108,7 @@ SlotFacts StreamSession::take_over()
     }
     state_.learn_position();
     throw_if_lost();
-    const SlotFacts slot = check_slot(schema_connection_, state_.node, state_.recorded());
+    const SlotFacts slot = check_slot(schema_connection_, state_.node, state_.recorded(), router_.view().gap_accepted);
     if (slot.active_pid != replication_->backend_pid()) {
         throw TransientError({"streaming from node " + state_.node.name,
                               fmt::format("process {} reads slot {} by now", slot.active_pid, state_.node.slot),
@@ -116,6 +123,20 @@ void StreamSession::throw_if_lost() const
         throw TransientError(
             {"streaming from node " + state_.node.name, lost->why, "It is tried again when the server answers."});
     }
+}
+
+void StreamSession::start_control(Lsn position)
+{
+    if (state_.publication_sound_until == Lsn{}) {
+        state_.publication_sound_until = position;
+    }
+    control_ = std::make_unique<ControlSession>(state_.node, state_.options.heartbeat_interval,
+                                                ControlSession::Callbacks{[this] { state_.wake.signal(); },
+                                                                          [this] {
+                                                                              return published_tables(*catalog_.view());
+                                                                          }},
+                                                state_.publication_sound_until);
+    heard_at_ = Clock::now();
 }
 
 void StreamSession::start_replication(const pg::PgoutputOptions& options)
@@ -199,6 +220,9 @@ bool StreamSession::drain()
 {
     for (int count = 0; count < kBurst && !must_go_back(); ++count) {
         const pg::ReplicationConnection::Received received = receive();
+        if (received.message || received.keepalive) {
+            heard_at_ = Clock::now();
+        }
         if (received.message) {
             server_end_ = std::max(server_end_, received.message->server_end);
             transactions_.handle(*received.message);
@@ -232,7 +256,7 @@ pg::ReplicationConnection::Received StreamSession::receive()
 
 void StreamSession::decoding_failed(const ErrorParts& error)
 {
-    const std::string next = state_.reading.failed(state_.node.slot, router_.position(), error);
+    const std::string next = state_.reading.failed(state_.node, router_.position(), error);
     throw TransientError({error.what, error.why, next});
 }
 
@@ -283,10 +307,36 @@ void StreamSession::pause()
 void StreamSession::keep_alive()
 {
     throw_if_lost();
+    state_.publication_sound_until = control_->sound_until();
+    if (const std::optional<ErrorParts> altered = control_->altered()) {
+        throw FatalError(*altered);
+    }
+    check_silence();
     publisher_->check();
     confirm();
     send_status(false);
     report();
+}
+
+void StreamSession::check_silence()
+{
+    const auto now = Clock::now();
+    if (now - heard_at_ < kSilence) {
+        return;
+    }
+    // A server that decodes a large transaction may be silent on this connection, but then answers on the other.
+    const auto silent = std::min(now - heard_at_, now - control_->answered_at());
+    if (silent >= kSilenceLimit) {
+        throw TransientError(
+            {"streaming from node " + state_.node.name,
+             fmt::format("the server has not answered for {} s on two connections, which are still open",
+                         std::chrono::duration_cast<std::chrono::seconds>(silent).count()),
+             "It is tried again on new connections. See whether host or network between are down."});
+    }
+    if (now - pinged_at_ >= kSilence) {
+        pinged_at_ = now;
+        replication_->send_status(std::max(router_.position(), confirmed_), confirmed_, true);
+    }
 }
 
 void StreamSession::send_status(bool always)

@@ -29,6 +29,8 @@ private:
     using Clock = std::chrono::steady_clock;
 
     void connect();
+    /// `position`: the publication is taken to have been whole there, when nobody looked before.
+    void start_control(Lsn position);
     void start_replication(const pg::PgoutputOptions& options);
     void end_older_reader();
     SlotFacts take_over();
@@ -50,12 +52,15 @@ private:
     void wait_step();
     /// As wait_step, in the middle of a long transaction.
     void pause();
+    /// Throws TransientError when the server is out of reach though its connections are open.
+    void check_silence();
     void send_status(bool always);
     void finish();
 
     StreamState& state_;
     const std::stop_token stop_;
     pg::Connection schema_connection_;
+    CatalogLink& catalog_;
     ChangeRouter router_;
     StreamedTransactions transactions_;
     std::unique_ptr<ControlSession> control_;
@@ -65,6 +70,8 @@ private:
     Lsn confirmed_;
     Lsn sent_; ///< confirmed_ as last told to the server
     Clock::time_point sent_at_;
+    Clock::time_point heard_at_; ///< something came on the replication connection
+    Clock::time_point pinged_at_;
     Clock::time_point reported_at_;
     Clock::time_point heartbeat_at_;
     bool status_wanted_ = false;

@@ -30,6 +30,15 @@ void StreamState::learn_position()
     }
 }
 
+std::optional<Lsn> StreamState::progress_so_far() const
+{
+    if (const std::optional<Lsn> known = recorded()) {
+        return known;
+    }
+    const std::optional<ProgressRecord> progress = last_progress(options, node.name);
+    return progress ? std::optional(progress->lsn) : std::nullopt;
+}
+
 void StreamState::take_over()
 {
     if (!taken_over_) {

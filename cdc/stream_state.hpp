@@ -12,6 +12,7 @@
 #include "cdc/wake.hpp"
 
 #include "metrics/families.hpp"
+#include <atomic>
 #include <functional>
 
 #include <memory>
@@ -41,6 +42,8 @@ public:
     void take_over();
     /// Reads Kafka's position from the control topic, once for each publisher: while it lives nobody else adds to it.
     void learn_position();
+    /// Kafka's position as far as it is known, for checks and messages: whoever has the slot may be adding to it.
+    std::optional<Lsn> progress_so_far() const;
     /// Everything below this is in Kafka or with the living publisher: a replay skips it.
     Lsn handed_over;
     /// Called while the publisher waits for room; set by the session that runs.
@@ -49,8 +52,11 @@ public:
     /// Whether this daemon is the one that works; may be empty.
     std::function<bool()> holds_claim;
     ReadingMode reading;
+    Lsn publication_sound_until; ///< as ControlSession last saw it
 
     // Any thread.
+    /// The server's as last checked; the catalog's row follows.
+    std::atomic<std::uint32_t> present_timeline = 0;
     std::shared_ptr<EventPublisher> publisher() const;
     /// Everything below this is in Kafka.
     Lsn acknowledged() const;

@@ -3,6 +3,7 @@
 #include "catalog/distributed_root.hpp"
 #include "catalog/node_access.hpp"
 #include "catalog/node_preflight.hpp"
+#include "catalog/node_slot.hpp"
 #include "catalog/schema_copy.hpp"
 #include "catalog/table_ddl.hpp"
 #include "core/error.hpp"
@@ -18,7 +19,6 @@ namespace keyshift::catalog {
 
 namespace {
 
-constexpr int kFailoverSlots = 170000;
 constexpr const char* kSkeletonNote =
     "; what was made so far stays and a second `keyshift node add` goes on from there";
 
@@ -34,36 +34,6 @@ Node write_row(pg::Connection& catalog, const AddNode& request, const NodeIdenti
         {request.name, request.dsn, request.password_file, address.host, std::to_string(address.port), address.dbname,
          identity.system_identifier, std::to_string(identity.timeline), slot});
     return node(catalog, request.name);
-}
-
-void make_publication(pg::Connection& connection, const std::string& name)
-{
-    if (!connection.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_publication WHERE pubname = $1)", {name})
-             .boolean(0, 0)) {
-        connection.script(
-            fmt::format("CREATE PUBLICATION {} WITH (publish_via_partition_root = false)", quote_identifier(name)));
-    }
-}
-
-/// Outside any transaction that has written: PostgreSQL refuses to make a slot in one.
-void make_slot(pg::Connection& connection, const std::string& name)
-{
-    const pg::Result rows = connection.query(
-        "SELECT plugin, database = pg_catalog.current_database() FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
-        {name});
-    if (rows.rows() > 0) {
-        if (rows.text(0, 0) != "pgoutput" || !rows.boolean(0, 1)) {
-            throw RefusedError(
-                {fmt::format("replication slot {} on {}", name, connection.name()),
-                 "it exists and is not Keyshift's (other plugin or database)",
-                 fmt::format("If nothing uses it: SELECT pg_drop_replication_slot({});", quote_literal(name))});
-        }
-        return;
-    }
-    const bool failover = connection.server_version() >= kFailoverSlots;
-    connection.query(fmt::format("SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput'{})",
-                                 failover ? ", failover => true" : ""),
-                     {name});
 }
 
 /// Tables a foreign key points at come first; a cycle keeps its order and its keys fail with the server's words.

@@ -19,6 +19,8 @@ CREATE TABLE IF NOT EXISTS keyshift.node (
 
 -- By `keyshift cdc pause`: its changes stay in the WAL, kept by the slot.
 ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS capture_paused boolean NOT NULL DEFAULT false;
+-- By `keyshift cdc recover`: changes before this LSN that are in no topic may be missing; snapshots were queued with it.
+ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS gap_accepted pg_lsn;
 
 -- Co-located tables share buckets and move together. kind 'projection': written by the projection runner only.
 CREATE TABLE IF NOT EXISTS keyshift.table_group (

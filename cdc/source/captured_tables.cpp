@@ -63,6 +63,16 @@ bool CapturedTables::operator==(const CapturedTables& other) const
     return buckets_of_group == other.buckets_of_group && std::ranges::equal(by_name, other.by_name, same);
 }
 
+std::vector<PublishedTable> published_tables(const CatalogView& view)
+{
+    std::vector<PublishedTable> published;
+    published.reserve(view.tables.by_name.size());
+    for (const auto& [name, table] : view.tables.by_name) {
+        published.push_back({name.quoted(), view.filtered.contains(name)});
+    }
+    return published;
+}
+
 CatalogView read_catalog_view(pg::Connection& catalog, const std::string& node)
 {
     // One snapshot: a table never appears without its history.
@@ -82,6 +92,17 @@ CatalogView read_catalog_view(pg::Connection& catalog, const std::string& node)
         view.history.push_back({row.group, row.bucket, row.epoch, row.open_lsn, row.fence_lsn});
     }
     view.moves = unfinished_moves(catalog, node);
+    const pg::Result filtered = catalog.query("SELECT schema_name, table_name FROM keyshift.captured_table t "
+                                              "WHERE to_jsonb(t) -> 'options' ->> 'where' <> ''");
+    for (int i = 0; i < filtered.rows(); ++i) {
+        view.filtered.insert({std::string(filtered.text(i, 0)), std::string(filtered.text(i, 1))});
+    }
+    const pg::Result row =
+        catalog.query("SELECT timeline, coalesce(gap_accepted, '0/0') FROM keyshift.node WHERE name = $1", {node});
+    if (row.rows() > 0) {
+        view.timeline = static_cast<std::uint32_t>(row.integer(0, 0));
+        view.gap_accepted = row.lsn(0, 1);
+    }
     view.snapshot_wanted =
         catalog
             .query("SELECT EXISTS (SELECT FROM keyshift.snapshot WHERE node = $1 AND state IN ('pending', 'running'))",

@@ -3,11 +3,13 @@
 
 #include "catalog/catalog.hpp"
 #include "cdc/source/ownership.hpp"
+#include "cdc/source/publication_check.hpp"
 #include "core/error.hpp"
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,9 +36,15 @@ struct CatalogView {
     CapturedTables tables;
     std::vector<OwnedInterval> history;
     std::vector<UnfinishedMove> moves;
+    std::set<QualifiedName> filtered;      ///< tables of which a row filter leaves rows out on purpose
     std::optional<ErrorParts> topic_clash; ///< of a table of this node
+    std::uint32_t timeline = 0;            ///< of the node, as the catalog knows it
+    Lsn gap_accepted;                      ///< changes before it may be missing: `keyshift cdc recover`
     bool snapshot_wanted = false;          ///< rows of keyshift.snapshot of this node are not done
 };
+
+/// What the node's publication must have.
+std::vector<PublishedTable> published_tables(const CatalogView& view);
 
 CatalogView read_catalog_view(pg::Connection& catalog, const std::string& node);
 

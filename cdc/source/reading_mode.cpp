@@ -9,6 +9,13 @@ namespace {
 constexpr int kTries = 3;
 constexpr int kParallelSince = 160000;
 
+/// PostgreSQL has no SQLSTATE of its own for a message that does not fit in 1 GB.
+bool is_too_large(const std::string& why)
+{
+    return why.find("invalid memory alloc request size") != std::string::npos ||
+           why.find("string buffer") != std::string::npos || why.find("[54000]") != std::string::npos;
+}
+
 } // namespace
 
 void ReadingMode::begin(Lsn position)
@@ -38,7 +45,7 @@ bool ReadingMode::is_failure(std::string_view sqlstate)
     return sqlstate.starts_with("XX") || sqlstate.starts_with("54");
 }
 
-std::string ReadingMode::failed(const std::string& slot, Lsn position, const ErrorParts& error)
+std::string ReadingMode::failed(const catalog::Node& node, Lsn position, const ErrorParts& error)
 {
     failed_ = true;
     if (way_ == Way::streamed) {
@@ -47,17 +54,31 @@ std::string ReadingMode::failed(const std::string& slot, Lsn position, const Err
         return "It is tried again with transactions sent whole, after their commit.";
     }
     failures_ = position > began_ ? 1 : failures_ + 1;
-    if (failures_ < kTries) {
+    const bool too_large = is_too_large(error.why);
+    if (failures_ < kTries && !too_large) {
         return "It is tried again.";
     }
     failed_ = false;
+    const std::string where =
+        fmt::format("the first transaction that commits after {} (slot {})", position.to_string(), node.slot);
+    if (too_large) {
+        throw FatalError(
+            {"capturing changes of node " + node.name,
+             fmt::format("{}: {} has a row that PostgreSQL cannot send: a bytea above 512 MB or a row above 1 GB, "
+                         "counted as text",
+                         error.why, where),
+             fmt::format(
+                 "Nothing is skipped; the slot keeps the WAL. Make the row smaller or leave the column out of the "
+                 "capture, then `keyshift cdc recover {}`: a new slot behind it, and every table read again.",
+                 node.name)});
+    }
     throw FatalError(
-        {error.what,
+        {"capturing changes of node " + node.name,
+         fmt::format("{}: the server cannot decode {}, tried {} times", error.why, where, failures_),
          fmt::format(
-             "{}; {} times at the first transaction that commits after {} (slot {}), so the server cannot decode it",
-             error.why, failures_, position.to_string(), slot),
-         "Nothing is skipped and the slot keeps the WAL. See the server's log; a newer minor version may decode it. Else "
-         "drop the slot, make it anew (`keyshift node add` says how) and `keyshift cdc snapshot` every table of the node."});
+             "Nothing is skipped; the slot keeps the WAL. See the server's log; a newer minor version may decode it. "
+             "Else `keyshift cdc recover {}`: a new slot behind it, and every table read again.",
+             node.name)});
 }
 
 } // namespace keyshift::cdc

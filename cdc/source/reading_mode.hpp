@@ -7,9 +7,10 @@
 ///      v decoding failed
 ///   whole: every transaction comes after its commit; PostgreSQL keeps or spills it until then
 ///      |
-///      v failed several times without getting past the transaction
+///      v failed again, at once for a row beyond the server's limits, else several times at the same transaction
 ///   the stream stops
 
+#include "catalog/catalog.hpp"
 #include "core/error.hpp"
 #include "core/lsn.hpp"
 #include "core/pg/replication_connection.hpp"
@@ -33,7 +34,7 @@ public:
     static bool is_failure(std::string_view sqlstate);
     /// The server failed with everything below `position` handed over. What to do next, for the message; throws FatalError
     /// when there is nothing left to try.
-    std::string failed(const std::string& slot, Lsn position, const ErrorParts& error);
+    std::string failed(const catalog::Node& node, Lsn position, const ErrorParts& error);
 
 private:
     Way way_ = Way::streamed;

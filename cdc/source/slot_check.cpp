@@ -1,5 +1,7 @@
 #include "cdc/source/slot_check.hpp"
 
+#include "core/log.hpp"
+
 #include <fmt/core.h>
 
 namespace keyshift::cdc {
@@ -11,9 +13,13 @@ std::string capturing(const catalog::Node& node)
     return fmt::format("capturing changes of node {} (slot {})", node.name, node.slot);
 }
 
-constexpr const char* kRestore =
-    "Recreate slot and publication (`keyshift node add` says how), then `keyshift cdc snapshot` every "
-    "table of the node: that writes its present rows to the topics.";
+std::string restore(const catalog::Node& node)
+{
+    return fmt::format(
+        "`keyshift cdc recover {}` makes the slot anew, accepts the gap and reads the rows of every table of the "
+        "node into the topics again; rows deleted in the gap stay in the topics.",
+        node.name);
+}
 
 std::string gap(std::optional<Lsn> kafka)
 {
@@ -48,8 +54,36 @@ std::optional<SlotFacts> read_slot(pg::Connection& node, const std::string& slot
     return facts;
 }
 
-void check_identity(const catalog::Node& node, const pg::ReplicationConnection::SystemIdentity& identity)
+namespace {
+
+/// Why the stream cannot go on from timeline `known` to the present one; "": it can.
+std::string broken_by_promotion(pg::ReplicationConnection& replication, pg::Connection& connection,
+                                const catalog::Node& node, std::uint32_t known, std::uint32_t present,
+                                std::optional<Lsn> kafka)
 {
+    const std::optional<Lsn> fork = replication.fork(known, present);
+    if (!fork) {
+        return fmt::format("timeline {} does not come from it", present);
+    }
+    if (kafka && *kafka > *fork) {
+        return fmt::format("changes from {}, where it branched off, to {} are in Kafka and were lost by the server",
+                           fork->to_string(), kafka->to_string());
+    }
+    const std::optional<SlotFacts> slot = read_slot(connection, node.slot);
+    if (!slot || slot->wal_status == "lost") {
+        return "the slot did not come along (PostgreSQL 17 and up carries slots to a standby that has "
+               "sync_replication_slots = on): " +
+               gap(kafka);
+    }
+    return {};
+}
+
+} // namespace
+
+std::uint32_t check_identity(pg::ReplicationConnection& replication, pg::Connection& connection,
+                             const catalog::Node& node, std::uint32_t known, std::optional<Lsn> kafka)
+{
+    const pg::ReplicationConnection::SystemIdentity identity = replication.identify();
     if (!node.system_identifier.empty() && node.system_identifier != identity.system_identifier) {
         throw FatalError(
             {capturing(node),
@@ -58,33 +92,44 @@ void check_identity(const catalog::Node& node, const pg::ReplicationConnection::
                  identity.system_identifier, node.system_identifier),
              "Correct the node's address, or `keyshift node remove` and `node add` it again."});
     }
-    if (node.timeline != 0 && node.timeline != identity.timeline) {
+    if (known == 0 || known == identity.timeline) {
+        return identity.timeline;
+    }
+    const std::string broken = broken_by_promotion(replication, connection, node, known, identity.timeline, kafka);
+    if (!broken.empty()) {
         throw FatalError(
             {capturing(node),
-             fmt::format(
-                 "the server is on timeline {}, the catalog knows {}: a standby was promoted or a backup restored",
-                 identity.timeline, node.timeline),
-             "Compare the node's buckets with the catalog (`keyshift doctor`) before its stream goes on."});
+             fmt::format("a standby was promoted or a backup restored: the server is on timeline {}, the catalog "
+                         "knows {}; {}",
+                         identity.timeline, known, broken),
+             fmt::format("Compare the node with the catalog (`keyshift doctor`). Then `keyshift cdc recover {}` makes "
+                         "its slot anew, accepts what is missing and reads every table again.",
+                         node.name)});
     }
+    log::warning("cdc",
+                 "node={} a standby was promoted (timeline {} after {}); its slot came along and nothing is missing",
+                 node.name, identity.timeline, known);
+    return identity.timeline;
 }
 
-SlotFacts check_slot(pg::Connection& connection, const catalog::Node& node, std::optional<Lsn> kafka)
+SlotFacts check_slot(pg::Connection& connection, const catalog::Node& node, std::optional<Lsn> kafka, Lsn gap_accepted)
 {
     const std::optional<SlotFacts> slot = read_slot(connection, node.slot);
     if (!slot) {
-        throw FatalError({capturing(node), "the slot does not exist: " + gap(kafka), kRestore});
+        throw FatalError({capturing(node), "the slot does not exist: " + gap(kafka), restore(node)});
     }
     if (slot->wal_status == "lost") {
-        throw FatalError({capturing(node), "the slot lost its WAL (max_slot_wal_keep_size): " + gap(kafka), kRestore});
+        throw FatalError(
+            {capturing(node), "the slot lost its WAL (max_slot_wal_keep_size): " + gap(kafka), restore(node)});
     }
-    if (kafka && slot->confirmed > *kafka) {
+    if (kafka && slot->confirmed > *kafka && slot->confirmed > gap_accepted) {
         throw FatalError(
             {capturing(node),
              fmt::format(
                  "the slot was recreated or moved by somebody else: changes from {}, where Kafka's last progress record "
                  "ends, to {}, where the slot begins, are in no topic",
                  kafka->to_string(), slot->confirmed.to_string()),
-             kRestore});
+             restore(node)});
     }
     const pg::Result publication =
         connection.query("SELECT pubviaroot FROM pg_catalog.pg_publication WHERE pubname = $1", {node.slot});
@@ -93,8 +138,8 @@ SlotFacts check_slot(pg::Connection& connection, const catalog::Node& node, std:
             {capturing(node),
              publication.rows() == 0 ? "the publication does not exist"
                                      : "the publication has publish_via_partition_root = true",
-             fmt::format("Make publication {} as `keyshift node add` does, with publish_via_partition_root = false.",
-                         node.slot)});
+             fmt::format("`keyshift cdc recover {}` makes publication and slot anew and reads the tables again.",
+                         node.name)});
     }
     return *slot;
 }

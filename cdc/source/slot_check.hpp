@@ -24,8 +24,13 @@ struct SlotFacts {
 /// nullopt: there is no such slot.
 std::optional<SlotFacts> read_slot(pg::Connection& node, const std::string& slot);
 
-void check_identity(const catalog::Node& node, const pg::ReplicationConnection::SystemIdentity& identity);
-/// `kafka`: Kafka's position; nullopt: nothing of this node was ever written.
-SlotFacts check_slot(pg::Connection& connection, const catalog::Node& node, std::optional<Lsn> kafka);
+/// The server is the one that was added, on timeline `known` or on one that went on from it with the slot and with
+/// everything that Kafka has (a promoted standby with failover slots). Its timeline. `kafka` as in check_slot.
+std::uint32_t check_identity(pg::ReplicationConnection& replication, pg::Connection& connection,
+                             const catalog::Node& node, std::uint32_t known, std::optional<Lsn> kafka);
+/// `kafka`: Kafka's position; nullopt: nothing of this node was ever written. `gap_accepted`: what is missing before it was
+/// accepted.
+SlotFacts check_slot(pg::Connection& connection, const catalog::Node& node, std::optional<Lsn> kafka,
+                     Lsn gap_accepted = {});
 
 } // namespace keyshift::cdc

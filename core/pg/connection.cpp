@@ -7,6 +7,7 @@
 #include <charconv>
 #include <poll.h>
 #include <stdexcept>
+#include <sys/socket.h>
 
 namespace keyshift::pg {
 
@@ -155,6 +156,11 @@ void Connection::cancel() noexcept
     if (handle) {
         PQcancel(handle.get(), error, sizeof error);
     }
+}
+
+void Connection::sever() noexcept
+{
+    ::shutdown(PQsocket(state_->connection.get()), SHUT_RDWR);
 }
 
 int Connection::server_version() const

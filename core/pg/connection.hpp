@@ -128,6 +128,8 @@ public:
     std::optional<std::string> wait_notify(std::chrono::milliseconds timeout, std::stop_token stop);
     /// Cancels the running statement from another thread.
     void cancel() noexcept;
+    /// Breaks the connection from another thread: whatever waits on it fails at once, also when the server is out of reach.
+    void sever() noexcept;
 
     int server_version() const; ///< e.g. 150020
     int backend_pid() const;

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <chrono>
 #include <poll.h>
+#include <sstream>
 
 namespace keyshift::pg {
 
@@ -71,6 +72,29 @@ ReplicationConnection::SystemIdentity ReplicationConnection::identify()
     }
     const Result result(raw.release());
     return {std::string(result.text(0, 0)), static_cast<std::uint32_t>(result.integer(0, 1)), result.lsn(0, 2)};
+}
+
+std::optional<Lsn> ReplicationConnection::fork(std::uint32_t ancestor, std::uint32_t present)
+{
+    PGconn* connection = state_->connection.get();
+    const std::string command = fmt::format("TIMELINE_HISTORY {}", present);
+    PgResult raw(PQexec(connection, command.c_str()));
+    if (PQresultStatus(raw.get()) != PGRES_TUPLES_OK) {
+        throw_error(connection, raw.get(), state_->settings.name, command);
+    }
+    const Result result(raw.release());
+    // A line for each ancestor: its number, where it was left, and why.
+    std::istringstream lines{std::string(result.text(0, 1))};
+    std::string line;
+    while (std::getline(lines, line)) {
+        std::istringstream words(line);
+        std::uint32_t number = 0;
+        std::string lsn;
+        if (words >> number >> lsn && number == ancestor) {
+            return Lsn::parse(lsn);
+        }
+    }
+    return std::nullopt;
 }
 
 int ReplicationConnection::server_version() const

@@ -47,6 +47,8 @@ public:
         Lsn flushed;
     };
     SystemIdentity identify();
+    /// Where the history of timeline `present` left `ancestor`; nullopt: it is no ancestor of it.
+    std::optional<Lsn> fork(std::uint32_t ancestor, std::uint32_t present);
     int server_version() const; ///< e.g. 150020
     /// pgoutput with logical messages. Throws TransientSqlError 55006 while another reader has the slot.
     void start(const std::string& slot, const std::string& publication, Lsn from, const PgoutputOptions& options = {});

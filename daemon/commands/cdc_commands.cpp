@@ -99,6 +99,25 @@ void add_change(CLI::App& cdc, CommandContext& context, const std::string& name,
     });
 }
 
+void add_recover(CLI::App& cdc, CommandContext& context)
+{
+    const auto node = std::make_shared<std::string>();
+    CLI::App* verb = add_verb(
+        cdc, "recover", "After changes of a node were lost: a new slot, and every table read into its topic again",
+        "keyshift cdc recover n1");
+    verb->add_option("node", *node, "A node whose stream has stopped")->required();
+    destroys(verb, context)->callback([&context, node] {
+        if (!context.dry_run) {
+            context.confirm(
+                fmt::format("Accept that changes of {} are in no topic, and read all its tables again?", *node));
+        }
+        pg::Connection catalog = context.catalog();
+        context.print(catalog::recover_capture(catalog, *node, context.dry_run));
+        context.next_step(
+            "the stream goes on within a minute, or at once with `keyshift reload`; look with `keyshift cdc status`");
+    });
+}
+
 } // namespace
 
 void add_cdc_commands(CLI::App& app, CommandContext& context)
@@ -116,6 +135,7 @@ void add_cdc_commands(CLI::App& app, CommandContext& context)
                "its slot keeps all WAL on the node until `keyshift cdc resume`", catalog::pause_capture);
     add_change(*cdc, context, "resume", "Go on where a paused stream ended", "look with `keyshift cdc status`",
                catalog::resume_capture);
+    add_recover(*cdc, context);
 }
 
 } // namespace keyshift::daemon

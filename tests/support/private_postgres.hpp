@@ -13,6 +13,8 @@ class PrivatePostgres {
 public:
     /// Starts a fresh cluster; `settings` are lines of postgresql.conf, e.g. "wal_level = replica".
     explicit PrivatePostgres(const std::vector<std::string>& settings = {});
+    /// A standby of `primary`, which is stopped for a moment to be copied and has not read it yet.
+    explicit PrivatePostgres(PrivatePostgres& primary, const std::vector<std::string>& settings = {});
     ~PrivatePostgres();
     PrivatePostgres(const PrivatePostgres&) = delete;
     PrivatePostgres& operator=(const PrivatePostgres&) = delete;
@@ -20,6 +22,10 @@ public:
     /// pg_ctl stop -m mode; its exit status. Waits at most `seconds`.
     int stop(const std::string& mode, int seconds = 60);
     void start();
+    /// Of a standby; it then takes writes.
+    void promote();
+    /// Takes back every ALTER SYSTEM, also while it is down.
+    void forget_system_settings() const;
     int port() const { return port_; }
     std::string conninfo(const std::string& database = "postgres") const;
     pg::ConnectionSettings settings(const std::string& node = "private") const
@@ -28,6 +34,7 @@ public:
     }
 
 private:
+    std::string data() const { return directory_.path() + "/pg/data"; }
     Finished control(const std::vector<std::string>& arguments) const;
 
     TestServers servers_;

@@ -202,7 +202,7 @@ TEST_F(StreamTest, AnEnumsNewLabelIsKnownWithItsFirstRow)
     set_up_captured(
         "CREATE TYPE public.mood AS ENUM ('sad', 'ok'); CREATE TABLE public.items (id int PRIMARY KEY, m public.mood)",
         {"items"});
-    ASSERT_TRUE(start().wait_state("streaming"));
+    start_after_snapshot();
     node().script("INSERT INTO public.items VALUES (1, 'ok')");
     ASSERT_EQ(kafka_.wait_events(1).size(), 1U);
     node().script("ALTER TYPE public.mood ADD VALUE 'happy'");

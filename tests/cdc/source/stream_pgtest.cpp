@@ -180,7 +180,7 @@ TEST_F(StreamTest, ADroppedSlotStopsTheStreamLoudlyAndNamesTheGap)
     const auto error = start().fatal_error();
     ASSERT_TRUE(error);
     EXPECT_NE(error->why.find(progress.to_string()), std::string::npos) << error->why;
-    EXPECT_NE(error->next.find("snapshot"), std::string::npos);
+    EXPECT_NE(error->next.find("keyshift cdc recover n1"), std::string::npos);
     EXPECT_EQ(running_->stream().status().state, "stopped");
     EXPECT_EQ(one(cluster_.catalog(), "SELECT state FROM keyshift.stream_status WHERE node = 'n1'"), "stopped");
 }

@@ -118,10 +118,11 @@ nlohmann::json distribute(pg::Connection& catalog, const Distribute& request)
     const CommandLock lock(catalog, distributing(request));
     DistributionWork work = prepare_distribution(catalog, request);
     if (work.captured_before && !work.captured_before->options.where.empty()) {
-        throw RefusedError({distributing(request),
-                            "`table capture` has given it a row filter, and a move of its buckets needs every row in the "
-                            "stream",
-                            fmt::format("keyshift table capture {} --where ''", request.table)});
+        throw RefusedError(
+            {distributing(request),
+             "`table capture` has given it a row filter, and a move of its buckets needs every row in the "
+             "stream",
+             fmt::format("keyshift table capture {} --where ''", request.table)});
     }
     std::vector<std::string> warnings = sequence_warnings(work.root.definition);
     for (const Finding& finding : work.warnings) {

@@ -39,6 +39,16 @@ TEST(Snapshot, GoesOnAfterASigkillWhereItWasAndTheFoldIsTheTable)
         const auto rows = connection.query("SELECT rows FROM keyshift.snapshot").integer(0, 0);
         EXPECT_LT(rows, kRows + had) << "what was saved is not read again";
     }
+    // What the writer did last may still be on its way.
+    const Lsn end = connection.query("SELECT pg_catalog.pg_current_wal_lsn()").lsn(0, 0);
+    ASSERT_TRUE(comes_true(
+        [&] {
+            return connection
+                       .query("SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE database = "
+                              "pg_catalog.current_database()")
+                       .lsn(0, 0) >= end;
+        },
+        60));
     ASSERT_EQ(installation.stop_daemon(), 0);
     const Fold fold = fold_topic(installation, "notes");
     EXPECT_EQ(fold.backward, 0);

@@ -176,6 +176,11 @@ TEST_F(StreamTest, ADroppedSlotStopsTheStreamLoudlyAndNamesTheGap)
     ASSERT_TRUE(wait_confirmed(current()));
     stop();
     const Lsn progress = kafka_.progress("n1").value();
+    // The server's side of a closed connection takes a moment to end.
+    ASSERT_TRUE(eventually([&] {
+        return one(node(),
+                   "SELECT NOT active FROM pg_catalog.pg_replication_slots WHERE slot_name = '" + slot() + "'") == "t";
+    }));
     node().query("SELECT pg_catalog.pg_drop_replication_slot($1)", {slot()});
     const auto error = start().fatal_error();
     ASSERT_TRUE(error);

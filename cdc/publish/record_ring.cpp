@@ -18,8 +18,8 @@ constexpr std::size_t aligned(std::size_t bytes)
 
 std::byte* append(std::byte* to, std::string_view text)
 {
-    std::memcpy(to, text.data(), text.size());
-    return to + text.size();
+    // Of a view without bytes the pointer may be null.
+    return std::ranges::copy(std::as_bytes(std::span(text)), to).out;
 }
 
 std::string_view take(const std::byte*& from, std::size_t size)

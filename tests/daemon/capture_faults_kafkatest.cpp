@@ -197,7 +197,7 @@ TEST_F(CaptureFaults, AWalsenderThatIsKilledAgainAndAgainLosesNothing)
 }
 
 /// Most memory that the process ever had resident, in bytes.
-std::size_t peak_resident(pid_t pid)
+[[maybe_unused]] std::size_t peak_resident(pid_t pid)
 {
     std::ifstream status(fmt::format("/proc/{}/status", pid));
     std::string word;

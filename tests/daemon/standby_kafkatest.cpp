@@ -70,7 +70,8 @@ TEST(Standby, ASecondDaemonStandsByAndSaysForWhom)
     EXPECT_EQ(second.stop(), 0) << "a standby ends like any daemon";
 }
 
-/// A writer that updates few rows again and again, so that an event out of order would be seen.
+/// A writer that updates few rows again and again, so that an event out of order would be seen; paced, since the whole topic
+/// is folded again and again.
 class Load {
 public:
     explicit Load(const Installation& installation)
@@ -78,7 +79,7 @@ public:
               while (!stop.stop_requested()) {
                   connection.script(
                       "INSERT INTO public.log SELECT i, clock_timestamp()::text FROM generate_series(1, 50) i "
-                      "ON CONFLICT (id) DO UPDATE SET line = excluded.line");
+                      "ON CONFLICT (id) DO UPDATE SET line = excluded.line; SELECT pg_catalog.pg_sleep(0.02)");
                   ++rounds_;
               }
           })

@@ -31,6 +31,13 @@ constexpr std::chrono::seconds kSilenceLimit{20};
 /// Longest flush on shutdown.
 constexpr std::chrono::seconds kFinishLimit{5};
 
+pg::ConnectionSettings schema_settings(const catalog::Node& node)
+{
+    pg::ConnectionSettings settings = node.connection("cdc schema");
+    settings.answer_limit = kSilenceLimit;
+    return settings;
+}
+
 std::int64_t milliseconds_now()
 {
     return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -40,7 +47,7 @@ std::int64_t milliseconds_now()
 } // namespace
 
 StreamSession::StreamSession(StreamState& state, CatalogLink& catalog, std::stop_token stop)
-    : state_(state), stop_(std::move(stop)), schema_connection_(state.node.connection("cdc schema")), catalog_(catalog),
+    : state_(state), stop_(std::move(stop)), schema_connection_(schema_settings(state.node)), catalog_(catalog),
       router_(
           state, catalog, schema_connection_, [this] { wait_step(); }, stop_),
       transactions_(state.options.max_transaction_memory, state.options.spool_directory,

@@ -93,21 +93,72 @@ Result Connection::query(const std::string& sql, std::initializer_list<Parameter
     return query(sql, std::span(parameters.begin(), parameters.size()));
 }
 
+namespace {
+
+bool copies(const PGresult* result)
+{
+    const ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
+} // namespace
+
+/// The last result of what was sent, as PQexec returns it.
+Result Connection::answer(bool sent, const std::string& sql)
+{
+    PGconn* connection = state_->connection.get();
+    if (!sent) {
+        throw_error(connection, nullptr, settings_.name, summary(sql), state_->ended_by);
+    }
+    PgResult last;
+    do {
+        wait_answer(sql);
+        PgResult next(PQgetResult(connection));
+        if (!next) {
+            break;
+        }
+        last = std::move(next);
+    } while (PQstatus(connection) == CONNECTION_OK && !copies(last.get()));
+    return Result(checked(connection, last.release(), settings_.name, sql).release());
+}
+
+void Connection::wait_answer(const std::string& sql)
+{
+    PGconn* connection = state_->connection.get();
+    const auto end = std::chrono::steady_clock::now() + settings_.answer_limit;
+    // Without a limit it is PQgetResult that waits.
+    while (settings_.answer_limit.count() > 0 && PQisBusy(connection) != 0) {
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+        if (left.count() <= 0) {
+            // An answer may still be on its way: never to be taken for that of the next statement. libpq learns of the end
+            // by reading it.
+            sever();
+            PQconsumeInput(connection);
+            throw TransientSqlError(
+                "08006", {fmt::format("{} on {}", summary(sql), settings_.name),
+                          fmt::format("the server has not answered for {} s; the connection is still open [08006]",
+                                      std::chrono::duration_cast<std::chrono::seconds>(settings_.answer_limit).count()),
+                          "It is tried again on a new connection. See whether host or network between are down."});
+        }
+        pollfd socket{PQsocket(connection), POLLIN, 0};
+        ::poll(&socket, 1, static_cast<int>(left.count()));
+        if (PQconsumeInput(connection) == 0) {
+            return;
+        }
+    }
+}
+
 Result Connection::query(const std::string& sql, std::span<const Parameter> parameters)
 {
     const RawParameters raw(parameters);
-    PGconn* connection = state_->connection.get();
-    return Result(checked(connection,
-                          PQexecParams(connection, sql.c_str(), static_cast<int>(raw.values.size()), raw.types.data(),
-                                       raw.values.data(), raw.lengths.data(), raw.formats.data(), 0),
-                          settings_.name, sql)
-                      .release());
+    const int sent = PQsendQueryParams(state_->connection.get(), sql.c_str(), static_cast<int>(raw.values.size()),
+                                       raw.types.data(), raw.values.data(), raw.lengths.data(), raw.formats.data(), 0);
+    return answer(sent == 1, sql);
 }
 
 Result Connection::script(const std::string& sql)
 {
-    PGconn* connection = state_->connection.get();
-    return Result(checked(connection, PQexec(connection, sql.c_str()), settings_.name, sql).release());
+    return answer(PQsendQuery(state_->connection.get(), sql.c_str()) == 1, sql);
 }
 
 Result Connection::run_prepared(const std::string& name, const std::string& sql, std::span<const Parameter> parameters)
@@ -115,16 +166,14 @@ Result Connection::run_prepared(const std::string& name, const std::string& sql,
     const RawParameters raw(parameters);
     PGconn* connection = state_->connection.get();
     if (!state_->prepared.contains(name)) {
-        checked(connection,
-                PQprepare(connection, name.c_str(), sql.c_str(), static_cast<int>(raw.types.size()), raw.types.data()),
-                settings_.name, sql);
+        answer(PQsendPrepare(connection, name.c_str(), sql.c_str(), static_cast<int>(raw.types.size()),
+                             raw.types.data()) == 1,
+               sql);
         state_->prepared.insert(name);
     }
-    return Result(checked(connection,
-                          PQexecPrepared(connection, name.c_str(), static_cast<int>(raw.values.size()),
-                                         raw.values.data(), raw.lengths.data(), raw.formats.data(), 0),
-                          settings_.name, sql)
-                      .release());
+    return answer(PQsendQueryPrepared(connection, name.c_str(), static_cast<int>(raw.values.size()), raw.values.data(),
+                                      raw.lengths.data(), raw.formats.data(), 0) == 1,
+                  sql);
 }
 
 std::optional<std::string> Connection::wait_notify(std::chrono::milliseconds timeout, std::stop_token stop)

@@ -30,6 +30,9 @@ struct ConnectionSettings {
     std::string conninfo;      ///< libpq conninfo or URI, without password
     std::string password_file; ///< optional; refused when others can read it
     std::string purpose;       ///< "cdc control", "move 7 copy": shows in pg_stat_activity
+    /// A statement without an answer for this long ends as a lost connection; 0: never. For short statements of loops that
+    /// must notice a network which has gone silent with its connections open.
+    std::chrono::milliseconds answer_limit{0};
 };
 
 /// An error the server reported; sqlstate() has five characters.
@@ -140,6 +143,9 @@ public:
     struct State; ///< libpq's side, known to core/pg alone
 
 private:
+    Result answer(bool sent, const std::string& sql);
+    void wait_answer(const std::string& sql);
+
     ConnectionSettings settings_;
     std::unique_ptr<State> state_;
 };

@@ -1,6 +1,7 @@
 #include "core/pg/connection.hpp"
 
 #include "tests/support/process.hpp"
+#include "tests/support/tcp_proxy.hpp"
 #include "tests/support/test_servers.hpp"
 
 #include <fmt/core.h>
@@ -103,6 +104,26 @@ TEST(Connection, LostOnesAreTransientAndKeepTheServersReason)
     }
     EXPECT_EQ(sqlstate, "57P01");
     EXPECT_THROW(victim.query("SELECT 1"), TransientSqlError);
+}
+
+TEST(Connection, AStatementWithoutAnAnswerEndsAtTheLimit)
+{
+    const test::TestDatabase database;
+    test::TcpProxy proxy(database.port());
+    ConnectionSettings settings = database.settings("n1");
+    settings.conninfo = fmt::format("host=127.0.0.1 port={} user=postgres dbname={}", proxy.port(), database.name());
+    settings.answer_limit = 2s;
+    Connection connection(settings);
+    EXPECT_EQ(connection.query("SELECT 7").integer(0, 0), 7);
+    proxy.freeze();
+    try {
+        connection.query("SELECT 8");
+        FAIL() << "nothing can answer";
+    } catch (const TransientSqlError& error) {
+        EXPECT_EQ(error.sqlstate(), "08006");
+        EXPECT_NE(error.parts().why.find("has not answered for 2 s"), std::string::npos) << error.parts().why;
+    }
+    EXPECT_THROW(connection.query("SELECT 9"), TransientSqlError) << "an answer may be on its way: not used again";
 }
 
 TEST(Connection, CancelFromAnotherThreadEndsTheStatement)

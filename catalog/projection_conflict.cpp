@@ -22,6 +22,9 @@ std::string projection_conflict(const CaptureOptions& options, const std::vector
                                                                    : "hashed");
         }
     }
+    if (options.on_error == OnError::dead_letter) {
+        return "events that are too large for the topic are not in it: `table capture` has --on-error dead-letter";
+    }
     if (!options.where.empty()) {
         return "only some rows have events: `table capture` has a row filter";
     }

@@ -55,12 +55,15 @@ void NodeStream::run(std::stop_token stop)
 {
     StreamState& stream = state_->stream;
     stream.subscriptions.start();
+    stream.size_limits.forget();
     stream.set_state("starting");
     CatalogLink link(
         state_->catalog_settings, stream.node.name,
         [&stream](pg::Connection& catalog) {
             stream.history.exchange(catalog);
-            write_status_row(catalog, stream.status());
+            const std::uint64_t letters = stream.dead_letters();
+            write_status_row(catalog, stream.status(), letters - stream.dead_letters_written);
+            stream.dead_letters_written = letters;
             write_timeline(catalog, stream.node.name, stream.present_timeline);
         },
         [&stream] { stream.wake.signal(); });

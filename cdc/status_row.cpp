@@ -30,7 +30,7 @@ std::optional<std::string> error_json(const StreamStatus& status)
 
 } // namespace
 
-void write_status_row(pg::Connection& catalog, const StreamStatus& status)
+void write_status_row(pg::Connection& catalog, const StreamStatus& status, std::uint64_t new_dead_letters)
 {
     const std::string confirmed = status.confirmed_lsn.to_string();
     const std::string current = status.current_lsn.to_string();
@@ -39,16 +39,18 @@ void write_status_row(pg::Connection& catalog, const StreamStatus& status)
     const std::string retained = std::to_string(status.retained_bytes);
     const std::string left_out = left_out_json(status);
     const std::optional<std::string> error = error_json(status);
-    const std::array<pg::Parameter, 10> values{status.node, status.state, confirmed,         current,  lag_bytes,
-                                               lag_seconds, retained,     status.wal_status, left_out, error};
+    const std::string letters = std::to_string(new_dead_letters);
+    const std::array<pg::Parameter, 11> values{status.node, status.state, confirmed, current,
+                                               lag_bytes,   lag_seconds,  retained,  status.wal_status,
+                                               left_out,    error,        letters};
     catalog.run_prepared(
         "cdc status",
         "INSERT INTO keyshift.stream_status AS s (node, state, confirmed_lsn, current_lsn, lag_bytes, lag_seconds, retained_bytes, "
-        "wal_status, left_out, error, at) VALUES ($1, $2, $3::pg_lsn, $4::pg_lsn, $5::bigint, $6::float8, $7::bigint, $8, "
-        "$9::jsonb, $10::jsonb, pg_catalog.clock_timestamp()) ON CONFLICT (node) DO UPDATE SET state = excluded.state, "
+        "wal_status, left_out, error, dead_letters, at) VALUES ($1, $2, $3::pg_lsn, $4::pg_lsn, $5::bigint, $6::float8, $7::bigint, $8, "
+        "$9::jsonb, $10::jsonb, $11::bigint, pg_catalog.clock_timestamp()) ON CONFLICT (node) DO UPDATE SET state = excluded.state, "
         "confirmed_lsn = excluded.confirmed_lsn, current_lsn = excluded.current_lsn, lag_bytes = excluded.lag_bytes, "
         "lag_seconds = excluded.lag_seconds, retained_bytes = excluded.retained_bytes, wal_status = excluded.wal_status, "
-        "left_out = excluded.left_out, error = excluded.error, at = excluded.at",
+        "left_out = excluded.left_out, dead_letters = s.dead_letters + excluded.dead_letters, error = excluded.error, at = excluded.at",
         values);
 }
 

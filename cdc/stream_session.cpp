@@ -72,6 +72,12 @@ StreamSession::~StreamSession()
 
 void StreamSession::connect()
 {
+    // Until there is more to look after while a broker is waited for.
+    state_.on_wait = [stop = stop_, doing = "streaming from node " + state_.node.name] {
+        if (stop.stop_requested()) {
+            throw TransientError({doing, "a stop was requested", ""});
+        }
+    };
     replication_.emplace(state_.node.connection("cdc stream"));
     // What can be known before the slot is won: that it is there, on the server and timeline that it was made on.
     const std::optional<Lsn> kafka = state_.progress_so_far();

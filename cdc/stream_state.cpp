@@ -1,5 +1,7 @@
 #include "cdc/stream_state.hpp"
 
+#include "core/kafka/client.hpp"
+
 #include <algorithm>
 #include <thread>
 
@@ -7,7 +9,8 @@ namespace keyshift::cdc {
 
 StreamState::StreamState(catalog::Node node_, CdcOptions options_, metrics::CdcMetrics& metrics_)
     : node(std::move(node_)), options(std::move(options_)), metrics(metrics_), history(node.name),
-      subscriptions(options.max_transaction_memory, options.spool_directory, wake.fd())
+      subscriptions(options.max_transaction_memory, options.spool_directory, wake.fd()),
+      size_limits(kafka::batch_limit(options.kafka))
 {
     status_.node = node.name;
     status_.slot = node.slot;
@@ -19,7 +22,7 @@ void StreamState::learn_position()
     if (position_known_) {
         return;
     }
-    const std::optional<ProgressRecord> progress = last_progress(options, node.name);
+    const std::optional<ProgressRecord> progress = last_progress(options, node.name, waiting());
     std::scoped_lock lock(mutex_);
     position_known_ = true;
     if (progress) {
@@ -35,7 +38,7 @@ std::optional<Lsn> StreamState::progress_so_far() const
     if (const std::optional<Lsn> known = recorded()) {
         return known;
     }
-    const std::optional<ProgressRecord> progress = last_progress(options, node.name);
+    const std::optional<ProgressRecord> progress = last_progress(options, node.name, waiting());
     return progress ? std::optional(progress->lsn) : std::nullopt;
 }
 
@@ -55,22 +58,36 @@ EventPublisher& StreamState::ensure_publisher(std::uint32_t timeline)
     }
     const Lsn reached = acknowledged();
     const Lsn written = recorded().value_or(Lsn{});
+    const std::uint64_t letters = dead_letters();
     {
         std::scoped_lock lock(mutex_);
+        dead_letters_before_ = letters;
         floor_ = reached;
         recorded_floor_ = written;
         publisher_.reset();
     }
     handed_over = reached;
     position_known_ = taken_over_ = false;
-    auto made = std::make_shared<EventPublisher>(options, node.name, node.address.dbname, timeline, metrics, [this] {
-        if (on_wait) {
-            on_wait();
-        }
-    });
+    auto made = std::make_shared<EventPublisher>(options, node.name, node.address.dbname, timeline, metrics,
+                                                 size_limits, waiting());
     std::scoped_lock lock(mutex_);
     publisher_ = std::move(made);
     return *publisher_;
+}
+
+std::function<void()> StreamState::waiting() const
+{
+    return [this] {
+        if (on_wait) {
+            on_wait();
+        }
+    };
+}
+
+std::uint64_t StreamState::dead_letters() const
+{
+    std::scoped_lock lock(mutex_);
+    return dead_letters_before_ + (publisher_ ? publisher_->dead_letters() : 0);
 }
 
 std::shared_ptr<EventPublisher> StreamState::publisher() const

@@ -34,6 +34,7 @@ public:
     SchemaHistory history;
     Subscriptions subscriptions;
     SnapshotWindows windows;
+    SizeLimits size_limits;
 
     // The stream's thread.
     /// Makes the publisher where there is none, or the old one is dead.
@@ -54,6 +55,9 @@ public:
     ReadingMode reading;
     Lsn publication_sound_until; ///< as ControlSession last saw it
 
+    /// How many of dead_letters() the catalog's row counts; the catalog link's thread.
+    std::uint64_t dead_letters_written = 0;
+
     // Any thread.
     /// The server's as last checked; the catalog's row follows.
     std::atomic<std::uint32_t> present_timeline = 0;
@@ -62,6 +66,8 @@ public:
     Lsn acknowledged() const;
     /// Kafka's position as its newest progress record has it; nullopt: there is none yet.
     std::optional<Lsn> recorded() const;
+    /// Records that went to the dead-letter topic since this was made.
+    std::uint64_t dead_letters() const;
     bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait) const;
     /// Kafka has so many of the records that the present publisher was given.
     bool delivered(std::uint64_t records) const;
@@ -70,12 +76,16 @@ public:
     void update(const std::function<void(StreamStatus&)>& change);
 
 private:
+    /// Calls whatever on_wait is then.
+    std::function<void()> waiting() const;
+
     mutable std::mutex mutex_;
     std::shared_ptr<EventPublisher> publisher_;
-    Lsn floor_;                   ///< acknowledged before publisher_ was made
-    Lsn recorded_floor_;          ///< recorded before publisher_ was made
-    bool position_known_ = false; ///< the stream's thread
-    bool taken_over_ = false;     ///< the stream's thread
+    Lsn floor_;                             ///< acknowledged before publisher_ was made
+    Lsn recorded_floor_;                    ///< recorded before publisher_ was made
+    std::uint64_t dead_letters_before_ = 0; ///< publisher_ was made
+    bool position_known_ = false;           ///< the stream's thread
+    bool taken_over_ = false;               ///< the stream's thread
     StreamStatus status_;
 };
 

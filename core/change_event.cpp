@@ -260,6 +260,11 @@ std::string control_topic(std::string_view prefix)
     return fmt::format("{}.keyshift.control", prefix);
 }
 
+std::string dead_letter_topic(std::string_view prefix)
+{
+    return fmt::format("{}.keyshift.dead_letter", prefix);
+}
+
 std::string heartbeat_topic(std::string_view prefix)
 {
     return fmt::format("__debezium-heartbeat.{}", prefix);

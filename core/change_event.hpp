@@ -57,6 +57,7 @@ struct AbsentColumns {
 /// `<prefix>.<schema>.<table>`; characters outside [A-Za-z0-9._-] become '_', as Debezium does.
 std::string data_topic(std::string_view prefix, std::string_view schema, std::string_view table);
 std::string control_topic(std::string_view prefix);
+std::string dead_letter_topic(std::string_view prefix);
 std::string heartbeat_topic(std::string_view prefix);
 std::string message_topic(std::string_view prefix);
 std::string transaction_topic(std::string_view prefix);

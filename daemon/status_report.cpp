@@ -28,7 +28,7 @@ Json cdc_status(pg::Connection& catalog)
 SELECT json_agg(json_build_object('node', n.name,
            'state', CASE WHEN n.capture_paused THEN 'paused' WHEN s.node IS NULL THEN 'waiting' WHEN s.at < now() - interval '10 seconds' AND s.state <> 'stopped' THEN 'waiting' ELSE s.state END,
            'slot', n.slot, 'confirmed_lsn', s.confirmed_lsn, 'current_lsn', s.current_lsn, 'lag_bytes', s.lag_bytes,
-           'lag_seconds', s.lag_seconds, 'retained_bytes', s.retained_bytes, 'wal_status', s.wal_status,
+           'lag_seconds', s.lag_seconds, 'retained_bytes', s.retained_bytes, 'wal_status', s.wal_status, 'dead_letters', coalesce(s.dead_letters, 0),
            'left_out', coalesce(s.left_out, '[]'), 'snapshots', coalesce(p.snapshots, '[]'), 'error', s.error) ORDER BY n.name)::text
 FROM keyshift.node n LEFT JOIN keyshift.stream_status s ON s.node = n.name
 LEFT JOIN LATERAL (SELECT json_agg(json_build_object('table', t.schema_name || '.' || t.table_name, 'state', x.state, 'rows', x.rows,

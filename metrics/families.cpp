@@ -59,6 +59,13 @@ Counter CdcMetrics::events(const std::string& table, std::string_view op) const
                            {{"node", node_}, {"table", table}, {"op", std::string(op)}}));
 }
 
+Counter CdcMetrics::dead_letters(const std::string& table) const
+{
+    return Counter(counter(*registry_, "keyshift_cdc_dead_letters_total",
+                           "Records that are too large for their topic and went to the dead-letter topic instead.",
+                           {{"node", node_}, {"table", table}}));
+}
+
 Counter CdcMetrics::reconnects(std::string_view reason) const
 {
     return Counter(counter(*registry_, "keyshift_cdc_reconnects_total",

@@ -65,6 +65,8 @@ struct CdcMetrics {
     CdcMetrics(prometheus::Registry& registry, const std::string& node);
     /// keyshift_cdc_events_total{node,table,op}: acknowledged by Kafka. The caller keeps the Counter.
     Counter events(const std::string& table, std::string_view op) const;
+    /// keyshift_cdc_dead_letters_total{node,table}: acknowledged by Kafka.
+    Counter dead_letters(const std::string& table) const;
     Counter reconnects(std::string_view reason) const;        ///< keyshift_cdc_reconnects_total{node,reason}
     Counter kafka_errors(std::string_view error_class) const; ///< keyshift_kafka_errors_total{class}
     /// keyshift_slot_wal_status{node,status}: 1 for the present status, 0 for the others.

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 /// The farthest progress record of `node` in [from, end) of the control topic.
 std::optional<ProgressRecord> newest_in(kafka::Consumer& consumer, const std::string& topic, const std::string& node,
-                                        std::int64_t from, std::int64_t end)
+                                        std::int64_t from, std::int64_t end, const std::function<void()>& on_wait)
 {
     // A broker that stops answering in the middle must not look like "no record".
     constexpr auto kPatience = 30s;
@@ -22,6 +22,7 @@ std::optional<ProgressRecord> newest_in(kafka::Consumer& consumer, const std::st
     std::optional<ProgressRecord> newest;
     const auto give_up = std::chrono::steady_clock::now() + kPatience;
     for (std::int64_t next = from; !consumer.passed(topic, 0, next, end);) {
+        on_wait();
         for (const kafka::Message& message : consumer.poll(10'000, 200ms)) {
             next = message.offset + 1;
             const auto record =
@@ -45,11 +46,12 @@ std::optional<ProgressRecord> newest_in(kafka::Consumer& consumer, const std::st
 
 } // namespace
 
-std::optional<ProgressRecord> last_progress(const CdcOptions& options, const std::string& node)
+std::optional<ProgressRecord> last_progress(const CdcOptions& options, const std::string& node,
+                                            const std::function<void()>& on_wait)
 {
     // Some seconds of traffic of a dozen nodes; doubled until a record is found or the topic's beginning is reached.
     constexpr std::int64_t kFirstWindow = 1000;
-    kafka::Consumer consumer(options.kafka, "keyshift-progress-" + node);
+    kafka::Consumer consumer(options.kafka, "keyshift-progress-" + node, on_wait);
     const std::string topic = control_topic(options.topic_prefix);
     if (consumer.partitions(topic) == 0) {
         return std::nullopt;
@@ -57,7 +59,7 @@ std::optional<ProgressRecord> last_progress(const CdcOptions& options, const std
     const auto [first, end] = consumer.watermarks(topic, 0);
     for (std::int64_t window = kFirstWindow, until = end; until > first; window *= 2) {
         const std::int64_t from = std::max(first, until - window);
-        if (auto found = newest_in(consumer, topic, node, from, until)) {
+        if (auto found = newest_in(consumer, topic, node, from, until, on_wait)) {
             return found;
         }
         until = from;

@@ -12,20 +12,37 @@ EventCounters::Series EventCounters::series(const std::string& table, char op)
     }
     Series& series = known_[table].at(place);
     if (series == kUncounted) {
-        std::scoped_lock lock(mutex_);
-        if (counters_.size() < std::numeric_limits<Series>::max()) {
-            counters_.push_back(metrics_.events(table, std::string_view(&op, 1)));
-            series = static_cast<Series>(counters_.size());
-        }
+        series = add_series({metrics_.events(table, std::string_view(&op, 1)), false});
     }
     return series;
+}
+
+EventCounters::Series EventCounters::dead_letters(const std::string& table)
+{
+    Series& series = known_dead_[table];
+    if (series == kUncounted) {
+        series = add_series({metrics_.dead_letters(table), true});
+    }
+    return series;
+}
+
+EventCounters::Series EventCounters::add_series(Counted counted)
+{
+    std::scoped_lock lock(mutex_);
+    if (counted_.size() == std::numeric_limits<Series>::max()) {
+        return kUncounted;
+    }
+    counted_.push_back(counted);
+    return static_cast<Series>(counted_.size());
 }
 
 void EventCounters::add(Series series, std::uint64_t count)
 {
     if (series != kUncounted && count > 0) {
         std::scoped_lock lock(mutex_);
-        counters_[series - 1U].add(static_cast<double>(count));
+        const Counted& counted = counted_[series - 1U];
+        counted.counter.add(static_cast<double>(count));
+        dead_letters_ += counted.dead ? count : 0;
     }
 }
 

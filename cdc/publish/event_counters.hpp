@@ -5,6 +5,7 @@
 #include "metrics/families.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -23,15 +24,27 @@ public:
     explicit EventCounters(const metrics::CdcMetrics& metrics) : metrics_(metrics) {}
 
     Series series(const std::string& table, char op);
+    /// Of what went to the dead-letter topic in place of a table's events.
+    Series dead_letters(const std::string& table);
     void add(Series series, std::uint64_t count);
+    /// So many of all tables. Any thread.
+    std::uint64_t dead_letters() const { return dead_letters_; }
 
 private:
     static constexpr std::string_view kOps = "cudrtm";
+    struct Counted {
+        metrics::Counter counter;
+        bool dead = false;
+    };
+    /// kUncounted: there are too many.
+    Series add_series(Counted counted);
 
     const metrics::CdcMetrics& metrics_;
     std::map<std::string, std::array<Series, kOps.size()>> known_; ///< stream's thread
+    std::map<std::string, Series> known_dead_;                     ///< stream's thread
+    std::atomic<std::uint64_t> dead_letters_ = 0;
     std::mutex mutex_;
-    std::vector<metrics::Counter> counters_; ///< guarded by mutex_; of series 1, 2, ...
+    std::vector<Counted> counted_; ///< guarded by mutex_; of series 1, 2, ...
 };
 
 } // namespace keyshift::cdc

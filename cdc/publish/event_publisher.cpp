@@ -1,6 +1,7 @@
 #include "cdc/publish/event_publisher.hpp"
 
 #include "cdc/publish/connect_schema.hpp"
+#include "cdc/publish/dead_letters.hpp"
 #include "cdc/publish/event_counters.hpp"
 #include "cdc/publish/event_encoder.hpp"
 #include "cdc/publish/json_text.hpp"
@@ -30,6 +31,16 @@ std::int64_t wall_clock_ns()
         .count();
 }
 
+/// As far as limits count it.
+std::size_t bytes_of(const kafka::Record& record)
+{
+    std::size_t bytes = record.key.value_or("").size() + record.value.value_or("").size();
+    for (const kafka::Header& header : record.headers) {
+        bytes += header.name.size() + header.value.size();
+    }
+    return bytes;
+}
+
 } // namespace
 
 struct EventPublisher::State {
@@ -40,36 +51,32 @@ struct EventPublisher::State {
     MessageEncoder messages;
     EventCounters counters;
     Topics topics;
+    DeadLetters dead_letters;
     RecordWriter writer;
     const std::string heartbeats;
 
     State(const CdcOptions& cdc, const std::string& node_name, const std::string& database, std::uint32_t timeline,
-          metrics::CdcMetrics& series, std::function<void()> wait)
-        : options(cdc), node(node_name), on_wait(std::move(wait)), encoder(options, database),
-          messages(options, database), counters(series), topics(options, "keyshift-" + node),
-          writer(options, node, timeline, series, counters, topics), heartbeats(heartbeat_topic(options.topic_prefix))
+          metrics::CdcMetrics& series, SizeLimits& sizes, const std::function<void()>& wait)
+        : options(cdc), node(node_name), on_wait(wait), encoder(options, database), messages(options, database),
+          counters(series), topics(options, "keyshift-" + node, sizes, wait), dead_letters(options, node),
+          writer(options, node, timeline, series, counters, topics, sizes,
+                 sizes.settle([this](const std::string& topic) { return topics.broker_limit(topic); })),
+          heartbeats(heartbeat_topic(options.topic_prefix))
     {
     }
 
-    void check_size(const kafka::Record& record);
+    kafka::Record ready(const std::string& topic, const EncodedRecord& record);
     void push(const kafka::Record& record, EventCounters::Series series);
+    void event(const EventContext& context, const TableSchema& table, const Change& change, const TableEncoder& encoded,
+               const EncodedRecord& record);
+    void set_aside(const OversizeRecord& oversize);
     void hand_over(const std::string& topic, const EncodedRecord& record, EventCounters::Series series);
     void open_transaction(const EventContext& context);
 };
 
-/// A record that can never be written is found before it is in a transaction, which it would break.
-void EventPublisher::State::check_size(const kafka::Record& record)
+kafka::Record EventPublisher::State::ready(const std::string& topic, const EncodedRecord& record)
 {
-    std::size_t bytes = record.key.value_or("").size() + record.value.value_or("").size();
-    for (const kafka::Header& header : record.headers) {
-        bytes += header.name.size() + header.value.size();
-    }
-    if (bytes > topics.limit(record.topic)) {
-        throw FatalError({fmt::format("writing a record of {} bytes to topic {}", bytes, record.topic),
-                          fmt::format("the limit is {} bytes before compression", topics.limit(record.topic)),
-                          fmt::format("Raise max.message.bytes of the topic and message.max.bytes in [kafka], or leave "
-                                      "the column out, then start keyshift again.")});
-    }
+    return {topics.ensure(topic, options.partitions), std::nullopt, record.key, record.value, record.headers(), 0};
 }
 
 /// Waits for room; the stream answers its server meanwhile.
@@ -82,13 +89,58 @@ void EventPublisher::State::push(const kafka::Record& record, EventCounters::Ser
     }
 }
 
+/// One record of a change. One that can never be written is found before it is in a transaction, which it would break.
+void EventPublisher::State::event(const EventContext& context, const TableSchema& table, const Change& change,
+                                  const TableEncoder& encoded, const EncodedRecord& record)
+{
+    const std::string& topic = encoded.topic();
+    const kafka::Record made = ready(topic, record);
+    const std::size_t bytes = bytes_of(made);
+    if (topics.takes(topic, bytes)) {
+        push(made, counters.series(encoded.name(), record.op));
+        return;
+    }
+    const OversizeRecord oversize{context,
+                                  table,
+                                  change,
+                                  record,
+                                  topic,
+                                  bytes,
+                                  topics.limit(topic),
+                                  topics.known_broker_limit(topic),
+                                  topics.client_limit()};
+    if (table.capture.on_error == OnError::stop) {
+        throw FatalError(dead_letters.stop(oversize));
+    }
+    set_aside(oversize);
+}
+
+void EventPublisher::State::set_aside(const OversizeRecord& oversize)
+{
+    const std::string& topic = dead_letters.topic();
+    for (const bool with_key : {true, false}) {
+        const kafka::Record letter = ready(topic, dead_letters.letter(oversize, with_key));
+        if (topics.takes(topic, bytes_of(letter))) {
+            push(letter, counters.dead_letters(oversize.table.root.to_string()));
+            dead_letters.log(oversize);
+            return;
+        }
+    }
+    throw FatalError(too_large("writing what is left of an event of " + oversize.table.root.to_string(), topic,
+                               bytes_of(ready(topic, dead_letters.letter(oversize, false))),
+                               topics.known_broker_limit(topic), topics.client_limit()));
+}
+
+/// Of records that have no table, and so nobody who said what becomes of them.
 void EventPublisher::State::hand_over(const std::string& topic, const EncodedRecord& record,
                                       EventCounters::Series series)
 {
-    const kafka::Record ready{
-        topics.ensure(topic, options.partitions), std::nullopt, record.key, record.value, record.headers(), 0};
-    check_size(ready);
-    push(ready, series);
+    const kafka::Record made = ready(topic, record);
+    if (const std::size_t bytes = bytes_of(made); !topics.takes(topic, bytes)) {
+        throw FatalError(too_large("writing a record of node " + node, topic, bytes, topics.known_broker_limit(topic),
+                                   topics.client_limit()));
+    }
+    push(made, series);
 }
 
 /// Rows that are read, not streamed, are of no transaction.
@@ -102,8 +154,9 @@ void EventPublisher::State::open_transaction(const EventContext& context)
 }
 
 EventPublisher::EventPublisher(const CdcOptions& options, std::string node, std::string database,
-                               std::uint32_t timeline, metrics::CdcMetrics& metrics, std::function<void()> on_wait)
-    : state_(std::make_unique<State>(options, node, database, timeline, metrics, std::move(on_wait)))
+                               std::uint32_t timeline, metrics::CdcMetrics& metrics, SizeLimits& sizes,
+                               std::function<void()> on_wait)
+    : state_(std::make_unique<State>(options, node, database, timeline, metrics, sizes, on_wait))
 {
     State& state = *state_;
     state.topics.ensure(control_topic(options.topic_prefix), 1);
@@ -132,7 +185,7 @@ void EventPublisher::publish(const EventContext& context, const TableSchema& tab
     failpoint("cdc.encode");
     state.open_transaction(context);
     for (const EncodedRecord& record : state.encoder.encode(context, encoder, change, wall_clock_ns())) {
-        state.hand_over(encoder.topic(), record, state.counters.series(encoder.name(), record.op));
+        state.event(context, table, change, encoder, record);
     }
 }
 
@@ -227,6 +280,11 @@ void EventPublisher::check() const
 std::string EventPublisher::broker_error() const
 {
     return state_->writer.broker_error();
+}
+
+std::uint64_t EventPublisher::dead_letters() const
+{
+    return state_->counters.dead_letters();
 }
 
 std::size_t EventPublisher::queued_bytes() const

@@ -7,6 +7,7 @@
 /// neither write behind a newer one nor believe that it did (docs/adr/0011).
 
 #include "cdc/options.hpp"
+#include "cdc/publish/size_limits.hpp"
 #include "cdc/source/change.hpp"
 #include "core/change_event.hpp"
 #include "core/error.hpp"
@@ -40,10 +41,11 @@ struct EventContext {
 
 class EventPublisher {
 public:
-    /// `on_wait` is called every few ms while publish() waits for room (the stream answers keepalives there); it may
-    /// throw to give up. Creates topics as tables appear.
+    /// `on_wait` is called every few ms while publish() waits for room (the stream answers keepalives there) and while a
+    /// broker is asked; it may throw to give up. Creates topics as tables appear. `sizes` lives from one publisher of the
+    /// stream to the next.
     EventPublisher(const CdcOptions& options, std::string node, std::string database, std::uint32_t timeline,
-                   metrics::CdcMetrics& metrics, std::function<void()> on_wait);
+                   metrics::CdcMetrics& metrics, SizeLimits& sizes, std::function<void()> on_wait);
     ~EventPublisher();
 
     /// Shuts older publishers of this node's stream out at the broker. To be called by whoever holds the node's slot, before
@@ -53,8 +55,9 @@ public:
     void begin(const Begin& transaction);
     /// A message of pg_logical_emit_message; of a transaction's its place is between its changes.
     void message(const EventContext& context, const LogicalMessage& message);
-    /// Encodes and produces the records of one change (0 to 3). Throws FatalError when a record can never be written,
-    /// TransientError when the producer died (make a new publisher, replay from the confirmed LSN).
+    /// Encodes and produces the records of one change (0 to 3). A record that is too large for its topic goes to the
+    /// dead-letter topic where the table's options say so; else FatalError. Throws TransientError when the producer died
+    /// (make a new publisher, replay from the confirmed LSN).
     void publish(const EventContext& context, const TableSchema& table, const Change& change);
     /// The transaction's last change was handed over; everything up to end_lsn counts once all is acknowledged.
     void commit(Lsn commit_lsn, Lsn end_lsn);
@@ -83,6 +86,8 @@ public:
     void check() const;
     /// "" while brokers answer.
     std::string broker_error() const;
+    /// Records that went to the dead-letter topic and are acknowledged there. Any thread.
+    std::uint64_t dead_letters() const;
     /// Bytes handed over and not yet written to Kafka: what the queues hold.
     std::size_t queued_bytes() const;
     /// Columns of `table` that its events leave out (name, type), because the type is not supported.
@@ -94,6 +99,8 @@ private:
 };
 
 /// The farthest progress record of a node at the end of the control topic; nullopt: none yet. Reads the topic's tail.
-std::optional<ProgressRecord> last_progress(const CdcOptions& options, const std::string& node);
+/// `on_wait` is called every few 100 ms meanwhile; it may throw to give up.
+std::optional<ProgressRecord> last_progress(const CdcOptions& options, const std::string& node,
+                                            const std::function<void()>& on_wait);
 
 } // namespace keyshift::cdc

@@ -42,6 +42,12 @@ constexpr std::uint64_t kControlToken = UINT64_MAX;
 constexpr std::uint64_t kUncountedToken = UINT64_MAX - 1;
 constexpr std::uint64_t kProgressToken = UINT64_MAX - 2;
 
+kafka::Settings with_batches(kafka::Settings settings, std::size_t bytes)
+{
+    settings["batch.size"] = std::to_string(bytes);
+    return settings;
+}
+
 std::size_t bytes_of(const kafka::Record& record)
 {
     return record.key.value_or("").size() + record.value.value_or("").size();
@@ -50,11 +56,13 @@ std::size_t bytes_of(const kafka::Record& record)
 } // namespace
 
 RecordWriter::RecordWriter(const CdcOptions& options, const std::string& node, std::uint32_t timeline,
-                           metrics::CdcMetrics& metrics, EventCounters& counters, const Topics& topics)
-    : metrics_(metrics), counters_(counters), topics_(topics), control_topic_(control_topic(options.topic_prefix)),
-      ring_(options.producer_queue_bytes / kRingShare), progress_(node, timeline),
+                           metrics::CdcMetrics& metrics, EventCounters& counters, const Topics& topics,
+                           SizeLimits& sizes, std::size_t batch_bytes)
+    : metrics_(metrics), counters_(counters), topics_(topics), sizes_(sizes),
+      control_topic_(control_topic(options.topic_prefix)), ring_(options.producer_queue_bytes / kRingShare),
+      progress_(node, timeline),
       lanes_(
-          options.kafka, "keyshift-" + node, "keyshift-" + options.topic_prefix + "-" + node,
+          with_batches(options.kafka, batch_bytes), "keyshift-" + node, "keyshift-" + options.topic_prefix + "-" + node,
           options.producer_queue_bytes - options.producer_queue_bytes / kRingShare,
           [this](const kafka::Delivery& report) { delivered(report); }, [this] { doorbell_.ring(); })
 {
@@ -150,6 +158,11 @@ void RecordWriter::delivered(const kafka::Delivery& report)
         metrics_.kafka_errors(report.retry ? "transient" : "permanent").add();
         if (report.fenced) {
             fail(kafka::FencedError(*report.error));
+        } else if (report.too_large) {
+            // Whatever is larger than the known limits was not produced: they have changed, or it was the batch.
+            sizes_.refused(report.topic, report.bytes);
+            fail(TransientError(
+                {report.error->what, report.error->why, "A new producer asks for the topic's limit and keeps to it."}));
         } else if (report.retry) {
             lost_at_ = lost_ ? lost_at_ : Clock::now();
             lost_ = lost_.value_or(*report.error);

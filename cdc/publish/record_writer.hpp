@@ -31,8 +31,10 @@ namespace keyshift::cdc {
 
 class RecordWriter {
 public:
+    /// `batch_bytes`: of the largest batch that is sent to a broker.
     RecordWriter(const CdcOptions& options, const std::string& node, std::uint32_t timeline,
-                 metrics::CdcMetrics& metrics, EventCounters& counters, const Topics& topics);
+                 metrics::CdcMetrics& metrics, EventCounters& counters, const Topics& topics, SizeLimits& sizes,
+                 std::size_t batch_bytes);
     ~RecordWriter();
 
     /// Shuts older writers of this stream out and begins to write. False: not done within `wait`, call it again.
@@ -90,6 +92,7 @@ private:
     metrics::CdcMetrics& metrics_;
     EventCounters& counters_;
     const Topics& topics_;
+    SizeLimits& sizes_;
     const std::string control_topic_;
     AckTracker tracker_;
     Doorbell doorbell_;

@@ -17,11 +17,13 @@ namespace {
 constexpr std::size_t kBatchOverhead = 512;
 // librdkafka's own; brokers take it unless somebody changed them.
 constexpr std::size_t kUsualLimit = 1'000'000;
+constexpr auto kLookAgain = std::chrono::seconds(5);
 
 } // namespace
 
-Topics::Topics(const CdcOptions& options, std::string client_id)
-    : options_(options), client_id_(std::move(client_id)), client_limit_(kafka::message_limit(options.kafka))
+Topics::Topics(const CdcOptions& options, std::string client_id, const SizeLimits& sizes, std::function<void()> on_wait)
+    : options_(options), client_id_(std::move(client_id)), sizes_(sizes), on_wait_(std::move(on_wait)),
+      client_limit_(kafka::message_limit(options.kafka))
 {
 }
 
@@ -31,45 +33,75 @@ const std::string& Topics::ensure(const std::string& topic, int partitions)
     if (const auto known = known_.find(topic); known != known_.end()) {
         return known->first;
     }
-    kafka::Admin admin(options_.kafka, client_id_);
+    kafka::Admin admin(options_.kafka, client_id_, on_wait_);
     kafka::TopicSettings wanted{topic, partitions, options_.replication_factor, {{"cleanup.policy", "delete"}}};
     if (client_limit_ > kUsualLimit) {
         // Whoever allows larger records means the topics too.
         wanted.config["max.message.bytes"] = std::to_string(client_limit_ + kBatchOverhead);
     }
     const bool created = admin.ensure_topic(wanted);
-    const Known found{created ? partitions : admin.partitions(topic),
-                      std::min(client_limit_, topic_limit(admin, topic))};
+    const Known found{created ? partitions : admin.partitions(topic), broker_limit(admin, topic), Clock::now()};
     std::scoped_lock lock(mutex_);
     return known_.emplace(topic, found).first->first;
 }
 
-std::size_t Topics::topic_limit(kafka::Admin& admin, const std::string& topic) const
+std::size_t Topics::broker_limit(kafka::Admin& admin, const std::string& topic) const
 {
     // A topic that was made just now is not known to every broker at once.
     constexpr int kTries = 50;
     constexpr auto kPause = std::chrono::milliseconds(50);
     for (int tries = 1;; ++tries) {
         try {
-            const std::size_t batch =
-                std::strtoull(admin.topic_config(topic, "max.message.bytes").c_str(), nullptr, 10);
-            return batch > kBatchOverhead ? batch - kBatchOverhead : client_limit_;
+            return std::strtoull(admin.topic_config(topic, "max.message.bytes").c_str(), nullptr, 10);
         } catch (const FatalError&) {
             // DescribeConfigs is not allowed: what is too large is then refused by the broker.
-            return client_limit_;
+            return 0;
         } catch (const TransientError&) {
             if (tries == kTries) {
                 throw;
             }
+            on_wait_();
             sleep_for(kPause, {});
         }
     }
 }
 
+std::size_t Topics::broker_limit(const std::string& topic)
+{
+    kafka::Admin admin(options_.kafka, client_id_, on_wait_);
+    return broker_limit(admin, topic);
+}
+
 std::size_t Topics::limit(std::string_view topic) const
 {
+    std::size_t most = client_limit_;
+    if (const auto known = known_.find(topic); known != known_.end() && known->second.broker_limit > 0) {
+        most = std::min(most, known->second.broker_limit);
+    }
+    most -= std::min(most, kBatchOverhead);
+    return std::min(most, sizes_.of(topic).value_or(most));
+}
+
+std::size_t Topics::known_broker_limit(std::string_view topic) const
+{
     const auto known = known_.find(topic);
-    return known == known_.end() ? client_limit_ : known->second.limit;
+    return known == known_.end() ? 0 : known->second.broker_limit;
+}
+
+bool Topics::takes(const std::string& topic, std::size_t bytes)
+{
+    if (bytes <= limit(topic)) {
+        return true;
+    }
+    Known& known = known_.find(topic)->second;
+    if (Clock::now() - known.looked_at < kLookAgain || bytes + kBatchOverhead > client_limit_) {
+        return false;
+    }
+    const std::size_t broker = broker_limit(topic);
+    std::scoped_lock lock(mutex_);
+    known.broker_limit = broker;
+    known.looked_at = Clock::now();
+    return bytes <= limit(topic);
 }
 
 std::optional<ErrorParts> Topics::outgrown(const std::string& topic, std::int32_t partition) const

@@ -1,11 +1,14 @@
 #pragma once
-/// The topics that one node's stream writes to: created when first used, and guarded against a change of their
-/// partition count, which would send later records of a key past its earlier ones.
+/// The topics that one node's stream writes to: created when first used, guarded against a change of their partition count,
+/// which would send later records of a key past its earlier ones, and asked for the largest record that they take.
 
 #include "cdc/options.hpp"
+#include "cdc/publish/size_limits.hpp"
 #include "core/error.hpp"
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -21,27 +24,43 @@ namespace keyshift::cdc {
 
 class Topics {
 public:
-    Topics(const CdcOptions& options, std::string client_id);
+    /// `on_wait` is called every few ms while a broker is waited for; it may throw to give up.
+    Topics(const CdcOptions& options, std::string client_id, const SizeLimits& sizes, std::function<void()> on_wait);
 
-    /// Creates the topic unless it is there or was seen before. Stream's thread. The name lives as long as this.
+    // The stream's thread.
+    /// Creates the topic unless it is there or was seen before. The name lives as long as this.
     const std::string& ensure(const std::string& topic, int partitions);
     /// The largest record, headers included, that the topic and [kafka] take however badly it compresses: librdkafka's bound
-    /// and the topic's max.message.bytes, less what a batch of one record adds. Stream's thread, after ensure().
+    /// and the topic's max.message.bytes, less what a batch of one record adds. After ensure().
     std::size_t limit(std::string_view topic) const;
+    /// Whether a record of so many bytes goes to the topic. A limit that is in the way is looked up again, every few seconds
+    /// at most: somebody may have raised it.
+    bool takes(const std::string& topic, std::size_t bytes);
+    /// The topic's max.message.bytes as the broker has it; 0: it does not tell.
+    std::size_t broker_limit(const std::string& topic);
+    /// As last looked up.
+    std::size_t known_broker_limit(std::string_view topic) const;
+    /// librdkafka's message.max.bytes.
+    std::size_t client_limit() const { return client_limit_; }
+
     /// Set when the topic has got more partitions than it had when it was first used. Any thread.
     std::optional<ErrorParts> outgrown(const std::string& topic, std::int32_t partition) const;
 
 private:
+    using Clock = std::chrono::steady_clock;
     struct Known {
         int partitions = 0;
-        std::size_t limit = 0;
+        std::size_t broker_limit = 0;
+        Clock::time_point looked_at;
     };
-    std::size_t topic_limit(kafka::Admin& admin, const std::string& topic) const;
+    std::size_t broker_limit(kafka::Admin& admin, const std::string& topic) const;
 
     const CdcOptions& options_;
-    std::string client_id_;
-    mutable std::mutex mutex_;
+    const std::string client_id_;
+    const SizeLimits& sizes_;
+    const std::function<void()> on_wait_;
     const std::size_t client_limit_; ///< of one record, as [kafka] has it
+    mutable std::mutex mutex_;
     /// Guarded by mutex_; written by the stream's thread only.
     std::map<std::string, Known, std::less<>> known_;
 };

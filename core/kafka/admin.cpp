@@ -11,13 +11,20 @@ namespace keyshift::kafka {
 namespace {
 
 constexpr int kTimeoutMs = 15'000;
+constexpr int kSliceMs = 100;
 using Event = Handle<rd_kafka_event_t, &rd_kafka_event_destroy>;
 using NewTopic = Handle<rd_kafka_NewTopic_t, &rd_kafka_NewTopic_destroy>;
 using Resource = Handle<rd_kafka_ConfigResource_t, &rd_kafka_ConfigResource_destroy>;
 
-Event wait_event(rd_kafka_queue_t* queue, const std::string& doing)
+Event wait_event(rd_kafka_queue_t* queue, const std::string& doing, const std::function<void()>& on_wait)
 {
-    Event event(rd_kafka_queue_poll(queue, kTimeoutMs));
+    Event event;
+    for (int waited = 0; !event && waited < kTimeoutMs; waited += kSliceMs) {
+        if (on_wait && waited > 0) {
+            on_wait();
+        }
+        event.reset(rd_kafka_queue_poll(queue, kSliceMs));
+    }
     if (!event) {
         throw_error(RD_KAFKA_RESP_ERR__TIMED_OUT, doing);
     }
@@ -30,12 +37,15 @@ Event wait_event(rd_kafka_queue_t* queue, const std::string& doing)
 } // namespace
 
 struct Admin::State {
+    std::function<void()> on_wait;
     Client client;
     Queue queue;
 };
 
-Admin::Admin(const Settings& settings, const std::string& client_id) : state_(std::make_unique<State>())
+Admin::Admin(const Settings& settings, const std::string& client_id, std::function<void()> on_wait)
+    : state_(std::make_unique<State>())
 {
+    state_->on_wait = std::move(on_wait);
     // Else asking for a topic would create it, with the broker's idea of its settings.
     Settings fixed = settings;
     fixed["allow.auto.create.topics"] = "false";
@@ -62,7 +72,7 @@ bool Admin::ensure_topic(const TopicSettings& topic)
     }
     rd_kafka_NewTopic_t* list = wanted.get();
     rd_kafka_CreateTopics(state_->client.get(), &list, 1, nullptr, state_->queue.get());
-    const Event event = wait_event(state_->queue.get(), doing);
+    const Event event = wait_event(state_->queue.get(), doing, state_->on_wait);
     std::size_t count = 0;
     const rd_kafka_topic_result_t** results =
         rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
@@ -76,7 +86,7 @@ bool Admin::ensure_topic(const TopicSettings& topic)
 
 int Admin::partitions(const std::string& topic)
 {
-    return partition_count(state_->client.get(), topic);
+    return partition_count(state_->client.get(), topic, state_->on_wait);
 }
 
 std::string Admin::topic_config(const std::string& topic, const std::string& key)
@@ -85,7 +95,7 @@ std::string Admin::topic_config(const std::string& topic, const std::string& key
     const Resource resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
     rd_kafka_ConfigResource_t* list = resource.get();
     rd_kafka_DescribeConfigs(state_->client.get(), &list, 1, nullptr, state_->queue.get());
-    const Event event = wait_event(state_->queue.get(), doing);
+    const Event event = wait_event(state_->queue.get(), doing, state_->on_wait);
     std::size_t count = 0;
     const auto** resources =
         rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);

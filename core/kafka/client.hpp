@@ -39,8 +39,9 @@ struct Record {
     std::span<const Header> headers;
     std::uint64_t token = 0; ///< comes back in Delivery
 };
-/// librdkafka's limit for one record, as these settings have it.
+/// librdkafka's limits for one record and for one batch, as these settings have them.
 std::size_t message_limit(const Settings& settings);
+std::size_t batch_limit(const Settings& settings);
 
 /// What became of one record.
 struct Delivery {
@@ -52,6 +53,7 @@ struct Delivery {
     std::optional<ErrorParts> error; ///< set: not written
     bool retry = false;              ///< with error: a new producer may succeed (queue purged, fatal producer state)
     bool fenced = false;             ///< with error: another producer has taken the transactional.id over
+    bool too_large = false;          ///< with error: the broker refused it, or the batch it was in, for its size
 };
 
 /// Another producer with the same transactional.id has started (or the broker ended a transaction that was open for too
@@ -133,7 +135,8 @@ struct TopicPartition {
 /// position tells (docs/kafka.md). Transaction markers take offsets of their own, which no poll returns.
 class Consumer {
 public:
-    Consumer(const Settings& settings, const std::string& client_id);
+    /// `on_wait` is called every few 100 ms while partitions() and watermarks() wait for a broker; it may throw to give up.
+    Consumer(const Settings& settings, const std::string& client_id, std::function<void()> on_wait = {});
     ~Consumer();
     Consumer(const Consumer&) = delete;
     Consumer& operator=(const Consumer&) = delete;
@@ -163,7 +166,8 @@ struct TopicSettings {
 };
 class Admin {
 public:
-    Admin(const Settings& settings, const std::string& client_id);
+    /// `on_wait` is called every few 100 ms while a broker is waited for; it may throw to give up.
+    Admin(const Settings& settings, const std::string& client_id, std::function<void()> on_wait = {});
     ~Admin();
     Admin(const Admin&) = delete;
     Admin& operator=(const Admin&) = delete;

@@ -81,6 +81,7 @@ struct Consumer::State {
         std::int64_t end = -1;      ///< everything below was returned, or is a marker
     };
     Client client;
+    std::function<void()> on_wait;
     mutable std::mutex mutex;
     std::map<std::pair<std::string, std::int32_t>, Reading> readings; ///< guarded by mutex
     /// Met after messages of the same poll, which go to the caller first.
@@ -115,8 +116,10 @@ void Consumer::State::note_end(const rd_kafka_message_t& event)
     readings[{rd_kafka_topic_name(event.rkt), event.partition}].end = event.offset;
 }
 
-Consumer::Consumer(const Settings& settings, const std::string& client_id) : state_(std::make_unique<State>())
+Consumer::Consumer(const Settings& settings, const std::string& client_id, std::function<void()> on_wait)
+    : state_(std::make_unique<State>())
 {
+    state_->on_wait = std::move(on_wait);
     const Settings defaults{{"group.id", client_id},
                             {"enable.auto.commit", "false"},
                             {"auto.offset.reset", "error"},
@@ -216,12 +219,19 @@ std::pair<std::int64_t, std::int64_t> Consumer::watermarks(const std::string& to
     std::int64_t low = 0;
     std::int64_t high = 0;
     const auto ask = [&] {
-        return rd_kafka_query_watermark_offsets(state_->client.get(), topic.c_str(), partition, &low, &high,
-                                                kTimeoutMs);
+        return ask_patiently(
+            [&](int limit_ms) {
+                return rd_kafka_query_watermark_offsets(state_->client.get(), topic.c_str(), partition, &low, &high,
+                                                        limit_ms);
+            },
+            kTimeoutMs, state_->on_wait);
     };
     auto error = ask();
     // A topic that was made just now is known before its partitions have leaders.
     for (int tries = 0; is_leaderless(error) && tries < kLeaderTries; ++tries) {
+        if (state_->on_wait) {
+            state_->on_wait();
+        }
         sleep_for(kLeaderPause, {});
         error = ask();
     }
@@ -233,7 +243,7 @@ std::pair<std::int64_t, std::int64_t> Consumer::watermarks(const std::string& to
 
 int Consumer::partitions(const std::string& topic)
 {
-    return partition_count(state_->client.get(), topic);
+    return partition_count(state_->client.get(), topic, state_->on_wait);
 }
 
 } // namespace keyshift::kafka

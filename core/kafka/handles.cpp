@@ -4,6 +4,7 @@
 #include "core/log.hpp"
 
 #include <array>
+#include <chrono>
 #include <fmt/core.h>
 
 namespace keyshift::kafka {
@@ -11,6 +12,7 @@ namespace keyshift::kafka {
 namespace {
 
 constexpr int kTimeoutMs = 10'000;
+constexpr int kSliceMs = 500;
 
 void log_line(const rd_kafka_t*, int level, const char*, const char* text)
 {
@@ -69,12 +71,30 @@ Client make_client(rd_kafka_type_t type, Configuration configuration)
     return Client(client);
 }
 
-int partition_count(rd_kafka_t* client, const std::string& topic)
+rd_kafka_resp_err_t ask_patiently(const std::function<rd_kafka_resp_err_t(int)>& ask, int limit_ms,
+                                  const std::function<void()>& on_wait)
+{
+    if (!on_wait) {
+        return ask(limit_ms);
+    }
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit_ms);
+    while (true) {
+        const auto error = ask(kSliceMs);
+        const bool unanswered = error == RD_KAFKA_RESP_ERR__TIMED_OUT || error == RD_KAFKA_RESP_ERR__TRANSPORT;
+        if (!unanswered || std::chrono::steady_clock::now() >= end) {
+            return error;
+        }
+        on_wait();
+    }
+}
+
+int partition_count(rd_kafka_t* client, const std::string& topic, const std::function<void()>& on_wait)
 {
     using Topic = Handle<rd_kafka_topic_t, &rd_kafka_topic_destroy>;
     const Topic handle(rd_kafka_topic_new(client, topic.c_str(), nullptr));
     const rd_kafka_metadata_t* raw = nullptr;
-    const auto error = rd_kafka_metadata(client, 0, handle.get(), &raw, kTimeoutMs);
+    const auto error = ask_patiently(
+        [&](int limit_ms) { return rd_kafka_metadata(client, 0, handle.get(), &raw, limit_ms); }, kTimeoutMs, on_wait);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         throw_error(error, "asking for topic " + topic);
     }

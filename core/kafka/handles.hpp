@@ -6,6 +6,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <functional>
 #include <string>
 
 namespace keyshift::kafka {
@@ -21,7 +22,12 @@ Configuration configuration(const Settings& settings, const Settings& defaults, 
 /// The configuration is consumed, also on failure.
 Client make_client(rd_kafka_type_t type, Configuration configuration);
 
-/// Partition count of a topic as the broker says; 0: there is none. Throws TransientError when no broker answers.
-int partition_count(rd_kafka_t* client, const std::string& topic);
+/// Asks with a time limit in milliseconds, again and again until a broker answers or the whole limit has passed; `on_wait` is
+/// called in between and may throw to give up.
+rd_kafka_resp_err_t ask_patiently(const std::function<rd_kafka_resp_err_t(int)>& ask, int limit_ms,
+                                  const std::function<void()>& on_wait);
+/// Partition count of a topic as the broker says; 0: there is none. Throws TransientError when no broker answers. `on_wait`
+/// is called meanwhile; it may throw to give up.
+int partition_count(rd_kafka_t* client, const std::string& topic, const std::function<void()>& on_wait = {});
 
 } // namespace keyshift::kafka

@@ -112,6 +112,7 @@ void Producer::State::delivered(const rd_kafka_message_t& message)
         delivery.error =
             parts_of(message.err, fmt::format("writing a record of {} bytes to topic {}", message.len, delivery.topic));
         delivery.retry = may_retry(message.err);
+        delivery.too_large = classify(message.err) == ErrorClass::too_large;
         delivery.fenced = is_fenced(message.err);
         if (delivery.fenced) {
             delivery.error = end_of_producer(message.err, transactional_id, {});
@@ -222,13 +223,27 @@ Producer::~Producer()
     rd_kafka_purge(state_->client.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 }
 
-std::size_t message_limit(const Settings& settings)
+namespace {
+
+std::size_t number_setting(const Settings& settings, const char* name)
 {
     const Configuration conf = configuration(settings, {}, "keyshift-check");
     std::array<char, 32> text{};
     std::size_t size = text.size();
-    rd_kafka_conf_get(conf.get(), "message.max.bytes", text.data(), &size);
+    rd_kafka_conf_get(conf.get(), name, text.data(), &size);
     return std::strtoull(text.data(), nullptr, 10);
+}
+
+} // namespace
+
+std::size_t message_limit(const Settings& settings)
+{
+    return number_setting(settings, "message.max.bytes");
+}
+
+std::size_t batch_limit(const Settings& settings)
+{
+    return std::min(number_setting(settings, "batch.size"), message_limit(settings));
 }
 
 bool Producer::try_produce(const Record& record)

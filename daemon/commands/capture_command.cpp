@@ -47,7 +47,8 @@ void add_option_flags(CLI::App& verb, catalog::OptionChanges& options)
     text("--key", options.key, "Columns of the message key, instead of the primary key: a,b");
     text("--where", options.where, "Only rows that meet this SQL condition (the publication's row filter)");
     text("--on-error", options.on_error,
-         "Of a record that Kafka refuses: stop or dead-letter (kept, but not acted on yet: the stream stops)");
+         "Of an event that is too large for its topic: stop the stream, or dead-letter (all but its values goes to "
+         "<prefix>.keyshift.dead_letter)");
     text("--former-columns", options.former_columns,
          "Names that the table no longer has, but changes on their way may");
     verb.add_flag("--defaults", options.defaults, "Forget the options that were set before");

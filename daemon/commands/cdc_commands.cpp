@@ -128,7 +128,7 @@ void add_cdc_commands(CLI::App& app, CommandContext& context)
         ->callback([&context] {
             pg::Connection catalog = context.catalog();
             context.print(cdc_status(catalog), {"node", "state", "slot", "confirmed_lsn", "lag_bytes", "lag_seconds",
-                                                "retained_bytes", "error"});
+                                                "retained_bytes", "dead_letters", "error"});
         });
     add_snapshot(*cdc, context);
     add_change(*cdc, context, "pause", "End a node's stream until it is resumed; its slot keeps the WAL meanwhile",

@@ -141,6 +141,7 @@ TEST_F(CaptureOptionsTest, that_falsify_a_projection_are_refused)
     EXPECT_THAT(refusal("orders", {.exclude_columns = "note"}).what(), HasSubstr("in no event"));
     EXPECT_THAT(refusal("orders", {.where = "customer > 5"}).what(), HasSubstr("row filter"));
     EXPECT_THAT(refusal("orders", {.key = "customer"}).what(), HasSubstr("partitions"));
+    EXPECT_THAT(refusal("orders", {.on_error = "dead-letter"}).what(), HasSubstr("too large for the topic"));
     EXPECT_EQ(filter("orders"), "");
     EXPECT_EQ(options("orders"), nlohmann::json::object());
     capture("orders", {.exclude_columns = "customer"});

@@ -35,7 +35,7 @@ protected:
 
     std::unique_ptr<EventPublisher> publisher(const std::string& node = "n1")
     {
-        auto made = std::make_unique<EventPublisher>(options_, node, "shop", 7, series_, [this] { ++waits_; });
+        auto made = std::make_unique<EventPublisher>(options_, node, "shop", 7, series_, sizes_, [this] { ++waits_; });
         made->take_over();
         return made;
     }
@@ -64,6 +64,7 @@ protected:
 
     kafka::Settings settings_ = test::TestServers().kafka();
     CdcOptions options_;
+    SizeLimits sizes_{1'000'000};
     metrics::Metrics metrics_;
     metrics::CdcMetrics series_{metrics_.registry(), "n1"};
     TableSchema table_ = small_table();
@@ -133,7 +134,7 @@ TEST_F(EventPublisherTest, ProgressClaimsOnlyWhatIsAcknowledgedWithItsEndOffsets
         // The second event stands behind the marker of the transaction that held the first.
         EXPECT_GE(progress.end_offsets.at(topic).at(0), progress.lsn >= Lsn{310} ? 3 : 1);
     }
-    const auto last = last_progress(options_, "n1");
+    const auto last = last_progress(options_, "n1", [] {});
     ASSERT_TRUE(last.has_value());
     EXPECT_EQ(last->lsn, Lsn{310});
     EXPECT_EQ(last->end_offsets.at(topic).at(0), 3);
@@ -160,14 +161,14 @@ TEST_F(EventPublisherTest, ALaterRecordThatSaysLessTakesNothingBack)
     const auto near = publisher("n1");
     near->advance(Lsn{300});
     ASSERT_TRUE(recorded(*near, Lsn{300}));
-    EXPECT_EQ(last_progress(options_, "n1").value().lsn, Lsn{500});
+    EXPECT_EQ(last_progress(options_, "n1", [] {}).value().lsn, Lsn{500});
 }
 
 TEST_F(EventPublisherTest, TheLastProgressOfANodeIsFoundBehindThousandsOfOthers)
 {
-    EXPECT_FALSE(last_progress(options_, "n1").has_value()) << "no topic yet";
+    EXPECT_FALSE(last_progress(options_, "n1", [] {}).has_value()) << "no topic yet";
     const auto quiet = publisher("n1");
-    EXPECT_FALSE(last_progress(options_, "n1").has_value()) << "an empty topic";
+    EXPECT_FALSE(last_progress(options_, "n1", [] {}).has_value()) << "an empty topic";
     quiet->advance(Lsn{100});
     ASSERT_TRUE(recorded(*quiet, Lsn{100}));
     const auto busy = publisher("n2");
@@ -176,9 +177,9 @@ TEST_F(EventPublisherTest, TheLastProgressOfANodeIsFoundBehindThousandsOfOthers)
     }
     busy->advance(Lsn{999});
     ASSERT_TRUE(recorded(*busy, Lsn{999}));
-    EXPECT_EQ(last_progress(options_, "n1").value().lsn, Lsn{100});
-    EXPECT_EQ(last_progress(options_, "n2").value().lsn, Lsn{999});
-    EXPECT_FALSE(last_progress(options_, "n3").has_value());
+    EXPECT_EQ(last_progress(options_, "n1", [] {}).value().lsn, Lsn{100});
+    EXPECT_EQ(last_progress(options_, "n2", [] {}).value().lsn, Lsn{999});
+    EXPECT_FALSE(last_progress(options_, "n3", [] {}).has_value());
 }
 
 TEST_F(EventPublisherTest, AControlRecordComesAfterAllThatWasPublishedBeforeIt)
@@ -217,7 +218,7 @@ TEST_F(EventPublisherTest, AFullQueueMakesThePublisherWaitAndLosesNothing) // IN
 TEST_F(EventPublisherTest, WhoeverStopsTheStreamStopsAWaitingPublisher)
 {
     options_.producer_queue_bytes = 64 << 10U;
-    EventPublisher publisher(options_, "n1", "shop", 1, series_, [] {
+    EventPublisher publisher(options_, "n1", "shop", 1, series_, sizes_, [] {
         throw TransientError({"streaming", "a stop was requested", ""});
     });
     publisher.take_over();
@@ -255,20 +256,6 @@ TEST_F(EventPublisherTest, ATopicThatIsThereIsUsedAsItIs)
     ASSERT_TRUE(publisher->wait_acknowledged(Lsn{210}, 20s));
     EXPECT_EQ(admin.partitions(topic), 2);
     EXPECT_EQ(admin.topic_config(topic, "cleanup.policy"), "compact");
-}
-
-TEST_F(EventPublisherTest, ARecordThatIsTooLargeIsFinalAndNamesTopicSizeAndSetting)
-{
-    const auto publisher = this->publisher();
-    const std::string huge(1'500'000, 'x');
-    try {
-        publisher->publish(context(), table_, insert({text("1"), text(huge), kNull}));
-        FAIL() << "accepted";
-    } catch (const FatalError& error) {
-        EXPECT_THAT(error.parts().what, HasSubstr(options_.topic_prefix + ".public.t"));
-        EXPECT_THAT(error.parts().what, HasSubstr("1500"));
-        EXPECT_THAT(error.parts().next, HasSubstr("message.max.bytes"));
-    }
 }
 
 TEST_F(EventPublisherTest, TheTopicsOwnLimitIsKnownBeforeATransactionBreaksOnIt)

@@ -15,7 +15,8 @@ TEST(Topics, APartitionThatWasNotThereBeforeIsRefusedWithTheReason) // INV-CDC-2
     options.kafka = test::TestServers().kafka();
     const std::string name = test::unique_name("topics") + ".public.t";
     ASSERT_TRUE(kafka::Admin(options.kafka, "test").ensure_topic({name, 3, 1, {}}));
-    Topics topics(options, "test");
+    const SizeLimits sizes(1'000'000);
+    Topics topics(options, "test", sizes, [] {});
     EXPECT_FALSE(topics.outgrown(name, 7).has_value()) << "not used yet";
     topics.ensure(name, 8);
     EXPECT_FALSE(topics.outgrown(name, 2).has_value());

@@ -114,7 +114,7 @@ struct EventPublisher::State {
 };
 
 EventPublisher::EventPublisher(const CdcOptions&, std::string node, std::string, std::uint32_t timeline,
-                               metrics::CdcMetrics&, std::function<void()> on_wait)
+                               metrics::CdcMetrics&, SizeLimits&, std::function<void()> on_wait)
     : state_(std::make_unique<State>())
 {
     state_->node = std::move(node);
@@ -293,6 +293,11 @@ std::string EventPublisher::broker_error() const
     return state_->kafka.up_ ? "" : "all brokers down";
 }
 
+std::uint64_t EventPublisher::dead_letters() const
+{
+    return 0;
+}
+
 std::size_t EventPublisher::queued_bytes() const
 {
     std::scoped_lock lock(state_->kafka.mutex_);
@@ -304,7 +309,7 @@ std::vector<std::pair<std::string, std::string>> EventPublisher::left_out(const 
     return {};
 }
 
-std::optional<ProgressRecord> last_progress(const CdcOptions&, const std::string& node)
+std::optional<ProgressRecord> last_progress(const CdcOptions&, const std::string& node, const std::function<void()>&)
 {
     const std::optional<Lsn> lsn = FakeKafka::instance().progress(node);
     return lsn ? std::optional(ProgressRecord{node, 1, *lsn, {}}) : std::nullopt;

@@ -2,8 +2,8 @@
 #include "core/change_event.hpp"
 #include "metrics/families.hpp"
 #include "tests/catalog/cluster.hpp"
-#include "tests/cdc/source/private_kafka.hpp"
 #include "tests/cdc/source/running_stream.hpp"
+#include "tests/support/private_kafka.hpp"
 #include "tests/support/private_postgres.hpp"
 
 #include <gtest/gtest.h>

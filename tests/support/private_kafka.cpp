@@ -1,4 +1,4 @@
-#include "tests/cdc/source/private_kafka.hpp"
+#include "tests/support/private_kafka.hpp"
 
 #include <csignal>
 #include <fstream>

@@ -251,17 +251,21 @@ std::string_view message_key_head()
            R"("name":"io.debezium.connector.postgresql.MessageKey","version":1},"payload":)";
 }
 
-const std::string& message_value_head()
+const std::string& message_value_head(bool bytes)
 {
-    static const std::string head = fmt::format(
-        R"({{"schema":{{"type":"struct","fields":[{{"type":"string","optional":false,"field":"op"}},)"
-        R"({{"type":"int64","optional":true,"field":"ts_ms"}},{},{},)"
-        R"({{"type":"struct","fields":[{{"type":"string","optional":true,"field":"prefix"}},)"
-        R"({{"type":"bytes","optional":true,"field":"content"}}],"optional":false,)"
-        R"("name":"io.debezium.connector.postgresql.Message","version":1,"field":"message"}}],)"
-        R"("optional":false,"name":"io.debezium.connector.postgresql.MessageValue","version":1}},"payload":)",
-        kSource, kTransaction);
-    return head;
+    const auto with_content = [](std::string_view type) {
+        return fmt::format(
+            R"({{"schema":{{"type":"struct","fields":[{{"type":"string","optional":false,"field":"op"}},)"
+            R"({{"type":"int64","optional":true,"field":"ts_ms"}},{},{},)"
+            R"({{"type":"struct","fields":[{{"type":"string","optional":true,"field":"prefix"}},)"
+            R"({{"type":"{}","optional":true,"field":"content"}}],"optional":false,)"
+            R"("name":"io.debezium.connector.postgresql.Message","version":1,"field":"message"}}],)"
+            R"("optional":false,"name":"io.debezium.connector.postgresql.MessageValue","version":1}},"payload":)",
+            kSource, kTransaction, type);
+    };
+    static const std::string head = with_content("bytes");
+    static const std::string head_of_text = with_content("string");
+    return bytes ? head : head_of_text;
 }
 
 std::string_view transaction_key_head()

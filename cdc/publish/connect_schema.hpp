@@ -30,9 +30,9 @@ std::string connect_key_head(std::string_view name, const std::vector<std::strin
 /// The same of a heartbeat's key and value.
 std::string_view heartbeat_key_head();
 std::string_view heartbeat_value_head();
-/// Of a logical message.
+/// Of a logical message, whose content is bytes or a text.
 std::string_view message_key_head();
-const std::string& message_value_head();
+const std::string& message_value_head(bool bytes);
 /// Of a record of the transaction topic.
 std::string_view transaction_key_head();
 std::string_view transaction_value_head();

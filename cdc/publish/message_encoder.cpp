@@ -1,5 +1,6 @@
 #include "cdc/publish/message_encoder.hpp"
 
+#include "cdc/publish/bytes_text.hpp"
 #include "cdc/publish/connect_schema.hpp"
 #include "cdc/publish/json_text.hpp"
 #include "cdc/publish/source_block.hpp"
@@ -16,7 +17,8 @@ constexpr std::string_view kCollection = "message";
 } // namespace
 
 MessageEncoder::MessageEncoder(const CdcOptions& options, const std::string& database)
-    : schemas_(options.schemas), message_topic_(keyshift::message_topic(options.topic_prefix)),
+    : schemas_(options.schemas), binary_(options.values.binary),
+      message_topic_(keyshift::message_topic(options.topic_prefix)),
       transaction_topic_(keyshift::transaction_topic(options.topic_prefix)), nowhere_(TableSchema{}, options, database)
 {
 }
@@ -28,7 +30,7 @@ EncodedRecord MessageEncoder::message(const EventContext& context, const Logical
     append_string(prefix, message.prefix);
     const std::string_view close = schemas_ ? "}" : "";
     key_ = fmt::format(R"({}{{"prefix":{}}}{})", schemas_ ? message_key_head() : "", prefix, close);
-    value_ = schemas_ ? message_value_head() : "";
+    value_ = schemas_ ? message_value_head(binary_ == BinaryMode::bytes) : "";
     value_ += fmt::format(R"({{"op":"m","ts_ms":{},"source":)", now_ns / 1'000'000);
     append_source(value_, context, nowhere_);
     value_ += R"(,"transaction":)";
@@ -38,7 +40,7 @@ EncodedRecord MessageEncoder::message(const EventContext& context, const Logical
         value_ += "null";
     }
     value_ += fmt::format(R"(,"message":{{"prefix":{},"content":)", prefix);
-    append_base64_string(value_, message.content);
+    append_content(message.content);
     value_ += "}}";
     value_ += close;
 
@@ -51,6 +53,15 @@ EncodedRecord MessageEncoder::message(const EventContext& context, const Logical
     record.add_header(kHeaderOrigin, origin_);
     record.add_header(kHeaderPosition, position_);
     return record;
+}
+
+void MessageEncoder::append_content(std::string_view content)
+{
+    if (binary_ == BinaryMode::hex) {
+        append_string(value_, hex_of_bytes(content));
+    } else {
+        append_base64_string(value_, content);
+    }
 }
 
 EncodedRecord MessageEncoder::transaction(const std::string& node, const TransactionRecord& entry)

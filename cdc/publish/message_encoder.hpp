@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace keyshift::cdc {
 
@@ -24,7 +25,10 @@ public:
     EncodedRecord transaction(const std::string& node, const TransactionRecord& record);
 
 private:
+    void append_content(std::string_view content);
+
     const bool schemas_;
+    const BinaryMode binary_;
     std::string message_topic_;
     std::string transaction_topic_;
     TableEncoder nowhere_; ///< source.schema and source.table of a message are empty

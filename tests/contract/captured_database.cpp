@@ -1,5 +1,6 @@
 #include "tests/contract/captured_database.hpp"
 
+#include "core/change_event.hpp"
 #include "tests/contract/transaction_topic.hpp"
 
 #include <fmt/core.h>
@@ -17,7 +18,8 @@ namespace {
 constexpr std::string_view kEnd = "contract.end";
 constexpr int kPartitions = 4;
 
-std::vector<std::string> topics(const kafka::Settings& settings, const std::string& prefix)
+/// With `heartbeats` also their topic, of which there must be one.
+std::vector<std::string> topics(const kafka::Settings& settings, const std::string& prefix, bool heartbeats)
 {
     const Finished listed =
         run_program({"/usr/bin/env", "kcat", "-b", settings.at("bootstrap.servers"), "-L", "-J", "-m", "30"});
@@ -28,7 +30,8 @@ std::vector<std::string> topics(const kafka::Settings& settings, const std::stri
     const auto listing = nlohmann::json::parse(listed.out);
     for (const auto& topic : listing.at("topics")) {
         const std::string name = topic.at("topic");
-        if (name.starts_with(prefix + ".") && !name.starts_with(prefix + ".keyshift.")) {
+        const bool events = name.starts_with(prefix + ".") && !name.starts_with(prefix + ".keyshift.");
+        if (events || (heartbeats && name == heartbeat_topic(prefix))) {
             names.push_back(name);
         }
     }
@@ -159,8 +162,25 @@ GoldenRecords CapturedDatabase::debezium_records() const
 GoldenRecords CapturedDatabase::records(const kafka::Settings& settings) const
 {
     GoldenRecords records;
-    const std::vector<kafka::Message> read = read_topics(settings, topics(settings, installation_.prefix()));
+    const std::string heartbeats = heartbeat_topic(installation_.prefix());
+    std::vector<kafka::Message> read;
+    const auto all_there = [&] {
+        read = read_topics(settings, topics(settings, installation_.prefix(), case_.heartbeats()));
+        return !case_.heartbeats() || std::ranges::count(read, heartbeats, &kafka::Message::topic) > 1;
+    };
+    if (!comes_true(all_there, 60)) {
+        throw std::runtime_error("there are no heartbeats in " + heartbeats);
+    }
     for (const kafka::Message& message : transactions_in_wal_order(read, installation_.prefix())) {
+        if (message.topic == heartbeats) {
+            // Their number is that of the clock: each of their forms once.
+            auto& forms = records[{"HEARTBEAT", kAnyPartition}];
+            const GoldenRecord form = golden_form(message, installation_.prefix(), installation_.database().name());
+            if (std::ranges::find(forms, form) == forms.end()) {
+                forms.push_back(form);
+            }
+            continue;
+        }
         const std::string name = message.topic.substr(installation_.prefix().size() + 1);
         if (name == "message" && message.key && message.key->find(kEnd) != std::string::npos) {
             continue;

@@ -24,6 +24,11 @@ Environment ContractCase::environment() const
     return environment;
 }
 
+bool ContractCase::heartbeats() const
+{
+    return debezium.contains("heartbeat.interval.ms");
+}
+
 std::vector<ContractCase> read_cases()
 {
     std::ifstream file(contract_file("cases.json"));

@@ -20,6 +20,7 @@ struct ContractCase {
     std::vector<std::vector<std::string>> capture;
 
     bool schemas() const { return keyshift.contains("schemas") && keyshift.at("schemas") == "true"; }
+    bool heartbeats() const; ///< Debezium writes them, and they are compared
     /// The keys of [cdc] as the daemon's environment has them.
     Environment environment() const;
 

@@ -112,6 +112,7 @@ GoldenRecord golden_form(const kafka::Message& message, const std::string& prefi
     if (message.key) {
         static const std::regex kTransaction(R"re(\{"id":"\d+:\d+"\})re");
         record.key = without_prefix(*message.key, prefix);
+        replace(record.key, "\"serverName\":\"" + prefix + "\"", "\"serverName\":\"PREFIX\"");
         if (message.topic == prefix + ".transaction") {
             record.key = std::regex_replace(record.key, kTransaction, R"({"id":"0:0"})");
         }

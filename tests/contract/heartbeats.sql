@@ -1,0 +1,1 @@
+INSERT INTO hb_rows VALUES (1);

@@ -199,6 +199,9 @@ void ChangeRouter::publish(const CapturedRelation& captured, const Change& chang
     if (state_.windows.open()) {
         state_.windows.note(*captured.table, captured.bucket, change);
     }
+    if (!view_->snapshotting.empty() && view_->snapshotting.contains(captured.table->root)) {
+        state_.windows.note_moved(*captured.table, captured.bucket, change, transaction_->begin.commit_lsn);
+    }
     if (transaction_->skipped) {
         return;
     }
@@ -274,6 +277,7 @@ void ChangeRouter::take_catalog_news()
         const bool same_tables = view->tables == view_->tables;
         view_ = view;
         reading_ = readings;
+        state_.windows.moved().keep_only(view_->snapshotting);
         ownership_.load(view_->history);
         if (!same_tables) {
             relations_.forget();
@@ -306,7 +310,12 @@ std::optional<Lsn> ChangeRouter::hold()
 {
     const std::optional<Lsn> moves = state_.subscriptions.hold(view_->moves, reading_);
     const std::optional<Lsn> history = ownership_.hold();
-    return moves && history ? std::min(*moves, *history) : moves ? moves : history;
+    const std::optional<Lsn> moved_rows = state_.windows.moved().hold();
+    std::optional<Lsn> least;
+    for (const std::optional<Lsn>& hold : {moves, history, moved_rows}) {
+        least = hold ? std::min(least.value_or(*hold), *hold) : least;
+    }
+    return least;
 }
 
 void ChangeRouter::learn_tables()

@@ -95,7 +95,7 @@ void NodeStream::State::stream_until(std::stop_token stop, CatalogLink& catalog)
     };
     const auto wanted = [&catalog] {
         const auto view = catalog.view();
-        return view && view->snapshot_wanted;
+        return view && !view->snapshotting.empty();
     };
     const std::jthread snapshots([&, this](std::stop_token snapshot_stop) {
         Snapshotter(stream.node, catalog_settings, stream.windows, stream.versions,

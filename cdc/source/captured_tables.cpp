@@ -103,11 +103,13 @@ CatalogView read_catalog_view(pg::Connection& catalog, const std::string& node)
         view.timeline = static_cast<std::uint32_t>(row.integer(0, 0));
         view.gap_accepted = row.lsn(0, 1);
     }
-    view.snapshot_wanted =
-        catalog
-            .query("SELECT EXISTS (SELECT FROM keyshift.snapshot WHERE node = $1 AND state IN ('pending', 'running'))",
-                   {node})
-            .boolean(0, 0);
+    const pg::Result snapshots = catalog.query(
+        "SELECT DISTINCT schema_name, table_name FROM keyshift.snapshot s JOIN keyshift.captured_table t ON t.id = s.table_id "
+        "WHERE s.node = $1 AND s.state IN ('pending', 'running')",
+        {node});
+    for (int i = 0; i < snapshots.rows(); ++i) {
+        view.snapshotting.insert({std::string(snapshots.text(i, 0)), std::string(snapshots.text(i, 1))});
+    }
     transaction.commit();
     return view;
 }

@@ -40,7 +40,7 @@ struct CatalogView {
     std::optional<ErrorParts> topic_clash; ///< of a table of this node
     std::uint32_t timeline = 0;            ///< of the node, as the catalog knows it
     Lsn gap_accepted;                      ///< changes before it may be missing: `keyshift cdc recover`
-    bool snapshot_wanted = false;          ///< rows of keyshift.snapshot of this node are not done
+    std::set<QualifiedName> snapshotting;  ///< tables whose existing rows on this node are not all in the topic
 };
 
 /// What the node's publication must have.

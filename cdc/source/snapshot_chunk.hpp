@@ -2,6 +2,7 @@
 /// A part of a table's existing rows on its way into the topic, and the snapshot it was read in.
 
 #include "cdc/source/change.hpp"
+#include "cdc/source/moved_rows.hpp"
 #include "cdc/source/row_batch.hpp"
 #include "cdc/source/snapshot_range.hpp"
 #include "core/schema.hpp"
@@ -64,6 +65,7 @@ struct SnapshotChunk {
     std::uint64_t session = 0;  ///< published: counts only if delivered in this session of the stream
     std::size_t row_count = 0;  ///< rows read
     std::vector<RowKey> partly; ///< published: keys whose newest event lacks values, to be read again
+    MovedRows::Taken moved;     ///< published: rows that were elsewhere, to be read again too
 };
 
 } // namespace keyshift::cdc

@@ -1,6 +1,7 @@
 #include "cdc/source/snapshot_schedule.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace keyshift::cdc {
@@ -39,9 +40,13 @@ void SnapshotSchedule::want(const std::vector<SnapshotPart>& parts)
 void SnapshotSchedule::settle(SnapshotWindows& windows, const std::function<bool(std::uint64_t)>& delivered)
 {
     std::scoped_lock lock(mutex_);
+    for (const std::string& chunk : std::exchange(unwanted_, {})) {
+        windows.moved().release(chunk);
+    }
     std::erase_if(abandoned_, [&](const std::shared_ptr<SnapshotChunk>& chunk) {
         const bool settled = windows.fate(*chunk) != SnapshotChunk::Fate::pending;
         if (settled) {
+            windows.moved().release(chunk->id);
             windows.forget(chunk);
         }
         return settled;
@@ -61,6 +66,7 @@ void SnapshotSchedule::settle(SnapshotWindows& windows, const std::function<bool
             at = part.in_flight.erase(at);
             part.changed = true;
             windows.forget(chunk);
+            read_moved(part, *chunk);
             if (fate == SnapshotChunk::Fate::again || lost) {
                 part.waiting.push_front(chunk->range);
                 continue;
@@ -73,6 +79,17 @@ void SnapshotSchedule::settle(SnapshotWindows& windows, const std::function<bool
         }
     }
     changed_.notify_all();
+}
+
+void SnapshotSchedule::read_moved(Part& part, SnapshotChunk& chunk)
+{
+    if (chunk.moved.all) {
+        part.waiting.emplace_back();
+    }
+    if (!chunk.moved.keys.empty()) {
+        part.waiting.emplace_front().keys = std::move(chunk.moved.keys);
+    }
+    part.chunks.push_back(chunk.id);
 }
 
 std::vector<SnapshotRange> SnapshotSchedule::left_of(const Part& part)
@@ -97,7 +114,7 @@ std::vector<SnapshotSchedule::Saving> SnapshotSchedule::take_progress()
             continue;
         }
         part.progress.left = left_of(part);
-        all.push_back({part.part, std::exchange(part.progress, {})});
+        all.push_back({part.part, std::exchange(part.progress, {}), std::exchange(part.chunks, {})});
         part.changed = false;
         if (part.finished()) {
             finished.push_back(id);
@@ -166,6 +183,7 @@ void SnapshotSchedule::abandon(const std::function<bool(const Id&)>& which)
     for (auto entry = parts_.begin(); entry != parts_.end();) {
         if (which(entry->first)) {
             abandoned_.splice(abandoned_.end(), entry->second.in_flight);
+            std::ranges::move(entry->second.chunks, std::back_inserter(unwanted_));
             entry = parts_.erase(entry);
         } else {
             ++entry;

@@ -34,6 +34,7 @@ public:
     struct Saving {
         SnapshotPart part;
         PartProgress progress;
+        std::vector<std::string> chunks; ///< MovedRows is to release what they took, once this is saved
     };
 
     // The snapshotter.
@@ -71,6 +72,7 @@ private:
         std::list<std::shared_ptr<SnapshotChunk>> in_flight;
         PartProgress progress; ///< not saved yet; `left` is made when it is saved
         bool changed = false;
+        std::vector<std::string> chunks; ///< that took moved rows
 
         bool finished() const { return source && waiting.empty() && reading.empty() && in_flight.empty(); }
     };
@@ -79,6 +81,7 @@ private:
     Part* find(const Task& task);
     /// These parts are wanted no more.
     void abandon(const std::function<bool(const Id&)>& which);
+    static void read_moved(Part& part, SnapshotChunk& chunk);
     bool anything_else_to_read(std::int64_t table_id) const;
     static std::vector<SnapshotRange> left_of(const Part& part);
 
@@ -88,6 +91,7 @@ private:
     std::map<std::int64_t, std::shared_ptr<SnapshotTable>> tables_;
     std::vector<std::shared_ptr<const SnapshotSource>> ended_;
     std::list<std::shared_ptr<SnapshotChunk>> abandoned_; ///< until the windows have forgotten them
+    std::vector<std::string> unwanted_;                   ///< chunks of parts given up that took moved rows
     std::uint64_t tasks_ = 0;
 };
 

@@ -175,6 +175,23 @@ void SnapshotWindows::note(const TableSchema& table, BucketId bucket, const Chan
     }
 }
 
+void SnapshotWindows::note_moved(const TableSchema& table, BucketId bucket, const Change& change, Lsn commit)
+{
+    // A whole old row lacks nothing; another one is there because the key changed.
+    if (change.kind != ChangeKind::update || !change.before || !lacks_values(change)) {
+        return;
+    }
+    RowKey from;
+    RowKey to;
+    for (const std::size_t column : table.key) {
+        const Datum& before = (*change.before)[column];
+        const Datum& after = (*change.after)[column];
+        from.emplace_back(before.text);
+        to.emplace_back(after.kind == Datum::Kind::text ? after.text : before.text);
+    }
+    moved_.note(table.root, bucket, std::move(from), std::move(to), commit);
+}
+
 void SnapshotWindows::spoil(const Touched& touched)
 {
     for (auto& [chunk, window] : open_) {
@@ -256,6 +273,9 @@ bool SnapshotWindows::valid(const SnapshotChunk& chunk) const
 void SnapshotWindows::published(const std::shared_ptr<SnapshotChunk>& chunk, std::uint64_t records)
 {
     close(open_.find(chunk.get()));
+    const SnapshotSource& source = *chunk->source;
+    // Of rows that are read again by their keys, only those concern it that moved once more.
+    chunk->moved = moved_.take(source.table->root, source.bucket, chunk->range.keys, chunk->id);
     std::scoped_lock lock(mutex_);
     settle(*chunk, SnapshotChunk::Fate::published, records);
 }

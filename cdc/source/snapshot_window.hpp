@@ -53,6 +53,10 @@ public:
     void low(const std::string& id, const DeliveredTransactions& delivered);
     /// Notes the keys of a change, when a chunk of its table and bucket is open.
     void note(const TableSchema& table, BucketId bucket, const Change& change);
+    /// Notes a row whose key changed, when its event lacks values. For tables whose existing rows are being read, whether a
+    /// chunk is open or not. `commit`: of its transaction.
+    void note_moved(const TableSchema& table, BucketId bucket, const Change& change, Lsn commit);
+    MovedRows& moved() { return moved_; }
     /// The chunk to publish from now on; nullptr: none, or it is read again.
     std::shared_ptr<SnapshotChunk> high(const std::string& id, const DeliveredTransactions& delivered);
     enum class Row { publish, leave_out };
@@ -99,6 +103,8 @@ private:
     std::size_t bytes_ = 0;                                       ///< sum of filled_
     std::vector<std::shared_ptr<const SnapshotSource>> ends_;
     std::atomic<std::uint64_t> session_ = 0;
+
+    MovedRows moved_;
 
     // The stream's thread only.
     Open open_;

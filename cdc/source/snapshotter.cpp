@@ -55,6 +55,8 @@ void Snapshotter::work(std::stop_token stop)
 {
     pg::Connection catalog(catalog_);
     SnapshotSchedule schedule;
+    // A run that broke off may have taken some without saving them.
+    windows_.moved().give_back();
     const auto failed = [this](const SnapshotPart& part, const ErrorParts& error) {
         std::scoped_lock lock(mutex_);
         failures_.emplace_back(part, error);
@@ -107,11 +109,14 @@ bool Snapshotter::save(pg::Connection& catalog, SnapshotSchedule& schedule, std:
     while (windows_.ends_pending() && sleep_for(std::chrono::milliseconds(5), stop)) {
     }
     bool up_to_date = true;
-    for (const auto& [part, progress] : all) {
+    for (const auto& [part, progress, chunks] : all) {
         if (progress.chunks > 0) {
             failpoint("cdc.snapshot.chunk");
         }
         up_to_date = save_progress(catalog, node_.name, part, progress) && up_to_date;
+        for (const std::string& chunk : chunks) {
+            windows_.moved().release(chunk);
+        }
     }
     return up_to_date;
 }

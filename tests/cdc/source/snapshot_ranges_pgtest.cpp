@@ -126,6 +126,45 @@ TEST_F(SnapshotOf, APartitionedTableComesFromItsPartitions)
     EXPECT_EQ(fold(), table());
 }
 
+TEST_F(SnapshotOf, ARowThatMovesToKeysThatHaveBeenReadBringsItsLargeValueAlong)
+{
+    constexpr int kMoved = 300;
+    set_up_captured(std::string(kTable) +
+                        "INSERT INTO public.items SELECT i, repeat('n', 3000) || i, i FROM generate_series(1, 6000) i",
+                    {"items"});
+    start();
+    ASSERT_TRUE(eventually([&] { return !kafka_.events("public.items").empty(); }));
+    for (int i = 0; i < kMoved; ++i) {
+        const std::string from = std::to_string(6000 - i * 19);
+        node().query("UPDATE public.items SET id = -id WHERE id = $1::int", {from});
+    }
+    ASSERT_TRUE(done(std::chrono::seconds(60)));
+    ASSERT_TRUE(running_->stream().wait_acknowledged(current(), std::chrono::seconds(30)));
+    // A consumer knows a value that an event lacks from any record that the row had before; `filler` tells rows apart.
+    std::map<std::string, std::string> values;
+    std::map<std::string, std::string> rows;
+    std::size_t lacking = 0;
+    for (const FakeEvent& event : kafka_.events("public.items")) {
+        const std::string& row = event.after.at("filler");
+        if (event.after.contains("name")) {
+            values[row] = event.after.at("name");
+        } else {
+            ++lacking;
+        }
+        if (event.old_key) {
+            rows.erase(*event.old_key);
+        }
+        rows[event.key] = values[row];
+    }
+    for (auto& [key, name] : rows) {
+        name = name.empty() ? "not in the topic" : name;
+    }
+    EXPECT_GT(lacking, 0U) << "rows moved while they were read";
+    EXPECT_EQ(rows, table());
+    const Lsn end = current();
+    EXPECT_TRUE(eventually([&] { return confirmed() >= end; })) << "nothing holds the slot any more";
+}
+
 class SnapshotThat : public SnapshotTest {
 protected:
     std::string state(const std::string& table)

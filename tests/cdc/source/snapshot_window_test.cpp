@@ -120,6 +120,90 @@ TEST_F(SnapshotWindowTest, ARowWhoseEventLacksValuesIsReadAgainByItsKey)
     EXPECT_EQ(chunk_->partly, std::vector<RowKey>{{"1"}});
 }
 
+class MovedRowsTest : public testing::Test {
+protected:
+    MovedRows::Taken take(const std::string& chunk, const std::vector<RowKey>& only_of = {})
+    {
+        return moved_.take(items_, BucketId{0}, only_of, chunk);
+    }
+    void note(const char* from, const char* to, std::uint64_t commit)
+    {
+        moved_.note(items_, BucketId{0}, {from}, {to}, Lsn{commit});
+    }
+
+    const QualifiedName items_{"public", "items"};
+    MovedRows moved_;
+};
+
+TEST_F(MovedRowsTest, HoldTheSlotUntilWhatWasTakenIsReleased)
+{
+    EXPECT_FALSE(moved_.hold());
+    note("1", "2", 70);
+    note("3", "4", 60);
+    EXPECT_EQ(moved_.hold(), Lsn{60});
+    EXPECT_EQ(take("a").keys, (std::vector<RowKey>{{"2"}, {"4"}}));
+    EXPECT_TRUE(take("b").keys.empty());
+    EXPECT_EQ(moved_.hold(), Lsn{60});
+    moved_.release("a");
+    EXPECT_FALSE(moved_.hold());
+}
+
+TEST_F(MovedRowsTest, AreGivenBackByAReaderThatGaveUp)
+{
+    note("1", "2", 70);
+    take("a");
+    moved_.give_back();
+    EXPECT_EQ(moved_.hold(), Lsn{70});
+    EXPECT_EQ(take("b").keys, std::vector<RowKey>{{"2"}});
+}
+
+TEST_F(MovedRowsTest, OfKeysThatAreReadAgainOnlyThoseWhichMovedOnceMore)
+{
+    note("1", "2", 70);
+    note("5", "6", 80);
+    EXPECT_EQ(take("a", {{"5"}, {"7"}}).keys, std::vector<RowKey>{{"6"}});
+    EXPECT_EQ(take("b").keys, std::vector<RowKey>{{"2"}});
+}
+
+TEST_F(MovedRowsTest, TooManyToRememberMeanAll)
+{
+    for (std::uint64_t i = 0; i < 60'000; ++i) {
+        note("1", "2", 100 + i);
+    }
+    EXPECT_EQ(moved_.hold(), Lsn{100});
+    const MovedRows::Taken taken = take("a");
+    EXPECT_TRUE(taken.all);
+    EXPECT_TRUE(taken.keys.empty());
+    EXPECT_EQ(moved_.hold(), Lsn{100});
+    moved_.release("a");
+    EXPECT_FALSE(moved_.hold());
+}
+
+TEST_F(MovedRowsTest, OfTablesThatAreReadNoMoreAreForgotten)
+{
+    note("1", "2", 70);
+    moved_.keep_only({{"public", "items"}});
+    EXPECT_TRUE(moved_.hold());
+    moved_.keep_only({});
+    EXPECT_FALSE(moved_.hold());
+}
+
+TEST_F(SnapshotWindowTest, ARowWhoseKeyChangedAndWhoseEventLacksValuesIsReadAgainByItsNewKey)
+{
+    low();
+    Change moved;
+    moved.kind = ChangeKind::update;
+    moved.before = row("1");
+    moved.after = row("2", Datum::Kind::unchanged_toast);
+    windows_.note_moved(*source_->table, BucketId{0}, moved, Lsn{5});
+    moved.after = row("3", Datum::Kind::text);
+    windows_.note_moved(*source_->table, BucketId{0}, moved, Lsn{6});
+    ASSERT_TRUE(high());
+    windows_.published(chunk_, 1);
+    EXPECT_EQ(chunk_->moved.keys, std::vector<RowKey>{{"2"}});
+    EXPECT_EQ(windows_.moved().hold(), Lsn{5});
+}
+
 TEST_F(SnapshotWindowTest, AReconnectionInBetweenMeansAgain)
 {
     low();

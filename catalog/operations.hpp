@@ -46,6 +46,8 @@ nlohmann::json distribute(pg::Connection& catalog, const Distribute& request);
 /// Of tables that are captured already only the options change. {"captured","options","notes","dry_run"}
 nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& tables, bool all,
                        const std::optional<std::string>& node, bool dry_run, const OptionChanges& changes = {});
+/// Streams write to the topic from now on whatever number of partitions it has.
+nlohmann::json accept_partitions(pg::Connection& catalog, const std::string& topic, bool dry_run);
 struct SnapshotAgain {
     std::string table;
     std::string where;               ///< SQL condition on its rows; empty: all

@@ -3,6 +3,7 @@
 #include "cdc/source/snapshotter.hpp"
 #include "cdc/status_row.hpp"
 #include "cdc/stream_session.hpp"
+#include "cdc/topic_rows.hpp"
 #include "core/backoff.hpp"
 #include "core/log.hpp"
 
@@ -59,7 +60,12 @@ void NodeStream::run(std::stop_token stop)
     stream.set_state("starting");
     CatalogLink link(
         state_->catalog_settings, stream.node.name,
-        [&stream](pg::Connection& catalog) {
+        [&stream, topics_known = false](pg::Connection& catalog) mutable {
+            if (!topics_known) {
+                read_topic_rows(catalog, stream.partition_counts);
+                topics_known = true;
+            }
+            write_topic_rows(catalog, stream.partition_counts);
             stream.history.exchange(catalog);
             const std::uint64_t letters = stream.dead_letters();
             write_status_row(catalog, stream.status(), letters - stream.dead_letters_written);

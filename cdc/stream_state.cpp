@@ -69,7 +69,7 @@ EventPublisher& StreamState::ensure_publisher(std::uint32_t timeline)
     handed_over = reached;
     position_known_ = taken_over_ = false;
     auto made = std::make_shared<EventPublisher>(options, node.name, node.address.dbname, timeline, metrics,
-                                                 size_limits, waiting());
+                                                 size_limits, partition_counts, waiting());
     std::scoped_lock lock(mutex_);
     publisher_ = std::move(made);
     return *publisher_;

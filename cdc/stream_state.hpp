@@ -35,6 +35,7 @@ public:
     Subscriptions subscriptions;
     SnapshotWindows windows;
     SizeLimits size_limits;
+    PartitionCounts partition_counts;
 
     // The stream's thread.
     /// Makes the publisher where there is none, or the old one is dead.

@@ -195,6 +195,10 @@ CREATE TABLE IF NOT EXISTS keyshift.stream_status (
 -- Records that went to the dead-letter topic since the node was added (some may be counted twice after a crash).
 ALTER TABLE keyshift.stream_status ADD COLUMN IF NOT EXISTS dead_letters bigint NOT NULL DEFAULT 0;
 
+-- Topics of events and how many partitions they had when first written to. Until `keyshift cdc accept-partitions` a stream
+-- refuses to write to one that has another number by now.
+CREATE TABLE IF NOT EXISTS keyshift.topic (name text PRIMARY KEY, partitions int NOT NULL);
+
 -- The daemon that runs. Whoever holds the advisory lock hashtext('keyshift daemon') writes here; others are refused.
 CREATE TABLE IF NOT EXISTS keyshift.daemon (
     one boolean PRIMARY KEY DEFAULT true CHECK (one), host text, pid int, version text, http text, started_at timestamptz, seen_at timestamptz

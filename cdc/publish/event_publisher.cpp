@@ -56,9 +56,9 @@ struct EventPublisher::State {
     const std::string heartbeats;
 
     State(const CdcOptions& cdc, const std::string& node_name, const std::string& database, std::uint32_t timeline,
-          metrics::CdcMetrics& series, SizeLimits& sizes, const std::function<void()>& wait)
+          metrics::CdcMetrics& series, SizeLimits& sizes, PartitionCounts& counts, const std::function<void()>& wait)
         : options(cdc), node(node_name), on_wait(wait), encoder(options, database), messages(options, database),
-          counters(series), topics(options, "keyshift-" + node, sizes, wait), dead_letters(options, node),
+          counters(series), topics(options, "keyshift-" + node, sizes, counts, wait), dead_letters(options, node),
           writer(options, node, timeline, series, counters, topics, sizes,
                  sizes.settle([this](const std::string& topic) { return topics.broker_limit(topic); })),
           heartbeats(heartbeat_topic(options.topic_prefix))
@@ -76,7 +76,7 @@ struct EventPublisher::State {
 
 kafka::Record EventPublisher::State::ready(const std::string& topic, const EncodedRecord& record)
 {
-    return {topics.ensure(topic, options.partitions), std::nullopt, record.key, record.value, record.headers(), 0};
+    return {topics.ensure(topic), std::nullopt, record.key, record.value, record.headers(), 0};
 }
 
 /// Waits for room; the stream answers its server meanwhile.
@@ -155,12 +155,12 @@ void EventPublisher::State::open_transaction(const EventContext& context)
 
 EventPublisher::EventPublisher(const CdcOptions& options, std::string node, std::string database,
                                std::uint32_t timeline, metrics::CdcMetrics& metrics, SizeLimits& sizes,
-                               std::function<void()> on_wait)
-    : state_(std::make_unique<State>(options, node, database, timeline, metrics, sizes, on_wait))
+                               PartitionCounts& counts, std::function<void()> on_wait)
+    : state_(std::make_unique<State>(options, node, database, timeline, metrics, sizes, counts, on_wait))
 {
     State& state = *state_;
-    state.topics.ensure(control_topic(options.topic_prefix), 1);
-    state.topics.ensure(state.heartbeats, 1);
+    state.topics.ensure_single(control_topic(options.topic_prefix));
+    state.topics.ensure_single(state.heartbeats);
 }
 
 EventPublisher::~EventPublisher() = default;

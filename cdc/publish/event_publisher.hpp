@@ -7,6 +7,7 @@
 /// neither write behind a newer one nor believe that it did (docs/adr/0011).
 
 #include "cdc/options.hpp"
+#include "cdc/publish/partition_counts.hpp"
 #include "cdc/publish/size_limits.hpp"
 #include "cdc/source/change.hpp"
 #include "core/change_event.hpp"
@@ -42,10 +43,11 @@ struct EventContext {
 class EventPublisher {
 public:
     /// `on_wait` is called every few ms while publish() waits for room (the stream answers keepalives there) and while a
-    /// broker is asked; it may throw to give up. Creates topics as tables appear. `sizes` lives from one publisher of the
-    /// stream to the next.
+    /// broker is asked; it may throw to give up. Creates topics as tables appear. `sizes` and `counts` live from one
+    /// publisher of the stream to the next.
     EventPublisher(const CdcOptions& options, std::string node, std::string database, std::uint32_t timeline,
-                   metrics::CdcMetrics& metrics, SizeLimits& sizes, std::function<void()> on_wait);
+                   metrics::CdcMetrics& metrics, SizeLimits& sizes, PartitionCounts& counts,
+                   std::function<void()> on_wait);
     ~EventPublisher();
 
     /// Shuts older publishers of this node's stream out at the broker. To be called by whoever holds the node's slot, before

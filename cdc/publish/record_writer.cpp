@@ -32,6 +32,7 @@ constexpr auto kFinishLimit = 1s;
 constexpr auto kCauseLimit = 1s;
 // Records that wait for longer are waiting for a broker.
 constexpr auto kSilence = 3s;
+constexpr auto kLookInterval = 10s;
 // Large enough for what is read during a change of lanes.
 constexpr std::size_t kRingShare = 3;
 // A record's token at Kafka: the tracker's token, and above it the number of its counter.
@@ -198,6 +199,20 @@ void RecordWriter::wait_for_the_cause() const
     }
 }
 
+/// Of a topic that somebody has deleted librdkafka says nothing: its records wait for ever, and all others behind them.
+void RecordWriter::look_for_topics()
+{
+    const auto now = Clock::now();
+    if (now - news_at_.load(std::memory_order_relaxed) < kSilence || now - looked_for_topics_ < kLookInterval) {
+        return;
+    }
+    looked_for_topics_ = now;
+    if (const auto gone = topics_.gone()) {
+        throw TransientError({"writing to topic " + *gone, "it is not there any more: somebody has deleted it",
+                              "It is made again, and gets what is not acknowledged yet."});
+    }
+}
+
 /// True: there may be more to take.
 bool RecordWriter::fill()
 {
@@ -312,6 +327,7 @@ void RecordWriter::turn()
         lanes_.close(open_.below);
     }
     wait_for_the_cause();
+    look_for_topics();
     if (!move_on(hurried_ > 0) && !more) {
         doorbell_.wait(lanes_.open() ? kTurn : kIdleTurn);
     }

@@ -79,6 +79,7 @@ private:
     bool fill();
     bool move_on(bool hurry);
     void wait_for_the_cause() const;
+    void look_for_topics();
     void delivered(const kafka::Delivery& report);
     void committed();
     void send_control();
@@ -117,6 +118,7 @@ private:
     std::optional<ErrorParts> lost_; ///< of the first record that was taken back
     Clock::time_point lost_at_;
     Clock::time_point next_progress_ = Clock::now();
+    Clock::time_point looked_for_topics_; ///< when that was done last
     TransactionLanes lanes_;
     std::jthread thread_; ///< last: it uses all others
 };

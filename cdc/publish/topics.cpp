@@ -2,6 +2,7 @@
 
 #include "core/backoff.hpp"
 #include "core/kafka/client.hpp"
+#include "core/log.hpp"
 
 #include <fmt/core.h>
 
@@ -18,21 +19,52 @@ constexpr std::size_t kBatchOverhead = 512;
 // librdkafka's own; brokers take it unless somebody changed them.
 constexpr std::size_t kUsualLimit = 1'000'000;
 constexpr auto kLookAgain = std::chrono::seconds(5);
+// A topic that was made just now is not known to every broker at once.
+constexpr int kTries = 50;
+constexpr auto kPause = std::chrono::milliseconds(50);
+constexpr auto kGoneLimit = std::chrono::seconds(1);
+
+ErrorParts other_count(const std::string& topic, int before, const std::string& now)
+{
+    return {fmt::format("writing to topic {}", topic),
+            fmt::format("it had {} partitions and has {} now: records of a key would go to another partition than its "
+                        "earlier ones",
+                        before, now),
+            fmt::format("Let consumers read the topic to its end, then `keyshift cdc accept-partitions {}`: it goes on "
+                        "with the new count within a minute, or at once with `keyshift reload`.",
+                        topic)};
+}
 
 } // namespace
 
-Topics::Topics(const CdcOptions& options, std::string client_id, const SizeLimits& sizes, std::function<void()> on_wait)
-    : options_(options), client_id_(std::move(client_id)), sizes_(sizes), on_wait_(std::move(on_wait)),
+Topics::Topics(const CdcOptions& options, std::string client_id, const SizeLimits& sizes, PartitionCounts& counts,
+               std::function<void()> on_wait)
+    : options_(options), client_id_(std::move(client_id)), sizes_(sizes), counts_(counts), on_wait_(std::move(on_wait)),
       client_limit_(kafka::message_limit(options.kafka))
 {
 }
 
-const std::string& Topics::ensure(const std::string& topic, int partitions)
+const std::string& Topics::ensure(const std::string& topic)
 {
     // No lock: nobody else writes.
     if (const auto known = known_.find(topic); known != known_.end()) {
         return known->first;
     }
+    const std::optional<int> expected = counts_.of(topic);
+    const std::string& name = make(topic, expected.value_or(options_.partitions), expected);
+    counts_.note(topic, known_.at(topic).partitions);
+    return name;
+}
+
+void Topics::ensure_single(const std::string& topic)
+{
+    if (!known_.contains(topic)) {
+        make(topic, 1, std::nullopt);
+    }
+}
+
+const std::string& Topics::make(const std::string& topic, int partitions, std::optional<int> expected)
+{
     kafka::Admin admin(options_.kafka, client_id_, on_wait_);
     kafka::TopicSettings wanted{topic, partitions, options_.replication_factor, {{"cleanup.policy", "delete"}}};
     if (client_limit_ > kUsualLimit) {
@@ -40,16 +72,37 @@ const std::string& Topics::ensure(const std::string& topic, int partitions)
         wanted.config["max.message.bytes"] = std::to_string(client_limit_ + kBatchOverhead);
     }
     const bool created = admin.ensure_topic(wanted);
-    const Known found{created ? partitions : admin.partitions(topic), broker_limit(admin, topic), Clock::now()};
+    const int present = created ? partitions : partitions_of(admin, topic);
+    if (expected && present != *expected) {
+        throw FatalError(other_count(topic, *expected, std::to_string(present)));
+    }
+    if (created && expected) {
+        log::warning(
+            "cdc",
+            "topic {} was there before and is gone: it is made again and has what comes from now on; `keyshift "
+            "cdc snapshot` of its table brings the rows that are there now",
+            topic);
+    }
+    const Known found{present, broker_limit(admin, topic), Clock::now()};
     std::scoped_lock lock(mutex_);
     return known_.emplace(topic, found).first->first;
 }
 
+int Topics::partitions_of(kafka::Admin& admin, const std::string& topic) const
+{
+    for (int tries = 1; tries < kTries; ++tries) {
+        if (const int found = admin.partitions(topic); found > 0) {
+            return found;
+        }
+        on_wait_();
+        sleep_for(kPause, {});
+    }
+    throw TransientError(
+        {"asking for topic " + topic, "it is there, but no broker knows its partitions yet", "It is tried again."});
+}
+
 std::size_t Topics::broker_limit(kafka::Admin& admin, const std::string& topic) const
 {
-    // A topic that was made just now is not known to every broker at once.
-    constexpr int kTries = 50;
-    constexpr auto kPause = std::chrono::milliseconds(50);
     for (int tries = 1;; ++tries) {
         try {
             return std::strtoull(admin.topic_config(topic, "max.message.bytes").c_str(), nullptr, 10);
@@ -104,6 +157,17 @@ bool Topics::takes(const std::string& topic, std::size_t bytes)
     return bytes <= limit(topic);
 }
 
+std::optional<std::string> Topics::gone() const
+{
+    const auto present = kafka::Admin(options_.kafka, client_id_).topics(kGoneLimit);
+    if (!present) {
+        return std::nullopt;
+    }
+    std::scoped_lock lock(mutex_);
+    const auto lost = std::ranges::find_if(known_, [&](const auto& known) { return !present->contains(known.first); });
+    return lost == known_.end() ? std::nullopt : std::optional(lost->first);
+}
+
 std::optional<ErrorParts> Topics::outgrown(const std::string& topic, std::int32_t partition) const
 {
     std::scoped_lock lock(mutex_);
@@ -111,12 +175,7 @@ std::optional<ErrorParts> Topics::outgrown(const std::string& topic, std::int32_
     if (known == known_.end() || partition < known->second.partitions) {
         return std::nullopt;
     }
-    return ErrorParts{
-        fmt::format("writing to topic {}", topic),
-        fmt::format(
-            "it had {} partitions and has more now: records of a key would go to another partition than its earlier ones",
-            known->second.partitions),
-        "Let consumers read the topic to its end, then start keyshift again: it goes on with the new count."};
+    return other_count(topic, known->second.partitions, "more");
 }
 
 } // namespace keyshift::cdc

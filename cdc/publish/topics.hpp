@@ -3,6 +3,7 @@
 /// which would send later records of a key past its earlier ones, and asked for the largest record that they take.
 
 #include "cdc/options.hpp"
+#include "cdc/publish/partition_counts.hpp"
 #include "cdc/publish/size_limits.hpp"
 #include "core/error.hpp"
 
@@ -25,11 +26,15 @@ namespace keyshift::cdc {
 class Topics {
 public:
     /// `on_wait` is called every few ms while a broker is waited for; it may throw to give up.
-    Topics(const CdcOptions& options, std::string client_id, const SizeLimits& sizes, std::function<void()> on_wait);
+    Topics(const CdcOptions& options, std::string client_id, const SizeLimits& sizes, PartitionCounts& counts,
+           std::function<void()> on_wait);
 
     // The stream's thread.
-    /// Creates the topic unless it is there or was seen before. The name lives as long as this.
-    const std::string& ensure(const std::string& topic, int partitions);
+    /// Creates the topic unless it is there or was seen before. The name lives as long as this. Throws FatalError when the
+    /// topic has another number of partitions than it had when it was first written to.
+    const std::string& ensure(const std::string& topic);
+    /// The same of a topic whose records go to partition 0 by name, whatever number it has.
+    void ensure_single(const std::string& topic);
     /// The largest record, headers included, that the topic and [kafka] take however badly it compresses: librdkafka's bound
     /// and the topic's max.message.bytes, less what a batch of one record adds. After ensure().
     std::size_t limit(std::string_view topic) const;
@@ -43,6 +48,8 @@ public:
     /// librdkafka's message.max.bytes.
     std::size_t client_limit() const { return client_limit_; }
 
+    /// A topic that was there when it was first used and is not any more. Any thread; waits for a broker for a second.
+    std::optional<std::string> gone() const;
     /// Set when the topic has got more partitions than it had when it was first used. Any thread.
     std::optional<ErrorParts> outgrown(const std::string& topic, std::int32_t partition) const;
 
@@ -53,11 +60,14 @@ private:
         std::size_t broker_limit = 0;
         Clock::time_point looked_at;
     };
+    const std::string& make(const std::string& topic, int partitions, std::optional<int> expected);
+    int partitions_of(kafka::Admin& admin, const std::string& topic) const;
     std::size_t broker_limit(kafka::Admin& admin, const std::string& topic) const;
 
     const CdcOptions& options_;
     const std::string client_id_;
     const SizeLimits& sizes_;
+    PartitionCounts& counts_;
     const std::function<void()> on_wait_;
     const std::size_t client_limit_; ///< of one record, as [kafka] has it
     mutable std::mutex mutex_;

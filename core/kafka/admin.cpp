@@ -89,6 +89,21 @@ int Admin::partitions(const std::string& topic)
     return partition_count(state_->client.get(), topic, state_->on_wait);
 }
 
+std::optional<std::set<std::string>> Admin::topics(std::chrono::milliseconds wait)
+{
+    const rd_kafka_metadata_t* raw = nullptr;
+    if (rd_kafka_metadata(state_->client.get(), 1, nullptr, &raw, static_cast<int>(wait.count())) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return std::nullopt;
+    }
+    const Handle<const rd_kafka_metadata_t, &rd_kafka_metadata_destroy> metadata(raw);
+    std::set<std::string> names;
+    for (int at = 0; at < metadata->topic_cnt; ++at) {
+        names.emplace(metadata->topics[at].topic);
+    }
+    return names;
+}
+
 std::string Admin::topic_config(const std::string& topic, const std::string& key)
 {
     const std::string doing = "reading the settings of topic " + topic;

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -175,6 +176,8 @@ public:
     /// Creates the topic when it is missing; true: created. An existing one is left as it is.
     bool ensure_topic(const TopicSettings& topic);
     int partitions(const std::string& topic);
+    /// Every topic that there is and that the user may see; nullopt: no answer within `wait`.
+    std::optional<std::set<std::string>> topics(std::chrono::milliseconds wait);
     /// One setting of a topic as the broker has it.
     std::string topic_config(const std::string& topic, const std::string& key);
     /// Throws Error(unreachable) when no broker answers in time.

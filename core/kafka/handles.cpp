@@ -14,16 +14,6 @@ namespace {
 constexpr int kTimeoutMs = 10'000;
 constexpr int kSliceMs = 500;
 
-void log_line(const rd_kafka_t*, int level, const char*, const char* text)
-{
-    // Syslog levels: 3 is an error, 4 a warning. A broker that is away is the normal business of reconnecting.
-    if (level <= 3) {
-        log::warning("kafka", "{}", text);
-    } else {
-        log::debug("kafka", "{}", text);
-    }
-}
-
 void set(rd_kafka_conf_t* configuration, const std::string& key, const std::string& value)
 {
     std::array<char, 512> reason{};
@@ -36,6 +26,16 @@ void set(rd_kafka_conf_t* configuration, const std::string& key, const std::stri
 }
 
 } // namespace
+
+void log_line(const rd_kafka_t*, int level, const char*, const char* text)
+{
+    // Syslog levels: 3 is an error, 4 a warning. A broker that is away is the normal business of reconnecting.
+    if (level <= 3) {
+        log::warning("kafka", "{}", text);
+    } else {
+        log::debug("kafka", "{}", text);
+    }
+}
 
 Configuration configuration(const Settings& settings, const Settings& defaults, const std::string& client_id)
 {

@@ -19,6 +19,8 @@ using Client = Handle<rd_kafka_t, &rd_kafka_destroy>;
 
 /// The user's settings over Keyshift's own defaults; throws Error(configuration) naming the bad key. Never prints values.
 Configuration configuration(const Settings& settings, const Settings& defaults, const std::string& client_id);
+/// A line of librdkafka's log into ours; what configuration() sets.
+void log_line(const rd_kafka_t* client, int level, const char* facility, const char* text);
 /// The configuration is consumed, also on failure.
 Client make_client(rd_kafka_type_t type, Configuration configuration);
 

@@ -1,5 +1,6 @@
 #include "core/kafka/handles.hpp"
 #include "core/kafka/kafka_error.hpp"
+#include "core/kafka/producer_error.hpp"
 
 #include <fmt/core.h>
 
@@ -10,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 
 namespace keyshift::kafka {
 
@@ -25,6 +27,7 @@ struct Producer::State {
     std::atomic<bool> broker_failed = false;
     std::optional<ErrorParts> fatal; ///< guarded by mutex
     int fatal_code = 0;              ///< guarded by mutex
+    std::set<std::string> denied;    ///< guarded by mutex; topics that may not be written
     Client client;
     Queue events;                                           ///< where deliveries arrive; set by notify()
     std::map<std::string, TopicHandle, std::less<>> topics; ///< destroyed before the client
@@ -33,24 +36,14 @@ struct Producer::State {
 
     void delivered(const rd_kafka_message_t& message);
     void failed(rd_kafka_t* handle, int code, const char* reason);
+    void logged(std::string_view text);
+    std::string denied_topics() const;
     rd_kafka_topic_t* topic(std::string_view name);
     /// True: done. False: to be called again. Throws what stands in the way.
     bool settled(rd_kafka_error_t* raw, const std::string& doing) const;
 };
 
 namespace {
-
-/// An error after which a new producer may deliver the same record: it never says that the record itself is bad.
-bool may_retry(int code)
-{
-    return classify(code) == ErrorClass::transient;
-}
-
-bool is_fenced(int code)
-{
-    return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
-           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
-}
 
 /// librdkafka by itself looks for the leaders of a new topic once a second only. Should it fail, that is what happens.
 void learn_leaders(rd_kafka_t* client, rd_kafka_topic_t* topic)
@@ -59,32 +52,6 @@ void learn_leaders(rd_kafka_t* client, rd_kafka_topic_t* topic)
     const rd_kafka_metadata_t* raw = nullptr;
     rd_kafka_metadata(client, 0, topic, &raw, kLimitMs);
     const Handle<const rd_kafka_metadata_t, &rd_kafka_metadata_destroy> metadata(raw);
-}
-
-/// Words for an error that ends a producer.
-ErrorParts end_of_producer(int code, const std::string& transactional_id, const std::string& detail)
-{
-    if (is_fenced(code)) {
-        return {
-            "writing as transactional.id " + transactional_id,
-            fmt::format("the broker shut this producer out [{}]: another one has taken the id over, or a transaction "
-                        "was open for longer than transaction.timeout.ms",
-                        rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(code))),
-            "Whoever holds the node's slot goes on from the last progress record."};
-    }
-    ErrorParts parts = parts_of(code, "the idempotent producer gave up", detail);
-    if (code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED ||
-        code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) {
-        parts.what = "writing as transactional.id " + transactional_id;
-        parts.next = fmt::format(
-            "Allow the user of [kafka] to write in transactions: kafka-acls --add --allow-principal "
-            "User:NAME --operation Write --operation Describe --transactional-id {}{}",
-            transactional_id,
-            code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED ? " and --operation IdempotentWrite --cluster" : "");
-    } else if (may_retry(code)) {
-        parts.next = "A new producer replays from the confirmed position.";
-    }
-    return parts;
 }
 
 [[noreturn]] void throw_end(int code, const ErrorParts& parts)
@@ -123,6 +90,29 @@ void Producer::State::delivered(const rd_kafka_message_t& message)
         broker_error.clear();
     }
     on_delivery(delivery);
+}
+
+/// Which topics of a transaction the broker denies, librdkafka tells in its log alone.
+void Producer::State::logged(std::string_view text)
+{
+    constexpr std::string_view kBefore = "Failed to add partition \"";
+    const std::size_t begin = text.find(kBefore);
+    if (begin == std::string_view::npos || text.find("Topic authorization failed") == std::string_view::npos) {
+        return;
+    }
+    text.remove_prefix(begin + kBefore.size());
+    std::scoped_lock lock(mutex);
+    denied.emplace(text.substr(0, text.find('"')));
+}
+
+std::string Producer::State::denied_topics() const
+{
+    std::scoped_lock lock(mutex);
+    std::string all;
+    for (const std::string& topic : denied) {
+        all += (all.empty() ? "" : ", ") + topic;
+    }
+    return all;
 }
 
 void Producer::State::failed(rd_kafka_t* handle, int code, const char* reason)
@@ -168,6 +158,9 @@ bool Producer::State::settled(rd_kafka_error_t* raw, const std::string& doing) c
         return false;
     }
     const auto code = rd_kafka_error_code(error.get());
+    if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+        throw FatalError(missing_right(code, denied_topics(), rd_kafka_error_string(error.get())));
+    }
     if (rd_kafka_error_is_fatal(error.get()) != 0 || is_fenced(code) || classify(code) == ErrorClass::authorization) {
         throw_end(code, end_of_producer(code, transactional_id, rd_kafka_error_string(error.get())));
     }
@@ -208,6 +201,11 @@ Producer::Producer(const Settings& settings, const std::string& client_id, std::
     rd_kafka_conf_set_dr_msg_cb(conf.get(), [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
         static_cast<State*>(opaque)->delivered(*message);
     });
+    rd_kafka_conf_set_log_cb(conf.get(),
+                             [](const rd_kafka_t* client, int level, const char* facility, const char* text) {
+                                 static_cast<State*>(rd_kafka_opaque(client))->logged(text);
+                                 log_line(client, level, facility, text);
+                             });
     rd_kafka_conf_set_error_cb(conf.get(), [](rd_kafka_t* handle, int code, const char* reason, void* opaque) {
         static_cast<State*>(opaque)->failed(handle, code, reason);
     });

@@ -118,6 +118,21 @@ void add_recover(CLI::App& cdc, CommandContext& context)
     });
 }
 
+void add_accept_partitions(CLI::App& cdc, CommandContext& context)
+{
+    const auto topic = std::make_shared<std::string>();
+    CLI::App* verb = add_verb(cdc, "accept-partitions",
+                              "After a topic has got another number of partitions, and consumers have read it to its "
+                              "end: streams write to it again",
+                              "keyshift cdc accept-partitions app.public.users");
+    verb->add_option("topic", *topic, "The topic that the stopped stream names")->required();
+    changes(verb, context)->callback([&context, topic] {
+        pg::Connection catalog = context.catalog();
+        context.print(catalog::accept_partitions(catalog, *topic, context.dry_run));
+        context.next_step("the stream goes on within a minute, or at once with `keyshift reload`");
+    });
+}
+
 } // namespace
 
 void add_cdc_commands(CLI::App& app, CommandContext& context)
@@ -136,6 +151,7 @@ void add_cdc_commands(CLI::App& app, CommandContext& context)
     add_change(*cdc, context, "resume", "Go on where a paused stream ended", "look with `keyshift cdc status`",
                catalog::resume_capture);
     add_recover(*cdc, context);
+    add_accept_partitions(*cdc, context);
 }
 
 } // namespace keyshift::daemon

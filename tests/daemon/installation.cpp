@@ -56,7 +56,13 @@ std::string Installation::config_text(const std::string& more) const
     return fmt::format(
         "[catalog]\ndsn = \"{}\"\n\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\n[cdc]\ntopic_prefix = \"{}\"\npartitions = 2\n"
         "heartbeat_interval = \"100ms\"\n\n[http]\nlisten = \"127.0.0.1:{}\"\n\n[log]\nformat = \"text\"\n{}",
-        database().conninfo(), servers_.kafka().at("bootstrap.servers"), prefix_, port_, more);
+        database().conninfo(), broker_.at("bootstrap.servers"), prefix_, port_, more);
+}
+
+void Installation::use_broker(const kafka::Settings& broker)
+{
+    broker_ = broker;
+    config_file_ = directory_.write("keyshift.toml", config_text());
 }
 
 Finished Installation::keyshift(std::vector<std::string> arguments, const Environment& environment) const

@@ -49,11 +49,16 @@ public:
     int port() const { return port_; }
     const TemporaryDirectory& directory() const { return directory_; }
     const TestServers& servers() const { return servers_; }
+    /// From now on a broker of the test's own; before set_up().
+    void use_broker(const kafka::Settings& broker);
+    /// The broker that the configuration names.
+    kafka::Settings broker() const { return broker_; }
     /// The configuration file's text.
     std::string config_text(const std::string& more = {}) const;
 
 private:
     TestServers servers_;
+    kafka::Settings broker_ = servers_.kafka();
     TemporaryDirectory directory_;
     std::vector<std::unique_ptr<TestDatabase>> databases_;
     std::string prefix_;

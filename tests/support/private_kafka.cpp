@@ -21,9 +21,9 @@ bool is_running(pid_t pid)
 
 } // namespace
 
-PrivateKafka::PrivateKafka() : port_(free_port())
+PrivateKafka::PrivateKafka(const std::vector<std::string>& settings) : port_(free_port())
 {
-    run("kafka_start");
+    run("kafka_start", settings);
 }
 
 PrivateKafka::~PrivateKafka()
@@ -47,12 +47,13 @@ void PrivateKafka::resume()
     run("kafka_resume");
 }
 
-void PrivateKafka::run(const std::string& function)
+void PrivateKafka::run(const std::string& function, const std::vector<std::string>& settings)
 {
     const std::string functions = std::string(KEYSHIFT_SOURCE_DIR) + "/tests/support/servers.bash";
-    const Finished done = run_program({"/bin/bash", "-c", ". \"$1\"; \"$2\" \"$3\" \"$4\"", "bash", functions, function,
-                                       directory_.path() + "/kafka", std::to_string(port_)},
-                                      {}, std::chrono::seconds(120));
+    std::vector<std::string> command{"/bin/bash", "-c",     ". \"$1\"; shift; \"$@\"",    "bash",
+                                     functions,   function, directory_.path() + "/kafka", std::to_string(port_)};
+    command.insert(command.end(), settings.begin(), settings.end());
+    const Finished done = run_program(command, {}, std::chrono::seconds(120));
     if (done.status != 0) {
         throw std::runtime_error("a private Kafka did not start: " + done.out + done.err);
     }

@@ -6,12 +6,14 @@
 #include "core/kafka/client.hpp"
 
 #include <string>
+#include <vector>
 
 namespace keyshift::test {
 
 class PrivateKafka {
 public:
-    PrivateKafka();
+    /// `settings` are lines of server.properties.
+    explicit PrivateKafka(const std::vector<std::string>& settings = {});
     ~PrivateKafka();
     PrivateKafka(const PrivateKafka&) = delete;
     PrivateKafka& operator=(const PrivateKafka&) = delete;
@@ -22,7 +24,7 @@ public:
     void resume();
 
 private:
-    void run(const std::string& function);
+    void run(const std::string& function, const std::vector<std::string>& settings = {});
 
     TemporaryDirectory directory_;
     int port_;

@@ -89,9 +89,10 @@ kafka_jars() {
     printf '%s/kafka\n' "$(cache_home)"
 }
 
-# kafka_start DIR PORT: one broker in KRaft mode with its data in DIR; its pid in DIR/pid.
+# kafka_start DIR PORT [setting=value ...]: one broker in KRaft mode with its data in DIR; its pid in DIR/pid.
 kafka_start() {
     local dir=$1 port=$2 controller jars id
+    shift 2
     controller=$(free_port)
     jars=$(kafka_jars)
     mkdir -p "$dir"
@@ -110,6 +111,7 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 CONF
+    printf '%s\n' "$@" >>"$dir/server.properties"
     printf '%s\n' 'log4j.rootLogger=WARN, s' 'log4j.appender.s=org.apache.log4j.ConsoleAppender' \
         'log4j.appender.s.layout=org.apache.log4j.PatternLayout' >"$dir/log4j.properties"
     id=$(java -cp "$jars/*" kafka.tools.StorageTool random-uuid 2>/dev/null)

@@ -37,7 +37,7 @@ protected:
     }
     std::unique_ptr<EventPublisher> publisher()
     {
-        auto made = std::make_unique<EventPublisher>(options_, "n1", "shop", 7, series_, sizes_, [] {});
+        auto made = std::make_unique<EventPublisher>(options_, "n1", "shop", 7, series_, sizes_, counts_, [] {});
         made->take_over();
         return made;
     }
@@ -85,6 +85,7 @@ protected:
     CdcOptions options_;
     std::string topic_;
     SizeLimits sizes_{1'000'000};
+    PartitionCounts counts_;
     metrics::Metrics metrics_;
     metrics::CdcMetrics series_{metrics_.registry(), "n1"};
     TableSchema table_ = test::small_table();

@@ -35,7 +35,8 @@ protected:
 
     std::unique_ptr<EventPublisher> publisher(const std::string& node = "n1")
     {
-        auto made = std::make_unique<EventPublisher>(options_, node, "shop", 7, series_, sizes_, [this] { ++waits_; });
+        auto made =
+            std::make_unique<EventPublisher>(options_, node, "shop", 7, series_, sizes_, counts_, [this] { ++waits_; });
         made->take_over();
         return made;
     }
@@ -65,6 +66,7 @@ protected:
     kafka::Settings settings_ = test::TestServers().kafka();
     CdcOptions options_;
     SizeLimits sizes_{1'000'000};
+    PartitionCounts counts_;
     metrics::Metrics metrics_;
     metrics::CdcMetrics series_{metrics_.registry(), "n1"};
     TableSchema table_ = small_table();
@@ -218,7 +220,7 @@ TEST_F(EventPublisherTest, AFullQueueMakesThePublisherWaitAndLosesNothing) // IN
 TEST_F(EventPublisherTest, WhoeverStopsTheStreamStopsAWaitingPublisher)
 {
     options_.producer_queue_bytes = 64 << 10U;
-    EventPublisher publisher(options_, "n1", "shop", 1, series_, sizes_, [] {
+    EventPublisher publisher(options_, "n1", "shop", 1, series_, sizes_, counts_, [] {
         throw TransientError({"streaming", "a stop was requested", ""});
     });
     publisher.take_over();

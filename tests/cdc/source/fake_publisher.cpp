@@ -114,7 +114,7 @@ struct EventPublisher::State {
 };
 
 EventPublisher::EventPublisher(const CdcOptions&, std::string node, std::string, std::uint32_t timeline,
-                               metrics::CdcMetrics&, SizeLimits&, std::function<void()> on_wait)
+                               metrics::CdcMetrics&, SizeLimits&, PartitionCounts&, std::function<void()> on_wait)
     : state_(std::make_unique<State>())
 {
     state_->node = std::move(node);

@@ -5,6 +5,27 @@
 
 namespace keyshift::cdc {
 
+Unpublished::Unpublished(std::shared_ptr<SnapshotTable> of) : of_(std::move(of))
+{
+    ++of_->left;
+    ++of_->run->left;
+}
+
+Unpublished& Unpublished::operator=(Unpublished&& other) noexcept
+{
+    std::swap(of_, other.of_);
+    return *this;
+}
+
+void Unpublished::reset()
+{
+    if (of_) {
+        --of_->left;
+        --of_->run->left;
+        of_.reset();
+    }
+}
+
 namespace {
 
 /// Takes a 64-bit xid off the front; its low 32 bits.

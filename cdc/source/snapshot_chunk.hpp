@@ -28,11 +28,36 @@ struct RowSnapshot {
     bool shows(std::uint32_t xid) const;
 };
 
+/// What the initial snapshots that are under way at the same time on one node share: Debezium would call them one.
+struct SnapshotRun {
+    std::atomic<bool> row_out = false; ///< one of its rows is in a topic
+    std::atomic<int> left = 0;         ///< as SnapshotTable has it, of all its tables
+};
+
 /// What the chunks of one table's snapshot on one node share.
 struct SnapshotTable {
     bool again = false; ///< asked for by `keyshift cdc snapshot`, not the table's initial snapshot
+    std::shared_ptr<SnapshotRun> run;
     /// A row of it is in the topic, or its beginning is announced.
     std::atomic<bool> begun = false;
+    std::atomic<bool> row_out = false; ///< one of its rows is in the topic
+    std::atomic<int> left = 0;         ///< Unpublished ones: parts to be read and chunks under way
+};
+
+/// Counts, while it lives, as something of a table that is not in the topic.
+class Unpublished {
+public:
+    Unpublished() = default;
+    explicit Unpublished(std::shared_ptr<SnapshotTable> of);
+    Unpublished(Unpublished&& other) noexcept = default;
+    Unpublished& operator=(Unpublished&& other) noexcept;
+    ~Unpublished() { reset(); }
+
+    explicit operator bool() const { return of_ != nullptr; }
+    void reset();
+
+private:
+    std::shared_ptr<SnapshotTable> of_;
 };
 
 /// The columns and the identity of the rows of one part of a table. Immutable.
@@ -49,8 +74,8 @@ struct SnapshotChunk {
     std::string id;
     std::shared_ptr<const SnapshotSource> source;
     std::shared_ptr<SnapshotTable> of;
-    SnapshotRange range; ///< what was read: read again when the chunk must be
-    bool last = false;   ///< nothing of the table on this node is left to be read
+    Unpublished unpublished; ///< until it is in the topic with nothing to be read again
+    SnapshotRange range;     ///< what was read: read again when the chunk must be
     RowBatch rows;
     RowSnapshot snapshot;
 

@@ -24,17 +24,43 @@ void SnapshotSchedule::want(const std::vector<SnapshotPart>& parts)
         if (parts_.contains(part.id())) {
             continue;
         }
-        parts_[part.id()].part = part;
         std::shared_ptr<SnapshotTable>& table = tables_[part.table_id];
         if (!table) {
-            table = std::make_shared<SnapshotTable>();
-            table->again = part.condition.has_value();
+            table = new_table(part.condition.has_value());
         }
         if (part.begun) {
-            table->begun = true;
+            table->begun = table->row_out = table->run->row_out = true;
         }
+        Part& added = parts_[part.id()];
+        added.part = part;
+        added.note_unread(table);
     }
     changed_.notify_all();
+}
+
+std::shared_ptr<SnapshotTable> SnapshotSchedule::new_table(bool again)
+{
+    auto table = std::make_shared<SnapshotTable>();
+    table->again = again;
+    if (again) {
+        table->run = std::make_shared<SnapshotRun>();
+        return table;
+    }
+    if (!run_ || run_->left == 0) {
+        run_ = std::make_shared<SnapshotRun>();
+    }
+    table->run = run_;
+    return table;
+}
+
+void SnapshotSchedule::Part::note_unread(const std::shared_ptr<SnapshotTable>& of)
+{
+    const bool more = !source || !waiting.empty() || !reading.empty();
+    if (more && !unread) {
+        unread = Unpublished(of);
+    } else if (!more) {
+        unread.reset();
+    }
 }
 
 void SnapshotSchedule::settle(SnapshotWindows& windows, const std::function<bool(std::uint64_t)>& delivered)
@@ -69,13 +95,14 @@ void SnapshotSchedule::settle(SnapshotWindows& windows, const std::function<bool
             read_moved(part, *chunk);
             if (fate == SnapshotChunk::Fate::again || lost) {
                 part.waiting.push_front(chunk->range);
-                continue;
+            } else {
+                part.progress.rows += static_cast<std::int64_t>(chunk->row_count - chunk->partly.size());
+                ++part.progress.chunks;
+                if (!chunk->partly.empty()) {
+                    part.waiting.emplace_front().keys = std::move(chunk->partly);
+                }
             }
-            part.progress.rows += static_cast<std::int64_t>(chunk->row_count - chunk->partly.size());
-            ++part.progress.chunks;
-            if (!chunk->partly.empty()) {
-                part.waiting.emplace_front().keys = std::move(chunk->partly);
-            }
+            part.note_unread(chunk->of);
         }
     }
     changed_.notify_all();
@@ -208,16 +235,9 @@ void SnapshotSchedule::planned(const Task& task, SnapshotPlan plan)
         part->waiting.assign(plan.ranges.begin(), plan.ranges.end());
         part->progress.estimate = plan.estimate;
         part->changed = true;
+        part->note_unread(tables_.at(task.part.table_id));
         changed_.notify_all();
     }
-}
-
-bool SnapshotSchedule::anything_else_to_read(std::int64_t table_id) const
-{
-    return std::ranges::any_of(parts_, [&](const auto& entry) {
-        const Part& part = entry.second;
-        return entry.first.first == table_id && (!part.source || !part.waiting.empty() || !part.reading.empty());
-    });
 }
 
 bool SnapshotSchedule::cut(const Task& task, const std::shared_ptr<SnapshotChunk>& chunk,
@@ -233,7 +253,7 @@ bool SnapshotSchedule::cut(const Task& task, const std::shared_ptr<SnapshotChunk
         part->reading[task.number] = std::move(*rest);
     } else {
         part->reading.erase(task.number);
-        chunk->last = !anything_else_to_read(task.part.table_id);
+        part->note_unread(chunk->of);
     }
     part->in_flight.push_back(chunk);
     return true;
@@ -261,6 +281,7 @@ void SnapshotSchedule::start_over(const Task& task)
         part->planning = false;
         part->waiting.clear();
         part->reading.clear();
+        part->note_unread(tables_.at(task.part.table_id));
         abandoned_.splice(abandoned_.end(), part->in_flight);
         changed_.notify_all();
     }
@@ -270,7 +291,7 @@ std::shared_ptr<SnapshotTable> SnapshotSchedule::table_of(const Task& task)
 {
     std::scoped_lock lock(mutex_);
     const auto found = tables_.find(task.part.table_id);
-    return found == tables_.end() ? std::make_shared<SnapshotTable>() : found->second;
+    return found == tables_.end() ? new_table(true) : found->second;
 }
 
 } // namespace keyshift::cdc

@@ -52,8 +52,7 @@ public:
     /// Waits for work; nullopt: stop.
     std::optional<Task> take(std::stop_token stop);
     void planned(const Task& task, SnapshotPlan plan);
-    /// A chunk was read off the task's range; `rest` is what remains of it. Sets chunk.last. False: the task is wanted no
-    /// more.
+    /// A chunk was read off the task's range; `rest` is what remains of it. False: the task is wanted no more.
     bool cut(const Task& task, const std::shared_ptr<SnapshotChunk>& chunk, std::optional<SnapshotRange> rest);
     /// The task was not finished: what is left of it is taken again.
     void give_back(const Task& task);
@@ -73,7 +72,9 @@ private:
         PartProgress progress; ///< not saved yet; `left` is made when it is saved
         bool changed = false;
         std::vector<std::string> chunks; ///< that took moved rows
+        Unpublished unread;              ///< while it is to be planned or has ranges to be read
 
+        void note_unread(const std::shared_ptr<SnapshotTable>& of);
         bool finished() const { return source && waiting.empty() && reading.empty() && in_flight.empty(); }
     };
     using Id = std::pair<std::int64_t, std::uint32_t>;
@@ -82,13 +83,14 @@ private:
     /// These parts are wanted no more.
     void abandon(const std::function<bool(const Id&)>& which);
     static void read_moved(Part& part, SnapshotChunk& chunk);
-    bool anything_else_to_read(std::int64_t table_id) const;
+    std::shared_ptr<SnapshotTable> new_table(bool again);
     static std::vector<SnapshotRange> left_of(const Part& part);
 
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;
     std::map<Id, Part> parts_;
     std::map<std::int64_t, std::shared_ptr<SnapshotTable>> tables_;
+    std::shared_ptr<SnapshotRun> run_; ///< the newest of initial snapshots
     std::vector<std::shared_ptr<const SnapshotSource>> ended_;
     std::list<std::shared_ptr<SnapshotChunk>> abandoned_; ///< until the windows have forgotten them
     std::vector<std::string> unwanted_;                   ///< chunks of parts given up that took moved rows

@@ -277,7 +277,20 @@ void SnapshotWindows::published(const std::shared_ptr<SnapshotChunk>& chunk, std
     // Of rows that are read again by their keys, only those concern it that moved once more.
     chunk->moved = moved_.take(source.table->root, source.bucket, chunk->range.keys, chunk->id);
     std::scoped_lock lock(mutex_);
+    if (chunk->partly.empty() && chunk->moved.keys.empty() && !chunk->moved.all) {
+        chunk->unpublished.reset();
+    }
     settle(*chunk, SnapshotChunk::Fate::published, records);
+}
+
+void SnapshotWindows::free_room(const SnapshotChunk& chunk)
+{
+    std::scoped_lock lock(mutex_);
+    if (const auto filled = filled_.find(&chunk); filled != filled_.end()) {
+        bytes_ -= filled->second;
+        filled_.erase(filled);
+        changed_.notify_all();
+    }
 }
 
 void SnapshotWindows::again(const std::shared_ptr<SnapshotChunk>& chunk)

@@ -64,6 +64,8 @@ public:
     Row judge(SnapshotChunk& chunk, const Tuple& row);
     /// False: what is left of the chunk must not be published, it is read again.
     bool valid(const SnapshotChunk& chunk) const;
+    /// All but a row of the chunk is out: its bytes no longer keep others waiting.
+    void free_room(const SnapshotChunk& chunk);
     void published(const std::shared_ptr<SnapshotChunk>& chunk, std::uint64_t records);
     void again(const std::shared_ptr<SnapshotChunk>& chunk);
     /// Every chunk that is under way is read again.

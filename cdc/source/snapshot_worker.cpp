@@ -97,6 +97,7 @@ std::shared_ptr<SnapshotChunk> SnapshotWorker::next_chunk(const SnapshotSchedule
     chunk->id = fmt::format("{}-{}", chunk_prefix_, ++chunks_);
     chunk->source = task.source;
     chunk->of = schedule_.table_of(task);
+    chunk->unpublished = Unpublished(chunk->of);
     windows_.expect(chunk);
     return chunk;
 }

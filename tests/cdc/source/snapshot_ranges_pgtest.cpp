@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include <map>
 #include <set>
 
 namespace keyshift::test {
@@ -77,6 +78,36 @@ TEST_F(SnapshotOf, ATableThatIsRewrittenMeanwhileIsReadAnew)
     ASSERT_TRUE(done(std::chrono::seconds(60)));
     ASSERT_TRUE(running_->stream().wait_acknowledged(current(), std::chrono::seconds(30)));
     EXPECT_EQ(fold(), table());
+}
+
+TEST_F(SnapshotOf, SeveralTablesSaysWhichRowsAreTheFirstAndTheLastOfEachAndOfAll)
+{
+    set_up_captured(kTable + kFill +
+                        "CREATE TABLE public.few (id int PRIMARY KEY); INSERT INTO public.few VALUES (1), (2); "
+                        "CREATE TABLE public.none (id int PRIMARY KEY); "
+                        "CREATE TABLE public.more (id int PRIMARY KEY, name text); "
+                        "INSERT INTO public.more SELECT i, repeat('m', 700) FROM generate_series(1, 9000) i",
+                    {"items", "few", "none", "more"});
+    start();
+    ASSERT_TRUE(done());
+    const auto events = kafka_.events();
+    ASSERT_EQ(events.size(), static_cast<std::size_t>(kRows) + 2 + 9'000);
+    EXPECT_EQ(events.front().snapshot, "first");
+    EXPECT_EQ(events.back().snapshot, "last");
+    std::map<std::string, int> count;
+    for (const FakeEvent& event : events) {
+        ++count[event.snapshot];
+    }
+    EXPECT_EQ(count, (std::map<std::string, int>{{"first", 1},
+                                                 {"first_in_data_collection", 2},
+                                                 {"true", kRows + 2 + 9'000 - 6},
+                                                 {"last_in_data_collection", 2},
+                                                 {"last", 1}}));
+    for (const char* table : {"public.items", "public.few", "public.more"}) {
+        const auto of_table = kafka_.events(table);
+        EXPECT_TRUE(of_table.front().snapshot.starts_with("first")) << table;
+        EXPECT_TRUE(of_table.back().snapshot.starts_with("last")) << table;
+    }
 }
 
 TEST_F(SnapshotOf, RowsWithoutAKeyComeOnceEachWhenNobodyWrites)

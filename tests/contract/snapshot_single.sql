@@ -1,0 +1,1 @@
+INSERT INTO ss_rows VALUES (2);

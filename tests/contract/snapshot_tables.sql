@@ -1,0 +1,1 @@
+INSERT INTO st_f VALUES (1);

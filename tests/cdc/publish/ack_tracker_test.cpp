@@ -104,6 +104,7 @@ RC_GTEST_PROP(AckTrackerProperty, AcknowledgedNeverPassesTheOldestPendingRecord,
             model.first = std::max(model.first, token);
         }
         RC_ASSERT(tracker.acknowledged() == model.acknowledged());
+        RC_ASSERT(tracker.first_pending() == model.first);
     }
 }
 

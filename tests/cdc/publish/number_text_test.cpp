@@ -95,6 +95,88 @@ RC_GTEST_PROP(NumberTextProperty, AnyDoubleComesBackBitByBit, (std::uint64_t bit
     RC_ASSERT(std::bit_cast<std::uint64_t>(back) == bits);
 }
 
+RC_GTEST_PROP(NumberTextProperty, AnyFloatComesBackBitByBitFromItsShortestDigits, (std::uint32_t bits))
+{
+    const float value = std::bit_cast<float>(bits);
+    RC_PRE(std::isfinite(value));
+    char buffer[40];
+    const std::string_view text(
+        buffer, static_cast<std::size_t>(std::to_chars(buffer, buffer + sizeof buffer, value).ptr - buffer));
+    const std::string java = java_float(text);
+    float back = 0;
+    std::from_chars(java.data(), java.data() + java.size(), back);
+    RC_ASSERT(std::bit_cast<std::uint32_t>(back) == bits);
+    const auto digits = [](std::string_view number) {
+        std::string kept;
+        for (const char letter : number.substr(0, number.find_first_of("eE"))) {
+            kept += letter >= '0' && letter <= '9' ? std::string(1, letter) : "";
+        }
+        kept.erase(0, kept.find_first_not_of('0'));
+        kept.erase(kept.find_last_not_of('0') + 1);
+        return kept;
+    };
+    // Java prints two digits at least, and the second is not always a zero.
+    RC_ASSERT(digits(java) == digits(text) || (digits(text).size() == 1 && digits(java).size() == 2));
+}
+
+/// numeric's text as PostgreSQL prints it.
+rc::Gen<std::string> numerics()
+{
+    const auto digits = rc::gen::container<std::string>(rc::gen::inRange('0', static_cast<char>('9' + 1)));
+    return rc::gen::map(rc::gen::tuple(rc::gen::arbitrary<bool>(), digits, digits), [](const auto& parts) {
+        auto [negative, whole, fraction] = parts;
+        whole.erase(0, std::min(whole.find_first_not_of('0'), whole.size()));
+        const bool zero = whole.empty() && fraction.find_first_not_of('0') == std::string::npos;
+        return std::string(negative && !zero ? "-" : "") + (whole.empty() ? "0" : whole) +
+               (fraction.empty() ? "" : "." + fraction);
+    });
+}
+
+/// Without exponent: "-1.5E-7" as "-0.00000015".
+std::string plain(std::string java)
+{
+    const std::size_t at = java.find('E');
+    if (at == std::string::npos) {
+        return java;
+    }
+    int exponent = std::stoi(java.substr(at + 1));
+    std::string digits = java.substr(0, at);
+    const std::string sign = digits.starts_with('-') ? "-" : "";
+    digits.erase(0, sign.size());
+    const std::size_t point = digits.find('.');
+    const int fraction = point == std::string::npos ? 0 : static_cast<int>(digits.size() - point - 1);
+    std::erase(digits, '.');
+    for (exponent -= fraction; exponent > 0; --exponent) {
+        digits += '0';
+    }
+    if (exponent < 0) {
+        const auto scale = static_cast<std::size_t>(-exponent);
+        digits.insert(0, digits.size() <= scale ? scale - digits.size() + 1 : 0, '0');
+        digits.insert(digits.size() - scale, ".");
+    }
+    return sign + digits;
+}
+
+RC_GTEST_PROP(NumberTextProperty, AnyNumericComesBackFromItsJavaTextDigitByDigit, ())
+{
+    const std::string text = *numerics();
+    RC_ASSERT(plain(java_text(*read_decimal(text))) == text);
+}
+
+RC_GTEST_PROP(NumberTextProperty, ANumericInAScaleThatHoldsItAndWithoutItsZerosIsTheSame, ())
+{
+    const std::string text = *numerics();
+    const int more = *rc::gen::inRange(0, 40);
+    const Decimal value = *read_decimal(text);
+    const Decimal wide = rescaled(value, value.scale + more);
+    RC_ASSERT(wide.scale == value.scale + more);
+    RC_ASSERT(java_text(rescaled(wide, value.scale)) == java_text(value));
+    const Decimal short_one = stripped(value);
+    RC_ASSERT(short_one.scale == 0 || !short_one.digits.ends_with('0'));
+    RC_ASSERT(java_text(rescaled(short_one, value.scale)) == java_text(value));
+    RC_ASSERT(java_text(*read_decimal(amount_of(text))) == java_text(value));
+}
+
 std::int64_t integer_of(const std::string& bytes)
 {
     std::int64_t value = static_cast<signed char>(bytes[0]);

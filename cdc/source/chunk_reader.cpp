@@ -194,7 +194,7 @@ std::string ChunkReader::by_key(const SnapshotRange& range) const
 void ChunkReader::take_places(std::optional<SnapshotRange>& range, SnapshotChunk& chunk, std::uint32_t end,
                               std::uint32_t blocks, bool whole)
 {
-    SnapshotRange::Places& places = *range->places;
+    SnapshotPlaces& places = *range->places;
     if (!whole) {
         places.after = chunk.rows.label();
         chunk.range.places->end = block_of(places.after) + 1; // the rest of the block may come twice

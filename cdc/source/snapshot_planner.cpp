@@ -67,7 +67,7 @@ std::vector<SnapshotRange> by_place(const TableFacts& facts)
     const std::uint32_t count = ranges_for(facts);
     std::vector<SnapshotRange> ranges(count);
     for (std::uint32_t i = 0; i < count; ++i) {
-        SnapshotRange::Places& places = ranges[i].places.emplace();
+        SnapshotPlaces& places = ranges[i].places.emplace();
         places.after = fmt::format("({},0)", std::uint64_t{facts.blocks} * i / count);
         places.filenode = facts.filenode;
         if (i + 1 < count) {

@@ -17,18 +17,20 @@ namespace keyshift::cdc {
 /// The text of a key's columns, in the key's order.
 using RowKey = std::vector<std::string>;
 
+/// A part of the heap.
+struct SnapshotPlaces {
+    std::string after = "(0,0)";      ///< rows behind this ctid
+    std::optional<std::uint32_t> end; ///< and before this block; nullopt: to the end of the table
+    std::uint32_t filenode = 0;       ///< a rewrite of the table gives another: places mean nothing then
+};
+
 struct SnapshotRange {
-    struct Places {
-        std::string after = "(0,0)";      ///< rows behind this ctid
-        std::optional<std::uint32_t> end; ///< and before this block; nullopt: to the end of the table
-        std::uint32_t filenode = 0;       ///< a rewrite of the table gives another: places mean nothing then
-    };
     /// The partition that holds the rows; nullopt: the table itself.
     std::optional<QualifiedName> partition;
-    std::optional<Places> places; ///< nullopt: by key
-    std::optional<RowKey> after;  ///< greater keys only
-    std::optional<RowKey> upto;   ///< and not greater than this
-    std::vector<RowKey> keys;     ///< not empty: the rows of these keys, whatever the bounds say
+    std::optional<SnapshotPlaces> places; ///< nullopt: by key
+    std::optional<RowKey> after;          ///< greater keys only
+    std::optional<RowKey> upto;           ///< and not greater than this
+    std::vector<RowKey> keys;             ///< not empty: the rows of these keys, whatever the bounds say
 };
 
 /// As keyshift.snapshot.ranges has them.

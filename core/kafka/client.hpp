@@ -71,7 +71,7 @@ class Producer {
 public:
     /// Called from within poll() and flush().
     using OnDelivery = std::function<void(const Delivery&)>;
-    /// queue_bytes bounds librdkafka's queue (rounded to KiB); linger as linger.ms; transactional_id "": none.
+    /// queue_bytes bounds what is on its way, but for one record that is larger by itself; linger as linger.ms; transactional_id "": none.
     Producer(const Settings& settings, const std::string& client_id, std::size_t queue_bytes,
              std::chrono::milliseconds linger, OnDelivery on_delivery, const std::string& transactional_id = {});
     ~Producer();

@@ -31,6 +31,8 @@ struct Producer::State {
     Client client;
     Queue events;                                           ///< where deliveries arrive; set by notify()
     std::map<std::string, TopicHandle, std::less<>> topics; ///< destroyed before the client
+    std::size_t queue_bytes = 0;                            ///< bound of queued_bytes, but for a record that is alone
+    std::size_t queued_bytes = 0;                           ///< of key and value; the thread of all calls
     std::string last_name;
     rd_kafka_topic_t* last_topic = nullptr;
 
@@ -89,6 +91,7 @@ void Producer::State::delivered(const rd_kafka_message_t& message)
         broker_failed = false;
         broker_error.clear();
     }
+    queued_bytes -= delivery.bytes;
     on_delivery(delivery);
 }
 
@@ -172,6 +175,7 @@ Producer::Producer(const Settings& settings, const std::string& client_id, std::
     : state_(std::make_unique<State>())
 {
     state_->on_delivery = std::move(on_delivery);
+    state_->queue_bytes = queue_bytes;
     state_->transactional_id = transactional_id;
     const Settings defaults{
         {"compression.codec", "lz4"},
@@ -183,7 +187,9 @@ Producer::Producer(const Settings& settings, const std::string& client_id, std::
         {"linger.ms", std::to_string(linger.count())},
         // How long a transaction of a daemon that died keeps readers of committed records waiting.
         {"transaction.timeout.ms", "30000"},
-        {"queue.buffering.max.kbytes", std::to_string(std::max<std::size_t>(queue_bytes / 1024, 1))}};
+        // librdkafka takes no record that is larger than its queue; try_produce() keeps to the bound.
+        {"queue.buffering.max.kbytes",
+         std::to_string(std::max<std::size_t>(std::max(queue_bytes, message_limit(settings)) / 1024 + 1, 1))}};
     // Order per key and no silent loss rest on these: the user's section cannot weaken them.
     Settings fixed = settings;
     fixed["enable.idempotence"] = "true";
@@ -246,6 +252,10 @@ std::size_t batch_limit(const Settings& settings)
 
 bool Producer::try_produce(const Record& record)
 {
+    const std::size_t bytes = record.key.value_or("").size() + record.value.value_or("").size();
+    if (state_->queued_bytes > 0 && state_->queued_bytes + bytes > state_->queue_bytes) {
+        return false;
+    }
     rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
     for (const Header& header : record.headers) {
         rd_kafka_header_add(headers, header.name.data(), static_cast<ssize_t>(header.name.size()), header.value.data(),
@@ -270,6 +280,7 @@ bool Producer::try_produce(const Record& record)
     }
     const KafkaError error(rd_kafka_produceva(state_->client.get(), arguments.data(), count));
     if (!error) {
+        state_->queued_bytes += bytes;
         return true;
     }
     rd_kafka_headers_destroy(headers);

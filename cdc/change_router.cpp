@@ -139,7 +139,8 @@ void ChangeRouter::on(const LogicalMessage& message)
 
 void ChangeRouter::publish_message(const LogicalMessage& message)
 {
-    const bool known = message.transactional ? transaction_->skipped : message.lsn < state_.handed_over;
+    // A message's LSN is the end of its record: that of the commit which follows at once is the same, and is not behind it.
+    const bool known = message.transactional ? transaction_->skipped : message.lsn <= state_.handed_over;
     if (known) {
         return;
     }
@@ -159,7 +160,7 @@ void ChangeRouter::publish_message(const LogicalMessage& message)
     event.last_commit_lsn = last_commit_ = message.lsn;
     event.commit_time_us = last_commit_time_us_;
     publisher_->message(event, message);
-    state_.handed_over = Lsn{message.lsn.value + 1};
+    state_.handed_over = message.lsn;
     activity_ = true;
 }
 

@@ -51,6 +51,18 @@ TEST_F(LogicalMessages, AreInTheOrderOfTheWalAndOursAreNotAmongThem)
     EXPECT_NE(events[2].xid, 0U);
 }
 
+TEST_F(LogicalMessages, OneRightBeforeACommitDoesNotHideTheTransaction) // INV-CDC-1
+{
+    for (int id = 1; id <= 20; ++id) {
+        // The message's LSN is that of the commit record behind it.
+        node().script(fmt::format("BEGIN; INSERT INTO public.items VALUES ({}); SELECT pg_logical_emit_message(false, "
+                                  "'loose', 'then the commit'); COMMIT",
+                                  id));
+    }
+    EXPECT_EQ(contents(20).size(), 20U);
+    EXPECT_EQ(kafka_.wait_events(20, "public.items", std::chrono::seconds(60)).size(), 20U);
+}
+
 TEST_F(LogicalMessages, OneOutsideOfTransactionsIsAcknowledgedBeforeTheSlotPassesIt) // INV-CDC-1
 {
     kafka_.set_up(false);

@@ -53,8 +53,8 @@ struct CdcOptions {
     std::size_t max_transaction_memory = 64U << 20U;
     /// Where spool files go; they are unlinked as soon as they are open.
     std::string spool_directory = "/var/tmp";
-    /// Bound of one node's producer queue. 32 MiB drains at the walsender's rate and keeps the daemon under 120 MB.
-    std::size_t producer_queue_bytes = 24U << 20U;
+    /// Bound of one node's producer queue. 16 MiB drains at the walsender's rate (docs/benchmarks.md).
+    std::size_t producer_queue_bytes = 16U << 20U;
     /// librdkafka settings.
     std::map<std::string, std::string> kafka;
 };

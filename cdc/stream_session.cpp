@@ -213,6 +213,7 @@ void StreamSession::loop()
         const bool more = drain();
         between_bursts();
         const SnapshotPublication::Turn rows = router_.publish_rows();
+        publisher_->nudge();
         if (!more && rows == SnapshotPublication::Turn::full) {
             replication_->wait_readable(kFullPoll, -1);
         } else if (!more && rows == SnapshotPublication::Turn::nothing) {
@@ -233,7 +234,7 @@ bool StreamSession::drain()
 {
     for (int count = 0; count < kBurst && !must_go_back(); ++count) {
         const pg::ReplicationConnection::Received received = receive();
-        if (received.message || received.keepalive) {
+        if (count == 0 && (received.message || received.keepalive)) {
             heard_at_ = Clock::now();
         }
         if (received.message) {

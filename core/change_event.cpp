@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include <array>
 #include <charconv>
 
 namespace keyshift {
@@ -174,7 +175,22 @@ ControlRecord record_of(const Json& json)
 
 std::string SourcePosition::to_string() const
 {
-    return fmt::format("{}/{}/{}", number(epoch), commit_lsn.value, seq);
+    std::string out;
+    append_to(out);
+    return out;
+}
+
+void SourcePosition::append_to(std::string& out) const
+{
+    std::array<char, 24> buffer{};
+    const auto append = [&](std::uint64_t value) {
+        out.append(buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr);
+    };
+    append(number(epoch));
+    out += '/';
+    append(commit_lsn.value);
+    out += '/';
+    append(seq);
 }
 
 std::optional<SourcePosition> SourcePosition::parse(std::string_view text)

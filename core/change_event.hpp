@@ -31,6 +31,7 @@ struct SourcePosition {
     auto operator<=>(const SourcePosition&) const = default;
     /// "<epoch>/<commit_lsn>/<seq>" in decimal.
     std::string to_string() const;
+    void append_to(std::string& out) const;
     static std::optional<SourcePosition> parse(std::string_view text);
 };
 

@@ -10,7 +10,10 @@ EventCounters::Series EventCounters::series(const std::string& table, char op)
     if (place == std::string_view::npos) {
         return kUncounted;
     }
-    Series& series = known_[table].at(place);
+    if (last_ == known_.end() || last_->first != table) {
+        last_ = known_.try_emplace(table).first;
+    }
+    Series& series = last_->second.at(place);
     if (series == kUncounted) {
         series = add_series({metrics_.events(table, std::string_view(&op, 1)), false});
     }

@@ -40,8 +40,10 @@ private:
     Series add_series(Counted counted);
 
     const metrics::CdcMetrics& metrics_;
-    std::map<std::string, std::array<Series, kOps.size()>> known_; ///< stream's thread
-    std::map<std::string, Series> known_dead_;                     ///< stream's thread
+    using Known = std::map<std::string, std::array<Series, kOps.size()>>;
+    Known known_;                              ///< stream's thread
+    Known::iterator last_ = known_.end();      ///< stream's thread; events mostly come table by table
+    std::map<std::string, Series> known_dead_; ///< stream's thread
     std::atomic<std::uint64_t> dead_letters_ = 0;
     std::mutex mutex_;
     std::vector<Counted> counted_; ///< guarded by mutex_; of series 1, 2, ...

@@ -1,30 +1,34 @@
 #include "cdc/publish/event_encoder.hpp"
 
 #include "cdc/publish/json_text.hpp"
-#include "cdc/publish/source_block.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 
 namespace keyshift::cdc {
 
 namespace {
 
-void append_number(std::string& out, std::int64_t value)
-{
-    std::array<char, 24> buffer{};
-    out.append(buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr);
-}
+/// Of one table: rows that are read may be of another version than what is streamed, and both come in turn.
+constexpr std::size_t kMostVersions = 4;
 
-/// ts_ms, ts_us, ts_ns of one moment as the envelope ends with them.
+/// ts_ms, ts_us, ts_ns of one moment as the envelope ends with them: the same digits, fewer or more of them.
 void append_times(std::string& out, std::int64_t nanoseconds)
 {
+    std::array<char, 24> buffer{};
+    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), nanoseconds).ptr;
+    const std::string_view digits(buffer.data(), static_cast<std::size_t>(end - buffer.data()));
+    const auto without = [&](std::size_t last) {
+        return digits.size() > last ? digits.substr(0, digits.size() - last) : "0";
+    };
     out += R"(,"ts_ms":)";
-    append_number(out, nanoseconds / 1'000'000);
+    out += without(6);
     out += R"(,"ts_us":)";
-    append_number(out, nanoseconds / 1000);
+    out += without(3);
     out += R"(,"ts_ns":)";
-    append_number(out, nanoseconds);
+    out += digits;
     out += '}';
 }
 
@@ -35,15 +39,20 @@ const TableEncoder& EventEncoder::table(const TableSchema& schema)
     if (last_schema_ == &schema && last_version_ == schema.version) {
         return *last_table_;
     }
-    auto& [version, encoder] = tables_[schema.root];
-    if (!encoder || version != schema.version) {
-        encoder = std::make_unique<TableEncoder>(schema, options_, database_);
-        version = schema.version;
+    std::deque<Version>& versions = tables_[schema.root];
+    auto known = std::ranges::find(versions, schema.version, &Version::number);
+    if (known == versions.end()) {
+        if (versions.size() == kMostVersions) {
+            versions.pop_front();
+            source_.forget();
+        }
+        versions.push_back({schema.version, std::make_unique<TableEncoder>(schema, options_, database_)});
+        known = std::prev(versions.end());
     }
     last_schema_ = &schema;
-    last_version_ = version;
-    last_table_ = encoder.get();
-    return *encoder;
+    last_version_ = schema.version;
+    last_table_ = known->encoder.get();
+    return *last_table_;
 }
 
 void EventEncoder::add_value(const EventContext& context, const TableEncoder& table, char op, const Sides& sides,
@@ -66,7 +75,7 @@ void EventEncoder::add_value(const EventContext& context, const TableEncoder& ta
         table.append_row(out, *sides.after, sides.old);
     }
     out += R"(,"source":)";
-    append_source(out, context, table);
+    source_.append(out, context, table);
     out += R"(,"transaction":)";
     if (transactions_.open() && context.snapshot == "false") {
         transactions_.append_block(out, table.name(), context.lsn);
@@ -142,8 +151,13 @@ std::span<const EncodedRecord> EventEncoder::encode(const EventContext& context,
     records_.clear();
     key_count_ = 0;
     value_count_ = 0;
-    position_ = context.position.to_string();
-    origin_ = context.origin.to_string();
+    position_.clear();
+    context.position.append_to(position_);
+    if (origin_.empty() || origin_bucket_ != context.origin.bucket || origin_node_ != context.origin.node) {
+        origin_ = context.origin.to_string();
+        origin_bucket_ = context.origin.bucket;
+        origin_node_ = context.origin.node;
+    }
     const Tuple* before = change.before ? &*change.before : nullptr;
     const Tuple* after = change.after ? &*change.after : nullptr;
     const auto key_of = [&](const Tuple& row, const Tuple* old) {

@@ -4,12 +4,14 @@
 
 #include "cdc/options.hpp"
 #include "cdc/publish/event_publisher.hpp"
+#include "cdc/publish/source_block.hpp"
 #include "cdc/publish/table_encoder.hpp"
 #include "cdc/publish/transaction_metadata.hpp"
 #include "core/kafka/client.hpp"
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -72,9 +74,12 @@ private:
     const CdcOptions& options_;
     std::string database_;
     TransactionMetadata transactions_;
-    /// By root: only the newest version of a table is kept.
-    std::map<QualifiedName, std::pair<std::uint64_t, std::unique_ptr<TableEncoder>>> tables_;
-    const TableSchema* last_schema_ = nullptr; ///< rows mostly come table by table
+    struct Version {
+        std::uint64_t number = 0;
+        std::unique_ptr<TableEncoder> encoder;
+    };
+    std::map<QualifiedName, std::deque<Version>> tables_; ///< by root; the newest few
+    const TableSchema* last_schema_ = nullptr;            ///< rows mostly come table by table
     std::uint64_t last_version_ = 0;
     const TableEncoder* last_table_ = nullptr;
     // Reused from change to change; at most two of each are in use.
@@ -83,8 +88,12 @@ private:
     std::string key_headers_[2];
     std::size_t key_count_ = 0;
     std::size_t value_count_ = 0;
+    SourceBlock source_;
     std::string position_;
     std::string origin_;
+    // What origin_ is of.
+    std::string origin_node_;
+    BucketId origin_bucket_{};
     std::string absent_[2];
     std::vector<EncodedRecord> records_;
 };

@@ -222,6 +222,11 @@ void EventPublisher::advance(Lsn lsn)
     state_->writer.reached(lsn);
 }
 
+void EventPublisher::nudge()
+{
+    state_->writer.nudge();
+}
+
 void EventPublisher::heartbeat(std::int64_t now_ms)
 {
     State& state = *state_;

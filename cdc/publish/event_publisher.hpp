@@ -63,6 +63,8 @@ public:
     void publish(const EventContext& context, const TableSchema& table, const Change& change);
     /// The transaction's last change was handed over; everything up to end_lsn counts once all is acknowledged.
     void commit(Lsn commit_lsn, Lsn end_lsn);
+    /// Whoever calls it has no more to publish at the moment: what there is goes out now.
+    void nudge();
     /// Nothing of interest up to here (keepalive, foreign transactions, heartbeat).
     void advance(Lsn lsn);
     /// Debezium's heartbeat record and a progress record.

@@ -1,7 +1,8 @@
 #include "cdc/publish/json_text.hpp"
 
 #include <array>
-#include <cstdint>
+#include <charconv>
+#include <cstring>
 
 namespace keyshift::cdc {
 
@@ -19,6 +20,32 @@ bool plain(char letter)
 bool begins_supplementary(char letter)
 {
     return static_cast<unsigned char>(letter) >= 0xF0;
+}
+
+/// Each byte of the result is 0x80 where the same byte of `word` is one of those that need a closer look: below 0x20, from
+/// 0xF0 on, a quote or a backslash. A byte next to such a one may have it too.
+std::uint64_t closer_look(std::uint64_t word)
+{
+    constexpr std::uint64_t kOnes = 0x0101010101010101U;
+    constexpr std::uint64_t kHigh = 0x80U * kOnes;
+    const auto zeros = [](std::uint64_t bytes) {
+        return (bytes - kOnes) & ~bytes;
+    };
+    const std::uint64_t control = (word - 0x20U * kOnes) & ~word;
+    const std::uint64_t from_f0 = word & (word << 1U) & (word << 2U) & (word << 3U);
+    return (control | zeros(word ^ ('"' * kOnes)) | zeros(word ^ ('\\' * kOnes)) | from_f0) & kHigh;
+}
+
+/// The first place from `at` on that may need a closer look; eight bytes are looked at in one go.
+std::size_t simple_prefix(std::string_view text, std::size_t at)
+{
+    for (std::uint64_t word = 0; at + sizeof(word) <= text.size(); at += sizeof(word)) {
+        std::memcpy(&word, text.data() + at, sizeof(word));
+        if (closer_look(word) != 0) {
+            break;
+        }
+    }
+    return at;
 }
 
 void append_unit(std::string& out, std::uint32_t unit)
@@ -74,11 +101,17 @@ void append_escaped(std::string& out, char letter)
 
 } // namespace
 
+void append_number(std::string& out, std::int64_t value)
+{
+    std::array<char, 24> buffer{};
+    out.append(buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr);
+}
+
 void append_string(std::string& out, std::string_view text)
 {
     out += '"';
     std::size_t begin = 0;
-    for (std::size_t at = 0; at < text.size(); ++at) {
+    for (std::size_t at = simple_prefix(text, 0); at < text.size(); at = simple_prefix(text, at + 1)) {
         if (!plain(text[at])) {
             out.append(text, begin, at - begin);
             append_escaped(out, text[at]);

@@ -3,7 +3,6 @@
 #include "cdc/publish/bytes_text.hpp"
 #include "cdc/publish/connect_schema.hpp"
 #include "cdc/publish/json_text.hpp"
-#include "cdc/publish/source_block.hpp"
 
 #include <fmt/core.h>
 
@@ -32,7 +31,7 @@ EncodedRecord MessageEncoder::message(const EventContext& context, const Logical
     key_ = fmt::format(R"({}{{"prefix":{}}}{})", schemas_ ? message_key_head() : "", prefix, close);
     value_ = schemas_ ? message_value_head(binary_ == BinaryMode::bytes) : "";
     value_ += fmt::format(R"({{"op":"m","ts_ms":{},"source":)", now_ns / 1'000'000);
-    append_source(value_, context, nowhere_);
+    source_.append(value_, context, nowhere_);
     value_ += R"(,"transaction":)";
     if (message.transactional && transactions.open()) {
         transactions.append_block(value_, kCollection, context.lsn);

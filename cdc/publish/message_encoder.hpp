@@ -32,6 +32,7 @@ private:
     std::string message_topic_;
     std::string transaction_topic_;
     TableEncoder nowhere_; ///< source.schema and source.table of a message are empty
+    SourceBlock source_;
     std::string key_;
     std::string value_;
     std::string origin_;

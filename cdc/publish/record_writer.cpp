@@ -35,6 +35,8 @@ constexpr auto kSilence = 3s;
 constexpr auto kLookInterval = 10s;
 // Large enough for what is read during a change of lanes.
 constexpr std::size_t kRingShare = 3;
+// Waking a thread costs as much as writing some records, so it is done for many.
+constexpr std::size_t kAnnounce = 64U << 10U;
 // A record's token at Kafka: the tracker's token, and above it the number of its counter.
 constexpr unsigned kSeriesShift = 48;
 constexpr std::uint64_t kTrackerMask = (std::uint64_t{1} << kSeriesShift) - 1;
@@ -91,13 +93,25 @@ bool RecordWriter::push(kafka::Record record, EventCounters::Series series)
 {
     record.token = tracker_.next_token() | static_cast<std::uint64_t>(series) << kSeriesShift;
     if (!ring_.push(record)) {
-        doorbell_.ring();
+        nudge();
         return false;
     }
     tracker_.hand_over();
-    pushed_bytes_.fetch_add(bytes_of(record), std::memory_order_relaxed);
-    doorbell_.ring();
+    const std::size_t bytes = bytes_of(record);
+    pushed_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    unannounced_ += bytes;
+    if (unannounced_ >= kAnnounce) {
+        nudge();
+    }
     return true;
+}
+
+void RecordWriter::nudge()
+{
+    if (unannounced_ > 0) {
+        unannounced_ = 0;
+        doorbell_.ring();
+    }
 }
 
 void RecordWriter::push_uncounted(kafka::Record record)

@@ -43,6 +43,8 @@ public:
     // The stream's thread.
     /// False: no room. `series` counts it once it is acknowledged.
     bool push(kafka::Record record, EventCounters::Series series);
+    /// What was pushed goes out now: for whoever has nothing more to push. Without it the writer may sleep a while longer.
+    void nudge();
     /// A record that nobody waits for; left out when there is no room.
     void push_uncounted(kafka::Record record);
     /// Everything with a commit before `lsn` was pushed.
@@ -100,6 +102,7 @@ private:
     RecordRing ring_;
     ProgressRecorder progress_;
     std::atomic<std::uint64_t> pushed_bytes_ = 0;
+    std::size_t unannounced_ = 0; ///< bytes pushed since the doorbell rang; the stream's thread
     std::atomic<std::uint64_t> delivered_bytes_ = 0;
     mutable std::mutex mutex_;
     std::deque<WaitingControl> waiting_control_; ///< guarded by mutex_

@@ -1,51 +1,64 @@
 #include "cdc/publish/source_block.hpp"
 
-#include <array>
-#include <charconv>
+#include "cdc/publish/json_text.hpp"
 
 namespace keyshift::cdc {
 
-namespace {
-
-void append_number(std::string& out, std::int64_t value)
+bool SourceBlock::fits(const EventContext& context, const TableEncoder& table) const
 {
-    std::array<char, 24> buffer{};
-    out.append(buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr);
+    return table_ == &table && commit_time_us_ == context.commit_time_us && xid_ == context.xid &&
+           last_commit_lsn_ == context.last_commit_lsn && snapshot_ == context.snapshot;
 }
 
-} // namespace
-
-void append_source(std::string& out, const EventContext& context, const TableEncoder& table)
+void SourceBlock::prepare(const EventContext& context, const TableEncoder& table)
 {
-    out += table.source_head();
-    append_number(out, context.commit_time_us / 1000);
-    out += R"(,"snapshot":")";
-    out += context.snapshot;
-    out += '"';
-    out += table.source_db();
+    table_ = &table;
+    commit_time_us_ = context.commit_time_us;
+    xid_ = context.xid;
+    last_commit_lsn_ = context.last_commit_lsn;
+    snapshot_ = context.snapshot;
+
+    before_ = table.source_head();
+    append_number(before_, context.commit_time_us / 1000);
+    before_ += R"(,"snapshot":")";
+    before_ += context.snapshot;
+    before_ += '"';
+    before_ += table.source_db();
     // JSON text inside JSON: ["<last commit>","<lsn>"]
-    out += R"("[)";
+    before_ += R"("[)";
     if (context.last_commit_lsn) {
-        out += R"(\")";
-        append_number(out, static_cast<std::int64_t>(context.last_commit_lsn->value));
-        out += R"(\",)";
+        before_ += R"(\")";
+        append_number(before_, static_cast<std::int64_t>(context.last_commit_lsn->value));
+        before_ += R"(\",)";
     } else {
-        out += "null,";
+        before_ += "null,";
     }
-    out += R"(\")";
-    append_number(out, static_cast<std::int64_t>(context.lsn.value));
-    out += R"(\"]","ts_us":)";
-    append_number(out, context.commit_time_us);
-    out += R"(,"ts_ns":)";
-    append_number(out, context.commit_time_us * 1000);
-    out += table.source_table();
+    before_ += R"(\")";
+
+    between_ = R"(\"]","ts_us":)";
+    append_number(between_, context.commit_time_us);
+    between_ += R"(,"ts_ns":)";
+    append_number(between_, context.commit_time_us * 1000);
+    between_ += table.source_table();
     if (context.xid == 0) {
-        out += "null";
+        between_ += "null";
     } else {
-        append_number(out, context.xid);
+        append_number(between_, context.xid);
     }
-    out += R"(,"lsn":)";
+    between_ += R"(,"lsn":)";
+}
+
+void SourceBlock::append(std::string& out, const EventContext& context, const TableEncoder& table)
+{
+    if (!fits(context, table)) {
+        prepare(context, table);
+    }
+    out += before_;
+    const std::size_t lsn = out.size();
     append_number(out, static_cast<std::int64_t>(context.lsn.value));
+    const std::size_t digits = out.size() - lsn;
+    out += between_;
+    out.append(out, lsn, digits);
     out += R"(,"xmin":null})";
 }
 

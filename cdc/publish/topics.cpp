@@ -44,10 +44,18 @@ Topics::Topics(const CdcOptions& options, std::string client_id, const SizeLimit
 {
 }
 
+// No lock: nobody else writes.
+Topics::Names::const_iterator Topics::find(std::string_view topic) const
+{
+    if (last_ == known_.end() || last_->first != topic) {
+        last_ = known_.find(topic);
+    }
+    return last_;
+}
+
 const std::string& Topics::ensure(const std::string& topic)
 {
-    // No lock: nobody else writes.
-    if (const auto known = known_.find(topic); known != known_.end()) {
+    if (const auto known = find(topic); known != known_.end()) {
         return known->first;
     }
     const std::optional<int> expected = counts_.of(topic);
@@ -128,7 +136,7 @@ std::size_t Topics::broker_limit(const std::string& topic)
 std::size_t Topics::limit(std::string_view topic) const
 {
     std::size_t most = client_limit_;
-    if (const auto known = known_.find(topic); known != known_.end() && known->second.broker_limit > 0) {
+    if (const auto known = find(topic); known != known_.end() && known->second.broker_limit > 0) {
         most = std::min(most, known->second.broker_limit);
     }
     most -= std::min(most, kBatchOverhead);

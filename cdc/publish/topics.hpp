@@ -64,6 +64,10 @@ private:
     int partitions_of(kafka::Admin& admin, const std::string& topic) const;
     std::size_t broker_limit(kafka::Admin& admin, const std::string& topic) const;
 
+    using Names = std::map<std::string, Known, std::less<>>;
+    /// Known or end(). Records mostly go where the one before went.
+    Names::const_iterator find(std::string_view topic) const;
+
     const CdcOptions& options_;
     const std::string client_id_;
     const SizeLimits& sizes_;
@@ -72,7 +76,8 @@ private:
     const std::size_t client_limit_; ///< of one record, as [kafka] has it
     mutable std::mutex mutex_;
     /// Guarded by mutex_; written by the stream's thread only.
-    std::map<std::string, Known, std::less<>> known_;
+    Names known_;
+    mutable Names::const_iterator last_ = known_.end(); ///< the stream's thread
 };
 
 } // namespace keyshift::cdc

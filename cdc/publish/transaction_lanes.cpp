@@ -5,6 +5,8 @@
 
 #include <fmt/core.h>
 
+#include <utility>
+
 namespace keyshift::cdc {
 
 namespace {
@@ -56,16 +58,15 @@ bool TransactionLanes::try_produce(const kafka::Record& record)
         }
         topics_.insert(topic);
     }
-    const auto now = Clock::now();
     if (!open_) {
         current().begin_transaction();
         open_ = true;
-        opened_at_ = now;
+        opened_at_ = produced_at_ = Clock::now();
     }
     if (!current().try_produce(record)) {
         return false;
     }
-    produced_at_ = now;
+    produced_ = true;
     return true;
 }
 
@@ -77,6 +78,9 @@ void TransactionLanes::close(std::uint64_t marker)
 
 void TransactionLanes::turn(bool hurry)
 {
+    if (std::exchange(produced_, false)) {
+        produced_at_ = Clock::now();
+    }
     kafka::Producer& lane = current();
     if (open_ && (hurry || closing_) && lane.queued_records() > 0) {
         // Sends without lingering; serves deliveries like poll.

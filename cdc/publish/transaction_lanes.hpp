@@ -72,7 +72,8 @@ private:
     bool closing_ = false;
     std::uint64_t marker_ = 0;
     Clock::time_point opened_at_;
-    Clock::time_point produced_at_;
+    Clock::time_point produced_at_; ///< as turn() saw it
+    bool produced_ = false;         ///< since turn()
 
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;

@@ -213,6 +213,8 @@ void EventPublisher::commit(Lsn, Lsn end_lsn)
     advance(end_lsn);
 }
 
+void EventPublisher::nudge() {}
+
 void EventPublisher::advance(Lsn lsn)
 {
     std::scoped_lock lock(state_->kafka.mutex_);

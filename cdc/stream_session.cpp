@@ -310,6 +310,13 @@ void StreamSession::wait_step()
         throw TransientError({"streaming from node " + state_.node.name, "a stop was requested", ""});
     }
     keep_alive();
+    // A walsender whose reader takes nothing does not end, and the checkpoint that gives the slot up would wait for it.
+    const std::optional<SlotFacts> slot = control_->slot();
+    if (slot && slot->wal_status == "unreserved" && !publisher_->broker_error().empty()) {
+        throw TransientError({"streaming from node " + state_.node.name,
+                              "its slot is beyond max_slot_wal_keep_size, and Kafka takes nothing",
+                              "The connection is closed for a moment, so that no checkpoint waits for it."});
+    }
 }
 
 void StreamSession::pause()

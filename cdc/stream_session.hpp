@@ -48,7 +48,7 @@ private:
     void report();
     /// Keeps the connection alive while the thread waits elsewhere; throws when waiting makes no sense any more.
     void keep_alive();
-    /// As keep_alive, and gives up on stop.
+    /// As keep_alive, and gives up on stop, or to let the server give the slot up.
     void wait_step();
     /// As wait_step, in the middle of a long transaction.
     void pause();

@@ -161,6 +161,41 @@ Findings check_plan(pg::Connection& catalog, const std::vector<std::pair<std::st
     return findings;
 }
 
+/// A slot that nobody reads fills the disk, or loses its WAL at the server's limit.
+void check_retained(const OpenNode& open, Findings& findings)
+{
+    constexpr std::int64_t kMuch = std::int64_t{10} << 30U;
+    const pg::Result rows = open.connection->query(
+        "SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::bigint, "
+        "coalesce(safe_wal_size, 0), pg_catalog.current_setting('max_slot_wal_keep_size'), "
+        "pg_catalog.pg_size_bytes(pg_catalog.replace(pg_catalog.current_setting('max_slot_wal_keep_size'), '-1', '0')) "
+        "FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 AND restart_lsn IS NOT NULL",
+        {open.node.slot});
+    if (rows.rows() == 0) {
+        return;
+    }
+    const std::int64_t retained = rows.integer(0, 0);
+    const std::int64_t left = rows.integer(0, 1);
+    const std::int64_t limit = rows.integer(0, 3);
+    if (limit > 0 && left < limit / 2) {
+        findings.push_back(
+            {"wal_nearly_lost", open.node.name, "error",
+             fmt::format("slot {} keeps {} bytes of WAL and may keep {} more (max_slot_wal_keep_size = {}): then it is "
+                         "invalidated, and changes that are not in Kafka by then are lost. `keyshift cdc status` says "
+                         "why it does not move",
+                         open.node.slot, retained, left, rows.text(0, 2)),
+             ""});
+    } else if (limit == 0 && retained > kMuch) {
+        findings.push_back(
+            {"wal_retained", open.node.name, "warning",
+             fmt::format("slot {} keeps {} bytes of WAL, and nothing limits it: the disk may fill up. `keyshift cdc "
+                         "status` says why it does not move; with max_slot_wal_keep_size the server would give the "
+                         "slot up instead, and the stream stop and name the gap",
+                         open.node.slot, retained),
+             ""});
+    }
+}
+
 void check_slot(const OpenNode& open, Findings& findings)
 {
     const pg::Result rows = open.connection->query(
@@ -177,6 +212,8 @@ void check_slot(const OpenNode& open, Findings& findings)
                  "replication slot {} was invalidated: its WAL is gone, and with it changes that are not in Kafka",
                  open.node.slot),
              ""});
+    } else {
+        check_retained(open, findings);
     }
 }
 

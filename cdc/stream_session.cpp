@@ -44,6 +44,13 @@ std::int64_t milliseconds_now()
         .count();
 }
 
+void throw_if_stopped(const std::stop_token& stop, const std::string& node)
+{
+    if (stop.stop_requested()) {
+        throw TransientError({"streaming from node " + node, "a stop was requested", ""});
+    }
+}
+
 } // namespace
 
 StreamSession::StreamSession(StreamState& state, CatalogLink& catalog, std::stop_token stop)
@@ -73,17 +80,14 @@ StreamSession::~StreamSession()
 void StreamSession::connect()
 {
     // Until there is more to look after while a broker is waited for.
-    state_.on_wait = [stop = stop_, doing = "streaming from node " + state_.node.name] {
-        if (stop.stop_requested()) {
-            throw TransientError({doing, "a stop was requested", ""});
-        }
+    state_.on_wait = [stop = stop_, node = state_.node.name] {
+        throw_if_stopped(stop, node);
     };
     replication_.emplace(state_.node.connection("cdc stream"));
     // What can be known before the slot is won: that it is there, on the server and timeline that it was made on.
     const std::optional<Lsn> kafka = state_.progress_so_far();
-    const std::uint32_t timeline =
-        check_identity(*replication_, schema_connection_, state_.node,
-                       std::max(router_.view().timeline, state_.present_timeline.load()), kafka);
+    const std::uint32_t known = std::max(router_.view().timeline, state_.present_timeline.load());
+    const std::uint32_t timeline = check_identity(*replication_, schema_connection_, state_.node, known, kafka);
     state_.present_timeline = timeline;
     // Another daemon may have got farther meanwhile, so this does not compare positions.
     const SlotFacts seen = check_slot(schema_connection_, state_.node, kafka, Lsn{UINT64_MAX});
@@ -108,9 +112,7 @@ void StreamSession::connect()
 SlotFacts StreamSession::take_over()
 {
     state_.on_wait = [this] {
-        if (stop_.stop_requested()) {
-            throw TransientError({"streaming from node " + state_.node.name, "a stop was requested", ""});
-        }
+        throw_if_stopped(stop_, state_.node.name);
         throw_if_lost();
     };
     try {
@@ -294,10 +296,8 @@ void StreamSession::between_bursts()
 
 void StreamSession::confirm()
 {
-    Lsn least = state_.recorded().value_or(Lsn{});
-    if (const std::optional<Lsn> hold = router_.hold()) {
-        least = std::min(least, *hold);
-    }
+    const Lsn recorded = state_.recorded().value_or(Lsn{});
+    const Lsn least = std::min(recorded, router_.hold().value_or(recorded));
     if (least > confirmed_) {
         failpoint("cdc.confirm");
         confirmed_ = least;
@@ -306,12 +306,10 @@ void StreamSession::confirm()
 
 void StreamSession::wait_step()
 {
-    if (stop_.stop_requested()) {
-        throw TransientError({"streaming from node " + state_.node.name, "a stop was requested", ""});
-    }
+    throw_if_stopped(stop_, state_.node.name);
     keep_alive();
     // A walsender whose reader takes nothing does not end, and the checkpoint that gives the slot up would wait for it.
-    const std::optional<SlotFacts> slot = control_->slot();
+    const auto slot = control_->slot();
     if (slot && slot->wal_status == "unreserved" && !publisher_->broker_error().empty()) {
         throw TransientError({"streaming from node " + state_.node.name,
                               "its slot is beyond max_slot_wal_keep_size, and Kafka takes nothing",
@@ -346,13 +344,13 @@ void StreamSession::check_silence()
         return;
     }
     // A server that decodes a large transaction may be silent on this connection, but then answers on the other.
-    const auto silent = std::min(now - heard_at_, now - control_->answered_at());
+    const auto silent =
+        std::chrono::duration_cast<std::chrono::seconds>(now - std::max(heard_at_, control_->answered_at()));
     if (silent >= kSilenceLimit) {
         throw TransientError(
             {"streaming from node " + state_.node.name,
-             fmt::format("the server has not answered for {} s on two connections, which are still open",
-                         std::chrono::duration_cast<std::chrono::seconds>(silent).count()),
-             "It is tried again on new connections. See whether host or network between are down."});
+             fmt::format("no answer for {} s on two connections, which are still open", silent.count()),
+             "It is tried again on new connections. See whether host or network are down."});
     }
     if (now - pinged_at_ >= kSilence) {
         pinged_at_ = now;
@@ -379,8 +377,8 @@ void StreamSession::report()
     }
     reported_at_ = now;
     state_.metrics.spooled_bytes.set(static_cast<double>(transactions_.memory_bytes() + transactions_.file_bytes()));
-    const double lag_seconds = router_.lag().seconds(state_.acknowledged(), LagMeter::Clock::now());
-    report_stream(state_, *publisher_, {confirmed_, server_end_, lag_seconds, control_->slot()});
+    const double lag = router_.lag().seconds(state_.acknowledged(), LagMeter::Clock::now());
+    report_stream(state_, *publisher_, {confirmed_, server_end_, lag, control_->slot()});
 }
 
 void StreamSession::finish()

@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <map>
 
 namespace keyshift::test {
@@ -179,6 +180,23 @@ TEST_F(BrokerFaults, ATopicThatMayNotBeWrittenNamesTheRightAndGoesOnWhenItIsGive
     installation_.must({"reload"});
     EXPECT_TRUE(fold_is_table()) << stream().dump();
     EXPECT_EQ(installation_.stop_daemon(), 0);
+}
+
+TEST_F(BrokerFaults, ADaemonThatStillLooksForItsPositionAtADeadBrokerStopsInTime)
+{
+    PrivateKafka broker;
+    installation_.use_broker(broker.settings());
+    set_up();
+    installation_.start_daemon();
+    work();
+    ASSERT_TRUE(fold_is_table());
+    EXPECT_EQ(installation_.stop_daemon(), 0);
+    broker.kill();
+    BackgroundProgram daemon({keyshift_binary(), "--config", installation_.config_file(), "run"});
+    ASSERT_TRUE(daemon.wait_for_output("stream starts")) << daemon.output();
+    ASSERT_TRUE(daemon.wait_for_output("Connection refused")) << "it asks for the last progress record";
+    daemon.signal(SIGTERM);
+    EXPECT_EQ(daemon.wait(std::chrono::seconds(10)), 0) << daemon.output();
 }
 
 } // namespace

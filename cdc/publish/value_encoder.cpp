@@ -76,7 +76,7 @@ std::string full_decimal(std::string_view text, int scale)
     std::string full(decimal_text(text));
     const std::size_t point = full.find('.');
     const std::size_t present = point == std::string::npos ? 0 : full.size() - point - 1;
-    if (scale > 0 && present < static_cast<std::size_t>(scale) &&
+    if (!full.empty() && scale > 0 && present < static_cast<std::size_t>(scale) &&
         std::isdigit(static_cast<unsigned char>(full.back()))) {
         full += point == std::string::npos ? "." : "";
         full.append(static_cast<std::size_t>(scale) - present, '0');

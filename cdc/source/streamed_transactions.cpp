@@ -118,10 +118,10 @@ void StreamedTransactions::commit(ByteReader& reader, const pg::WalMessage& mess
 {
     const std::uint32_t xid = reader.u32();
     const std::string_view end = reader.bytes(reader.size());
-    auto spool = spools_.extract(xid);
-    if (spool.empty() || current_ != nullptr) {
-        reader.fail("the commit of a transaction that did not begin");
+    if (!spools_.contains(xid) || current_ != nullptr) {
+        reader.fail("the commit of a transaction that did not begin, or has not ended its piece");
     }
+    auto spool = spools_.extract(xid);
     memory_ -= memory_of(spool.mapped());
     if (spool.mapped().file_bytes() > 0) {
         // Its end would stay in memory as long as its beginning is read from the file.

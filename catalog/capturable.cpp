@@ -41,10 +41,24 @@ void check_partitions(const OpenNode& open, const QualifiedName& name, const std
 
 } // namespace
 
+void refuse_system_table(const std::string& what, const QualifiedName& table)
+{
+    const bool own = table.schema == "keyshift";
+    const bool session = table.schema.starts_with("pg_temp_") || table.schema == "pg_temp";
+    if (own || table.schema.starts_with("pg_") || table.schema == "information_schema") {
+        throw RefusedError({what,
+                            own       ? "it is Keyshift's own"
+                            : session ? "it is temporary: its changes are not in the WAL"
+                                      : "it is a table of the system",
+                            "Choose a table of your own."});
+    }
+}
+
 void check_capturable(const OpenNode& open, const QualifiedName& name)
 {
-    const TableDefinition table = read_table(*open.connection, name);
     const std::string what = fmt::format("capturing {} on {}", name.to_string(), open.node.name);
+    refuse_system_table(what, name);
+    const TableDefinition table = read_table(*open.connection, name);
     if (table.unlogged) {
         throw RefusedError({what, "it is unlogged: its changes are not in the WAL",
                             fmt::format("ALTER TABLE {} SET LOGGED;", name.quoted())});

@@ -19,11 +19,13 @@ struct QualifiedName {
     std::string to_string() const { return schema + "." + name; }
     /// Quoted for SQL: "schema"."name".
     std::string quoted() const;
-    /// Reads what a user types: name, schema.name, "Odd ""name""". A missing schema is "public".
+    /// Reads what a user types: name, schema.name, "Odd ""name""". A missing schema is "public". Throws Error (usage) for
+    /// what can be no table's name.
     static QualifiedName parse(std::string_view text);
 };
 
-/// Reads a list of names as a user types it: a,"Odd, one". Unquoted ones fold to lower case as in SQL.
+/// Reads a list of names as a user types it: a,"Odd, one". Unquoted ones fold to lower case as in SQL. Throws Error (usage)
+/// when one is empty or there twice.
 std::vector<std::string> parse_names(std::string_view text);
 /// Reads `name=text`; everything behind the first unquoted = is text. nullopt: there is no name or no =.
 std::optional<std::pair<std::string, std::string>> parse_assignment(std::string_view text);

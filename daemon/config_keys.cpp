@@ -67,6 +67,9 @@ ConfigKey text_key(std::string name, std::string description, Member member, std
 {
     ConfigKey key{std::move(name), KeyKind::text, std::move(description), true, {}, {}};
     key.read = [member, allowed](Config& config, const std::string& text) -> std::optional<std::string> {
+        if (text.find('\0') != std::string::npos) {
+            return "it has a NUL character, at which most readers would cut it";
+        }
         if (!allowed.empty() && !allowed.contains(text)) {
             std::string list;
             for (const std::string& one : allowed) {

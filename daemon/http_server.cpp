@@ -119,8 +119,8 @@ http::response<http::string_body> HttpServer::State::answer(const http::request<
             const auto target = request.target();
             answer = handler(parse_target({target.data(), target.size()}));
         } catch (const Error& error) {
-            const bool refused = error.kind() == ErrorKind::refused;
-            answer = {refused ? 404 : 503, "text/plain", std::string(error.what()) + "\n"};
+            const int status = error.kind() == ErrorKind::usage ? 400 : error.kind() == ErrorKind::refused ? 404 : 503;
+            answer = {status, "text/plain", std::string(error.what()) + "\n"};
         } catch (const std::exception& error) {
             log::error("http", "a fault of the program: {}", error.what());
             answer = {500, "text/plain", "a fault of the program; the log has it\n"};

@@ -1,5 +1,6 @@
 #include "catalog/operations/distribution_work.hpp"
 
+#include "catalog/capturable.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
 #include "core/topic_names.hpp"
@@ -265,6 +266,7 @@ DistributionWork prepare_distribution(pg::Connection& catalog, const Distribute&
     check_version(catalog);
     check_request(request);
     const QualifiedName name = QualifiedName::parse(request.table);
+    refuse_system_table(distributing(request), name);
     DistributionWork work;
     work.captured_before = find_table(catalog, name);
     if (work.captured_before && !work.captured_before->group.empty()) {

@@ -90,7 +90,9 @@ void add_change(CLI::App& cdc, CommandContext& context, const std::string& name,
 {
     const auto node = std::make_shared<std::string>();
     CLI::App* verb = add_verb(cdc, name, help, "keyshift cdc " + name + " n1");
-    verb->add_option("node", *node, "The node; without it all");
+    verb->add_option("node", *node, "The node; without it all")->check([](const std::string& text) {
+        return text.empty() ? std::string("a node's name is not empty") : std::string();
+    });
     changes(verb, context)->callback([&context, node, what_follows, change] {
         pg::Connection catalog = context.catalog();
         context.print(change(catalog, node->empty() ? std::nullopt : std::optional(*node), context.dry_run),

@@ -1,5 +1,7 @@
 #include "core/names.hpp"
 
+#include "core/error.hpp"
+
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -38,10 +40,24 @@ TEST(Names, ListsAndAssignmentsAreReadAsTheUserTypesThem)
     EXPECT_FALSE(parse_assignment("=text"));
 }
 
-RC_GTEST_PROP(NamesProperty, QuotedNamesAreReadBack, (const std::string& schema, const std::string& name))
+TEST(Names, ThatCanBeNoTablesAreRefused)
 {
-    RC_PRE(!schema.empty() && !name.empty());
-    const QualifiedName original{schema, name};
+    for (const char* text : {"", ".", "..", "a.", ".a", "a.b.c", "\"\"", "\"\".a", "\"a", "a\"", "a.\"b", "\xff",
+                             "\xc0\xaf", "\xed\xa0\x80", "\xe2\x82", "\xf5\x80\x80\x80"}) {
+        EXPECT_THROW(QualifiedName::parse(text), Error) << text;
+    }
+    EXPECT_THROW(QualifiedName::parse(std::string_view("a\0b", 3)), Error);
+    EXPECT_EQ(QualifiedName::parse("\"a.b\".c\xc3\xa9\xf0\x9f\x98\x80"),
+              (QualifiedName{"a.b", "c\xc3\xa9\xf0\x9f\x98\x80"}));
+    EXPECT_THROW(parse_names("a,,b"), Error);
+    EXPECT_THROW(parse_names(",,"), Error);
+    EXPECT_THROW(parse_names("a,A"), Error);
+}
+
+RC_GTEST_PROP(NamesProperty, QuotedNamesAreReadBack, ())
+{
+    const auto part = rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::inRange<char>(1, 127)));
+    const QualifiedName original{*part, *part};
     RC_ASSERT(QualifiedName::parse(original.quoted()) == original);
 }
 

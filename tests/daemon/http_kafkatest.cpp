@@ -51,6 +51,9 @@ TEST_F(Http, RouteSaysWhatTheCommandSays)
     EXPECT_EQ(told.at("node"), "n1");
     EXPECT_EQ(installation_.get("/v1/route?table=users").status, 400);
     EXPECT_EQ(installation_.get("/v1/route?table=nosuch&key=1").status, 404);
+    for (const char* table : {"", "a.b.c", "%22users", "%ff", "%00"}) {
+        EXPECT_EQ(installation_.get(std::string("/v1/route?key=1&table=") + table).status, 400) << table;
+    }
 }
 
 TEST_F(Http, WhatIsNotThereIs404)

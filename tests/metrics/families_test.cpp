@@ -19,6 +19,7 @@ std::string everything(Metrics& metrics)
 {
     const CdcMetrics cdc(metrics.registry(), "n1");
     cdc.events("public.users", "c").add();
+    cdc.dead_letters("public.files").add();
     cdc.reconnects("postgres").add();
     cdc.kafka_errors("transient").add();
     cdc.wal_status("reserved");

@@ -1,139 +1,205 @@
+#include "bench/debezium.hpp"
 #include "bench/measured.hpp"
+#include "bench/topic_reader.hpp"
+#include "bench/workload.hpp"
 
-#include "core/backoff.hpp"
 #include "core/change_event.hpp"
 #include "demo/screen.hpp"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <cstdlib>
-#include <map>
+#include <memory>
+#include <optional>
 
 namespace keyshift::bench {
 
 namespace {
 
-using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
-constexpr int kRows = 300'000;
-constexpr int kRounds = 3;
+constexpr int kChanges = 300'000;
+constexpr int kRounds = 4;
+/// The broker and Debezium compile their hot paths while they work: the first records of their lives are no measure.
+constexpr int kWarmUpChanges = 200'000;
 
-// 100 rows a transaction; uuids and 64 bytes of text.
-constexpr const char* kInsert = R"(DO $$ BEGIN
-    FOR i IN 1..{} LOOP
-        INSERT INTO public.drain SELECT gen_random_uuid(), gen_random_uuid(), repeat('x', 64) FROM generate_series(1, 100);
-        COMMIT;
-    END LOOP; END $$)";
-
-/// The broker compiles its hot paths while it works: the first records of its life are no measure of anything else.
-constexpr int kWarmUpRows = 200'000;
-
-/// Seconds that pg_recvlogical needs for the same changes, thrown away.
+/// Seconds from the first to the last byte of what pg_recvlogical receives, thrown away.
 double receive_raw(const Bench& bench, const std::string& slot, const std::string& publication, Lsn end)
 {
     const std::string command = fmt::format(
         "{}/pg_recvlogical -h 127.0.0.1 -p {} -U postgres -d {} --slot={} --start --endpos={} -o proto_version=1 "
-        "-o publication_names={} --no-loop -f /dev/null",
+        "-o publication_names={} --no-loop -f -",
         std::getenv("PG_CLIENT_BIN"), bench.settings.server("n1").port, bench.settings.database, slot, end.to_string(),
         publication);
-    const auto begin = Clock::now();
-    if (std::system(command.c_str()) != 0) {
+    std::FILE* pipe = ::popen(command.c_str(), "r");
+    std::optional<Clock::time_point> first;
+    std::array<char, 1U << 16U> buffer{};
+    while (std::fread(buffer.data(), 1, buffer.size(), pipe) > 0) {
+        first = first.value_or(Clock::now());
+    }
+    const double seconds = first ? seconds_since(*first) : 0;
+    if (::pclose(pipe) != 0 || !first) {
         throw FatalError({"pg_recvlogical", "it failed", "Read what it printed."});
     }
-    return seconds_since(begin);
+    return seconds;
 }
 
-void assign_topic(const Bench& bench, kafka::Consumer& consumer)
-{
-    const std::string topic = data_topic(bench.settings.prefix, "public", "drain");
-    while (consumer.partitions(topic) == 0) {
-        sleep_for(100ms, {});
+/// One workload drained by pg_recvlogical, by the daemon and by Debezium, each with a slot of its own on the same changes.
+class Drain {
+public:
+    Drain(const Bench& bench, const Workload& workload)
+        : bench_(bench), workload_(workload), node_(bench.settings.connection("n1", "bench"))
+    {
+        node_.script(workload_.create);
+        // A plan that was made while the table was empty is used for the whole load.
+        node_.script("SET enable_seqscan = off");
+        const std::string topic = data_topic(bench.settings.prefix, "public", workload_.table);
+        make_topic(bench.settings, topic);
+        bench_.program.run({"table", "capture", workload_.table});
+        bench_.daemon.start();
+        bench_.wait_snapshots();
+        ours_.emplace(bench.settings, topic);
+        if (Debezium::present()) {
+            make_topic(bench.settings, data_topic(Debezium::kPrefix, "public", workload_.table));
+            debezium_ = std::make_unique<Debezium>(bench.settings, workload_.table, "no_data");
+            debezium_->wait_streaming();
+            theirs_.emplace(bench.settings, debezium_->topic());
+        }
+        warm_up();
     }
-    std::vector<kafka::TopicPartition> from;
-    for (int partition = 0; partition < consumer.partitions(topic); ++partition) {
-        from.push_back({topic, partition, 0});
-    }
-    consumer.assign(from);
-}
 
-/// Milliseconds between the first and the last of the next `expected` records, and how many came.
-std::pair<double, long long> produced(kafka::Consumer& consumer, long long expected)
-{
-    std::int64_t first = INT64_MAX;
-    std::int64_t last = 0;
-    long long count = 0;
-    const auto begin = Clock::now();
-    while (count < expected && seconds_since(begin) < 60) {
-        for (const kafka::Message& message : consumer.poll(10'000, 200ms)) {
-            first = std::min(first, message.timestamp_ms);
-            last = std::max(last, message.timestamp_ms);
-            ++count;
+    struct Round {
+        double raw = 0; ///< seconds
+        double ours = 0;
+        double cpu_us = 0; ///< of the daemon, an event
+        bool complete = false;
+        double ratio() const { return raw / ours; }
+    };
+    Round round(bool raw_first)
+    {
+        const std::string publication(
+            node_.query("SELECT pubname FROM pg_catalog.pg_publication WHERE pubname LIKE 'keyshift%'").text(0, 0));
+        node_.query("SELECT pg_catalog.pg_create_logical_replication_slot('bench_raw', 'pgoutput')");
+        load(kChanges);
+        const Lsn end = node_.query("SELECT pg_catalog.pg_current_wal_lsn()").lsn(0, 0);
+        node_.query("SELECT pg_catalog.pg_logical_emit_message(true, 'bench', 'end')");
+        Round round;
+        if (raw_first) {
+            round.raw = receive_raw(bench_, "bench_raw", publication, end);
+            stream(round);
+        } else {
+            stream(round);
+            round.raw = receive_raw(bench_, "bench_raw", publication, end);
+        }
+        node_.query("SELECT pg_catalog.pg_drop_replication_slot('bench_raw')");
+        return round;
+    }
+
+    /// Seconds for all that was loaded in rounds, by Debezium; per change.
+    std::optional<double> debezium_seconds_per_change(long long changes)
+    {
+        if (!debezium_) {
+            return std::nullopt;
+        }
+        const long long records = records_of(changes);
+        debezium_->resume();
+        theirs_->wait(records, 300);
+        const TopicReader::Arrived arrived = theirs_->take(records);
+        return arrived.seconds() / static_cast<double>(changes) * static_cast<double>(records) /
+               static_cast<double>(std::max(arrived.records, 1LL));
+    }
+
+private:
+    long long records_of(long long changes) const { return changes / workload_.changes * workload_.records; }
+    void load(int changes)
+    {
+        node_.script(fmt::format(fmt::runtime(workload_.transactions), changes / workload_.changes));
+    }
+
+    void warm_up()
+    {
+        load(kWarmUpChanges);
+        ours_->wait(records_of(kWarmUpChanges), 60);
+        ours_->take(records_of(kWarmUpChanges));
+        bench_.daemon.stop();
+        if (debezium_) {
+            theirs_->wait(records_of(kWarmUpChanges), 120);
+            theirs_->take(records_of(kWarmUpChanges));
+            debezium_->stop();
         }
     }
-    return {static_cast<double>(last - first), count};
-}
 
-} // namespace
+    void stream(Round& round)
+    {
+        bench_.daemon.start();
+        ours_->wait(records_of(kChanges), 60);
+        round.cpu_us = bench_.daemon.cpu_seconds() * 1e6 / static_cast<double>(records_of(kChanges));
+        static_cast<void>(bench_.daemon.peak_memory());
+        bench_.daemon.stop();
+        const TopicReader::Arrived arrived = ours_->take(records_of(kChanges));
+        round.ours = arrived.seconds();
+        round.complete = arrived.records >= records_of(kChanges);
+    }
 
-namespace {
-
-struct Drained {
-    double raw = 0;      ///< seconds of pg_recvlogical
-    double streamed = 0; ///< seconds from the first record in Kafka to the last
-    long long count = 0;
-    double ratio() const { return raw / streamed; }
+    const Bench& bench_;
+    const Workload workload_;
+    pg::Connection node_;
+    std::unique_ptr<Debezium> debezium_;
+    std::optional<TopicReader> ours_;
+    std::optional<TopicReader> theirs_;
 };
 
-/// New rows while the daemon is down; then pg_recvlogical reads them, then the daemon.
-Drained drain_once(const Bench& bench, pg::Connection& node, kafka::Consumer& consumer)
+struct Goals {
+    double of_raw;
+    double of_debezium;
+};
+
+std::vector<Measured> drain(const Bench& bench, const Workload& workload, const Goals& goals)
 {
-    const std::string publication(node.query("SELECT pubname FROM pg_catalog.pg_publication").text(0, 0));
-    node.query("SELECT pg_catalog.pg_create_logical_replication_slot('bench_raw', 'pgoutput')");
-    node.script(fmt::format(kInsert, kRows / 100));
-    const Lsn end = node.query("SELECT pg_catalog.pg_current_wal_lsn()").lsn(0, 0);
-    node.query("SELECT pg_catalog.pg_logical_emit_message(true, 'bench', 'end')");
-    Drained drained;
-    drained.raw = receive_raw(bench, "bench_raw", publication, end);
-    node.query("SELECT pg_catalog.pg_drop_replication_slot('bench_raw')");
-    bench.daemon.start();
-    const auto [milliseconds, count] = produced(consumer, kRows);
-    drained.streamed = milliseconds / 1000;
-    drained.count = count;
-    return drained;
+    Drain drain(bench, workload);
+    std::vector<Drain::Round> rounds;
+    for (int number = 0; number < kRounds; ++number) {
+        rounds.push_back(drain.round(number % 2 == 0));
+    }
+    const bool complete = std::ranges::all_of(rounds, &Drain::Round::complete);
+    const auto debezium = drain.debezium_seconds_per_change(static_cast<long long>(kRounds) * kChanges);
+    std::ranges::sort(rounds, {}, &Drain::Round::ratio);
+    const double ratio = (rounds[1].ratio() + rounds[2].ratio()) / 2;
+    const double ours = (rounds[1].ours + rounds[2].ours) / 2;
+    const double raw = (rounds[1].raw + rounds[2].raw) / 2;
+    const double cpu = std::ranges::min(rounds, {}, &Drain::Round::cpu_us).cpu_us;
+    const double memory = static_cast<double>(bench.daemon.peak_memory()) / 1e6;
+    std::vector<Measured> measured{
+        {fmt::format("{} changes to Kafka: {}", demo::grouped(kChanges), workload.what),
+         fmt::format("pg_recvlogical {:.0f} k/s", kChanges / raw / 1000),
+         fmt::format("{:.0f} k/s", kChanges / ours / 1000),
+         fmt::format("{:.2f} ({:.2f} to {:.2f})", ratio, rounds.front().ratio(), rounds.back().ratio()),
+         fmt::format(">= {:.1f}", goals.of_raw), complete && ratio >= goals.of_raw}};
+    if (debezium) {
+        const double times = *debezium * kChanges / ours;
+        measured.push_back({"the same, beside Debezium", fmt::format("Debezium {:.0f} k/s", 1 / *debezium / 1000),
+                            fmt::format("{:.0f} k/s", kChanges / ours / 1000), fmt::format("{:.1f} times", times),
+                            fmt::format(">= {:.0f} times", goals.of_debezium), times >= goals.of_debezium});
+    }
+    measured.push_back(
+        {"processor time of the daemon meanwhile, a record", "", fmt::format("{:.1f} us", cpu), "", "< 4 us", cpu < 4});
+    measured.push_back(
+        {"memory of the daemon meanwhile, peak", "", fmt::format("{:.0f} MB", memory), "", "< 100 MB", memory < 100});
+    return measured;
 }
 
 } // namespace
 
-std::vector<Measured> bench_capture(const Bench& bench)
+std::vector<Measured> bench_inserts(const Bench& bench)
 {
-    pg::Connection node(bench.settings.connection("n1", "bench"));
-    node.script("CREATE TABLE public.drain (user_id uuid, post_id uuid, content text, PRIMARY KEY (user_id, post_id))");
-    bench.program.run({"table", "capture", "drain"});
-    // The daemon reads the empty table's snapshot first: what is drained is only the stream, as with pg_recvlogical.
-    bench.daemon.start();
-    bench.wait_snapshots();
-    node.script(fmt::format(kInsert, kWarmUpRows / 100));
-    kafka::Consumer consumer(bench.settings.kafka(), "bench");
-    assign_topic(bench, consumer);
-    produced(consumer, kWarmUpRows);
-    bench.daemon.stop();
-    std::vector<Drained> rounds;
-    double memory = 0;
-    for (int round = 0; round < kRounds; ++round) {
-        rounds.push_back(drain_once(bench, node, consumer));
-        memory = std::max(memory, static_cast<double>(bench.daemon.peak_memory()) / 1e6);
-        bench.daemon.stop();
-    }
-    std::sort(rounds.begin(), rounds.end(), [](const Drained& a, const Drained& b) { return a.ratio() < b.ratio(); });
-    const Drained& median = rounds[rounds.size() / 2];
-    return {
-        {fmt::format("draining {} rows to Kafka, median of {}", demo::grouped(kRows), kRounds),
-         fmt::format("pg_recvlogical {:.0f} k rows/s", kRows / median.raw / 1000),
-         fmt::format("{:.0f} k rows/s", static_cast<double>(median.count) / median.streamed / 1000),
-         fmt::format("{:.2f} ({:.2f} to {:.2f})", median.ratio(), rounds.front().ratio(), rounds.back().ratio()),
-         ">= 0.7", median.count >= kRows && median.ratio() >= 0.7},
-        {"memory of the daemon meanwhile, peak", "", fmt::format("{:.0f} MB", memory), "", "< 120 MB", memory < 120}};
+    return drain(bench, inserts(), {1.0, 8});
+}
+
+std::vector<Measured> bench_mixed(const Bench& bench)
+{
+    return drain(bench, mixed(), {0.8, 6});
 }
 
 } // namespace keyshift::bench

@@ -33,7 +33,9 @@ double seconds_since(std::chrono::steady_clock::time_point begin);
 /// Nearest rank; `values` need not be sorted.
 double quantile(std::vector<double> values, double part);
 
-std::vector<Measured> bench_capture(const Bench& bench);
+std::vector<Measured> bench_inserts(const Bench& bench);
+std::vector<Measured> bench_mixed(const Bench& bench);
+std::vector<Measured> bench_transaction(const Bench& bench);
 std::vector<Measured> bench_snapshot(const Bench& bench);
 std::vector<Measured> bench_latency(const Bench& bench);
 std::vector<Measured> bench_projection(const Bench& bench);

@@ -1,4 +1,6 @@
+#include "bench/debezium.hpp"
 #include "bench/measured.hpp"
+#include "bench/topic_reader.hpp"
 
 #include "core/backoff.hpp"
 #include "core/change_event.hpp"
@@ -7,6 +9,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace keyshift::bench {
@@ -46,6 +49,20 @@ double read_again(const Bench& bench, pg::Connection& node)
         .real(0, 0);
 }
 
+/// Of its initial snapshot of the same table, from the first to the last record.
+std::optional<double> debezium_seconds(const Bench& bench)
+{
+    if (!Debezium::present()) {
+        return std::nullopt;
+    }
+    const std::string topic = data_topic(Debezium::kPrefix, "public", "existing");
+    make_topic(bench.settings, topic);
+    TopicReader reader(bench.settings, topic);
+    const Debezium debezium(bench.settings, "existing", "initial");
+    reader.wait(kRows, 300);
+    return reader.take(kRows).seconds();
+}
+
 } // namespace
 
 std::vector<Measured> bench_snapshot(const Bench& bench)
@@ -69,6 +86,7 @@ std::vector<Measured> bench_snapshot(const Bench& bench)
         rounds.emplace_back(round % 2 == 0 ? before : copy_out(node), snapshot);
     }
     const double memory = static_cast<double>(bench.daemon.peak_memory()) / 1e6;
+    const std::optional<double> debezium = debezium_seconds(bench);
     const bool all = records(consumer, topic) >= static_cast<long long>(kRows) * (kRounds + 1);
     bench.daemon.stop();
     const auto ratio = [](const std::pair<double, double>& round) {
@@ -76,13 +94,21 @@ std::vector<Measured> bench_snapshot(const Bench& bench)
     };
     std::sort(rounds.begin(), rounds.end(), [&](const auto& a, const auto& b) { return ratio(a) < ratio(b); });
     const auto& median = rounds[rounds.size() / 2];
-    return {
+    std::vector<Measured> measured{
         {fmt::format("snapshot of {} rows to Kafka, median of {}", demo::grouped(kRows), kRounds),
          fmt::format("COPY TO STDOUT {:.0f} k rows/s", kRows / median.first / 1000),
          fmt::format("{:.0f} k rows/s", kRows / median.second / 1000),
          fmt::format("{:.2f} ({:.2f} to {:.2f})", ratio(median), ratio(rounds.front()), ratio(rounds.back())), ">= 0.5",
          all && ratio(median) >= 0.5},
         {"memory of the daemon meanwhile, peak", "", fmt::format("{:.0f} MB", memory), "", "< 100 MB", memory < 100}};
+    if (debezium) {
+        const double times = *debezium / median.second;
+        measured.push_back({"the same snapshot, beside Debezium",
+                            fmt::format("Debezium {:.0f} k rows/s", kRows / *debezium / 1000),
+                            fmt::format("{:.0f} k rows/s", kRows / median.second / 1000),
+                            fmt::format("{:.1f} times", times), ">= 10 times", times >= 10});
+    }
+    return measured;
 }
 
 } // namespace keyshift::bench

@@ -1,19 +1,16 @@
 #include "demo/program.hpp"
 
 #include "core/backoff.hpp"
+#include "demo/http.hpp"
 
 #include <fmt/core.h>
 
-#include <arpa/inet.h>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <fcntl.h>
 #include <fstream>
-#include <netinet/in.h>
 #include <sstream>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,28 +19,6 @@ namespace keyshift::demo {
 namespace {
 
 using namespace std::chrono_literals;
-
-/// One GET of 127.0.0.1:port; the whole answer, empty when nobody answers.
-std::string http_get(int port, const std::string& path)
-{
-    const int connection = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    std::string answer;
-    if (::connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
-        const std::string request =
-            fmt::format("GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", path, port);
-        (void)::send(connection, request.data(), request.size(), MSG_NOSIGNAL);
-        std::array<char, 8192> buffer{};
-        for (ssize_t got = 0; (got = ::recv(connection, buffer.data(), buffer.size(), 0)) > 0;) {
-            answer.append(buffer.data(), static_cast<std::size_t>(got));
-        }
-    }
-    ::close(connection);
-    return answer;
-}
 
 } // namespace
 
@@ -84,7 +59,7 @@ void Daemon::start()
 
 bool Daemon::ready() const
 {
-    return http_get(http_port_, "/readyz").starts_with("HTTP/1.1 200");
+    return http(http_port_, "GET", "/readyz").status == 200;
 }
 
 void Daemon::note_memory() const
@@ -121,9 +96,26 @@ long long Daemon::peak_memory() const
     return peak_memory_;
 }
 
+double Daemon::cpu_seconds() const
+{
+    std::ifstream stat(fmt::format("/proc/{}/stat", pid_));
+    std::string line;
+    std::getline(stat, line);
+    // Behind the name, which may hold spaces: the state is the third value, user and system time are the 14th and 15th.
+    std::istringstream values(line.substr(line.rfind(')') + 1));
+    std::string skipped;
+    for (int value = 3; value < 14; ++value) {
+        values >> skipped;
+    }
+    double user = 0;
+    double system = 0;
+    values >> user >> system;
+    return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
 double Daemon::metric(const std::string& family) const
 {
-    std::istringstream lines(http_get(http_port_, "/metrics"));
+    std::istringstream lines(http(http_port_, "GET", "/metrics").body);
     double sum = 0;
     for (std::string line; std::getline(lines, line);) {
         if (line.starts_with(family + "{") || line.starts_with(family + " ")) {

@@ -48,6 +48,8 @@ public:
     bool stop();
     /// Peak resident memory of all runs, in bytes.
     long long peak_memory() const;
+    /// Of processor time that the running process has used, all threads together.
+    double cpu_seconds() const;
     /// The sum of a metric family over its series; 0 when there are none.
     double metric(const std::string& family) const;
 

@@ -168,6 +168,7 @@ key.converter=org.apache.kafka.connect.json.JsonConverter
 value.converter=org.apache.kafka.connect.json.JsonConverter
 offset.storage.file.filename=$dir/offsets
 offset.flush.interval.ms=500
+connector.client.config.override.policy=All
 listeners=http://127.0.0.1:$rest
 plugin.discovery=service_load
 CONF
@@ -199,20 +200,21 @@ oracle_start() {
     printf 'ORACLE_KAFKA=127.0.0.1:%s\nORACLE_CONNECT=%s\n' "$port" "$rest"
 }
 
-# servers_start DIR: three PostgreSQL servers and one broker, with KEYSHIFT_ORACLE the real Debezium too; DIR/env says where
-# they are. The data is in a directory of its own below /tmp, since user postgres may not be able to enter DIR.
+# servers_start DIR: three PostgreSQL servers and one broker, with KEYSHIFT_ORACLE the real Debezium too on a broker of its own,
+# with KEYSHIFT_BESIDE_DEBEZIUM a Kafka Connect worker that can run it on this one; DIR/env says where they are. The data is in a
+# directory of its own below /tmp, since user postgres may not be able to enter DIR.
 servers_start() {
-    local dir=$1 data number port
+    local dir=$1 data number port broker rest
     servers_stop "$dir"
     mkdir -p "$dir"
     data=$(mktemp -d "${TMPDIR:-/tmp}/keyshift-servers.XXXXXX")
     chmod 755 "$data"
     printf '%s\n' "$data" >"$dir/data"
-    port=$(free_port)
-    kafka_start "$data/kafka" "$port" &
+    broker=$(free_port)
+    kafka_start "$data/kafka" "$broker" &
     local kafka=$!
     {
-        printf 'KAFKA=127.0.0.1:%s\n' "$port"
+        printf 'KAFKA=127.0.0.1:%s\n' "$broker"
         printf 'PG_BIN=%s\n' "$(pg_bin)"
         printf 'PG_CLIENT_BIN=%s\n' "$(pg_client_bin)"
         printf 'PGUSER=postgres\n'
@@ -226,6 +228,11 @@ servers_start() {
     wait "$kafka" || return 1
     if [ -n "${KEYSHIFT_ORACLE:-}" ]; then
         oracle_start "$data" >>"$dir/env"
+    fi
+    if [ -n "${KEYSHIFT_BESIDE_DEBEZIUM:-}" ]; then
+        rest=$(free_port)
+        connect_start "$data/oracle-connect" "$broker" "$rest" || return 1
+        printf 'CONNECT_PORT=%s\n' "$rest" >>"$dir/env"
     fi
 }
 

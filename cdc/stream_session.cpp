@@ -349,7 +349,7 @@ void StreamSession::check_silence()
     if (silent >= kSilenceLimit) {
         throw TransientError(
             {"streaming from node " + state_.node.name,
-             fmt::format("no answer for {} s on two connections, which are still open", silent.count()),
+             fmt::format("the server has not answered for {} s on two open connections", silent.count()),
              "It is tried again on new connections. See whether host or network are down."});
     }
     if (now - pinged_at_ >= kSilence) {

@@ -220,13 +220,18 @@ TEST_F(EventPublisherTest, AFullQueueMakesThePublisherWaitAndLosesNothing) // IN
 TEST_F(EventPublisherTest, WhoeverStopsTheStreamStopsAWaitingPublisher)
 {
     options_.producer_queue_bytes = 64 << 10U;
-    EventPublisher publisher(options_, "n1", "shop", 1, series_, sizes_, counts_, [] {
-        throw TransientError({"streaming", "a stop was requested", ""});
+    bool stopped = false; // not while the broker is being got ready
+    EventPublisher publisher(options_, "n1", "shop", 1, series_, sizes_, counts_, [&stopped] {
+        if (stopped) {
+            throw TransientError({"streaming", "a stop was requested", ""});
+        }
     });
     publisher.take_over();
     const std::string big(60'000, 'x');
+    publisher.publish(context(200, 0), table_, insert({text("1"), text(big), kNull}));
+    stopped = true;
     const auto fill = [&] {
-        for (std::uint64_t seq = 0; seq < 1000; ++seq) {
+        for (std::uint64_t seq = 1; seq < 1000; ++seq) {
             publisher.publish(context(200, seq), table_, insert({text("1"), text(big), kNull}));
         }
     };

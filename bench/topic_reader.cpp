@@ -65,9 +65,11 @@ TopicReader::Arrived TopicReader::take(long long records)
     }
     consumer.assign(from);
     Arrived arrived{0, INT64_MAX, 0};
-    const auto begin = std::chrono::steady_clock::now();
-    while (arrived.records < records && seconds_since(begin) < 60) {
+    constexpr int kQuietSeconds = 10;
+    auto heard = std::chrono::steady_clock::now();
+    while (arrived.records < records && seconds_since(heard) < kQuietSeconds) {
         for (const kafka::Message& message : consumer.poll(10'000, 500ms)) {
+            heard = std::chrono::steady_clock::now();
             ++arrived.records;
             arrived.first_ms = std::min(arrived.first_ms, message.timestamp_ms);
             arrived.last_ms = std::max(arrived.last_ms, message.timestamp_ms);

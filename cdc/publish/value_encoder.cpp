@@ -123,6 +123,29 @@ void ValueEncoder::append_bytes(std::string& out, std::string_view text) const
     }
 }
 
+void ValueEncoder::append_amount(std::string& out, std::string_view text) const
+{
+    switch (form_.form) {
+    case ValueForm::decimal_real:
+        append_java_double_of_decimal(out, text);
+        return;
+    case ValueForm::decimal_text:
+        append_string(out, full_decimal(text, digits_));
+        return;
+    case ValueForm::money:
+        append_decimal(out, amount_of(text));
+        return;
+    case ValueForm::money_text:
+        append_string(out, amount_of(text));
+        return;
+    case ValueForm::money_real:
+        append_java_double_of_decimal(out, amount_of(text));
+        return;
+    default:
+        append_decimal(out, text);
+    }
+}
+
 void ValueEncoder::append_decimal(std::string& out, std::string_view text) const
 {
     const auto value = read_decimal(text);
@@ -202,24 +225,14 @@ void ValueEncoder::append(std::string& out, std::string_view text) const
     case ValueForm::double_real:
         append_java_float(out, text, FloatWidth::double_width);
         return;
-    case ValueForm::decimal_real:
-        append_java_double_of_decimal(out, text);
-        return;
     case ValueForm::decimal:
-    case ValueForm::variable_decimal:
-        append_decimal(out, text);
-        return;
-    case ValueForm::money:
-        append_decimal(out, amount_of(text));
-        return;
-    case ValueForm::money_text:
-        append_string(out, amount_of(text));
-        return;
-    case ValueForm::money_real:
-        append_java_double_of_decimal(out, amount_of(text));
-        return;
+    case ValueForm::decimal_real:
     case ValueForm::decimal_text:
-        append_string(out, full_decimal(text, digits_));
+    case ValueForm::variable_decimal:
+    case ValueForm::money:
+    case ValueForm::money_text:
+    case ValueForm::money_real:
+        append_amount(out, text);
         return;
     case ValueForm::text:
         append_string(out, text);

@@ -32,6 +32,7 @@ public:
 private:
     ValueEncoder(const TypeSchema& type, const TypeForm& form, const ValueOptions& options);
 
+    void append_amount(std::string& out, std::string_view text) const;
     void append_decimal(std::string& out, std::string_view text) const;
     void append_temporal(std::string& out, std::string_view text) const;
     void append_bytes(std::string& out, std::string_view text) const;

@@ -95,6 +95,7 @@ void MovedRows::keep_only(const std::set<QualifiedName>& roots)
 {
     std::scoped_lock lock(mutex_);
     std::erase_if(noted_, [&](const auto& entry) { return !roots.contains(entry.first.first); });
+    std::erase_if(taken_, [&](const auto& entry) { return !roots.contains(entry.second.first.first); });
 }
 
 std::optional<Lsn> MovedRows::hold() const

@@ -39,7 +39,8 @@ public:
     void release(const std::string& id);
     /// Whatever was taken and not released may be taken again: whoever had it has given up.
     void give_back();
-    /// Existing rows of these tables alone are being read.
+    /// Existing rows of these tables alone are being read: of others nothing is needed, also where whoever took it was told
+    /// to stop before it could release it.
     void keep_only(const std::set<QualifiedName>& roots);
     /// The oldest commit whose rows may still be needed: the slot keeps it.
     std::optional<Lsn> hold() const;

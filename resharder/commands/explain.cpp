@@ -1,5 +1,5 @@
 #include "catalog/catalog.hpp"
-#include "resharder/blockers.hpp"
+#include "core/pg/blockers.hpp"
 #include "resharder/bucket_move.hpp"
 #include "resharder/commands/facts.hpp"
 #include "resharder/commands/jobs.hpp"
@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 nlohmann::json holders(NodeConnections& connections, const std::string& node, const std::vector<QualifiedName>& tables)
 try {
     nlohmann::json list = nlohmann::json::array();
-    for (const Blocker& blocker : blockers(connections.to(node), tables, false, 0ms)) {
+    for (const pg::Blocker& blocker : pg::blockers(connections.to(node), tables, false, 0ms)) {
         list.push_back({{"node", node},
                         {"pid", blocker.pid ? nlohmann::json(*blocker.pid) : nlohmann::json()},
                         {"user", blocker.user},

@@ -1,9 +1,9 @@
 #include "catalog/node_sql.hpp"
 #include "core/failpoint.hpp"
 #include "core/log.hpp"
-#include "resharder/blockers.hpp"
+#include "core/pg/blockers.hpp"
+#include "core/pg/short_lock.hpp"
 #include "resharder/move_owner.hpp"
-#include "resharder/short_lock.hpp"
 #include "resharder/steps/steps.hpp"
 
 #include <fmt/format.h>
@@ -50,7 +50,7 @@ public:
     void attach(const MoveTable& table)
     {
         add_foreign_keys(table);
-        with_short_locks(
+        pg::with_short_locks(
             context_.recipient, [&] { swap(table); }, [&] { explain(table); }, stop_);
         failpoint("move.attach.swapped");
     }
@@ -67,7 +67,7 @@ private:
                 const bool valid = key.definition.find(" NOT VALID") == std::string::npos;
                 const std::string add = fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}{}", staging, constraint,
                                                     key.definition, valid ? " NOT VALID" : "");
-                with_short_locks(
+                pg::with_short_locks(
                     node, [&] { node.query(add); }, [&] { explain(table); }, stop_);
             }
             node.query("ALTER TABLE " + staging + " VALIDATE CONSTRAINT " + constraint);
@@ -105,7 +105,7 @@ private:
     void explain(const MoveTable& table)
     {
         const auto holders =
-            blockers(context_.recipient, {table.root, table.leaf}, false, std::chrono::milliseconds(0));
+            pg::blockers(context_.recipient, {table.root, table.leaf}, false, std::chrono::milliseconds(0));
         context_.journal.waiting_for(holders.empty() ? "a lock on " + table.leaf.to_string() + " on node " +
                                                            context_.move().recipient
                                                      : holders.front().sentence(context_.move().recipient));

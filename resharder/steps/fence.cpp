@@ -2,12 +2,12 @@
 #include "core/backoff.hpp"
 #include "core/failpoint.hpp"
 #include "core/log.hpp"
+#include "core/pg/blockers.hpp"
+#include "core/pg/short_lock.hpp"
 #include "metrics/families.hpp"
-#include "resharder/blockers.hpp"
 #include "resharder/bucket_comparison.hpp"
 #include "resharder/catch_up.hpp"
 #include "resharder/move_owner.hpp"
-#include "resharder/short_lock.hpp"
 #include "resharder/steps/steps.hpp"
 
 namespace keyshift::resharder {
@@ -90,7 +90,7 @@ private:
     std::string holder()
     {
         pg::Connection& look = context_.donor;
-        const auto holders = blockers(look, leaves(), true, 0ms);
+        const auto holders = pg::blockers(look, leaves(), true, 0ms);
         return holders.empty() ? "a writer held a leaf for longer than a try waits"
                                : holders.front().sentence(context_.move().donor);
     }
@@ -111,7 +111,7 @@ private:
         if (!stream.healthy()) {
             throw BackOut{"the stream of node " + context_.move().donor + " or Kafka is not healthy"};
         }
-        const auto old_writers = blockers(context_.donor, leaves(), true, 100ms);
+        const auto old_writers = pg::blockers(context_.donor, leaves(), true, 100ms);
         if (!old_writers.empty()) {
             throw BackOut{old_writers.front().sentence(context_.move().donor)};
         }
@@ -217,7 +217,7 @@ void prepare_donor(MoveContext& context, std::stop_token stop)
             // Autovacuum holds the fence's lock off until deadlock_timeout.
             context.donor.query("ALTER TABLE " + table.leaf.quoted() + " SET (autovacuum_enabled = false)");
         };
-        with_short_locks(context.donor, prepare, {}, stop);
+        pg::with_short_locks(context.donor, prepare, {}, stop);
     }
 }
 

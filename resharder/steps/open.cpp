@@ -1,9 +1,9 @@
 #include "catalog/node_sql.hpp"
 #include "core/failpoint.hpp"
 #include "core/log.hpp"
+#include "core/pg/short_lock.hpp"
 #include "metrics/families.hpp"
 #include "resharder/move_owner.hpp"
-#include "resharder/short_lock.hpp"
 #include "resharder/steps/control_message.hpp"
 #include "resharder/steps/steps.hpp"
 
@@ -118,7 +118,7 @@ void open_recipient(MoveContext& context)
     std::optional<double> milliseconds;
     if (!opened_at(context)) {
         check_coverage(context);
-        with_short_locks(
+        pg::with_short_locks(
             context.recipient, [&] { open_bucket(context); },
             [&] { context.journal.waiting_for("a lock on the leaves on node " + context.move().recipient); },
             std::stop_token());

@@ -1,8 +1,8 @@
 #include "catalog/node_sql.hpp"
 #include "core/failpoint.hpp"
 #include "core/log.hpp"
+#include "core/pg/short_lock.hpp"
 #include "resharder/move_owner.hpp"
-#include "resharder/short_lock.hpp"
 #include "resharder/steps/steps.hpp"
 
 #include <fmt/format.h>
@@ -42,7 +42,7 @@ void delete_rows(MoveContext& context, const MoveTable& table, std::stop_token s
     const std::string leaf = table.leaf.quoted();
     while (true) {
         std::int64_t deleted = 0;
-        with_short_locks(
+        pg::with_short_locks(
             context.donor,
             [&] {
                 check_owner(context.donor, context.move());
@@ -68,7 +68,7 @@ void clear_leaf(MoveContext& context, const MoveTable& table, std::stop_token st
         delete_rows(context, table, stop);
         return;
     }
-    with_short_locks(
+    pg::with_short_locks(
         context.donor,
         [&] {
             check_owner(context.donor, context.move());
@@ -82,7 +82,7 @@ void clear_leaf(MoveContext& context, const MoveTable& table, std::stop_token st
 void close_donor(MoveContext& context, std::stop_token stop)
 {
     const BucketMove& move = context.move();
-    with_short_locks(
+    pg::with_short_locks(
         context.donor,
         [&] {
             check_owner(context.donor, move);
@@ -119,7 +119,7 @@ void drop_recipient_triggers(MoveContext& context, std::stop_token stop)
     }
     for (const MoveTable& table : context.tables) {
         if (any_reject_trigger(context.recipient, table.leaf)) {
-            with_short_locks(
+            pg::with_short_locks(
                 context.recipient, [&] { catalog::drop_reject_trigger(context.recipient, table.leaf); }, {}, stop);
         }
     }

@@ -1,7 +1,7 @@
 #include "catalog/node_sql.hpp"
 #include "core/failpoint.hpp"
+#include "core/pg/short_lock.hpp"
 #include "resharder/move_owner.hpp"
-#include "resharder/short_lock.hpp"
 #include "resharder/steps/steps.hpp"
 
 namespace keyshift::resharder {
@@ -35,7 +35,7 @@ void restore_placeholder(MoveContext& context, const MoveTable& table)
 void reset_donor(MoveContext& context, std::stop_token stop)
 {
     for (const MoveTable& table : context.tables) {
-        with_short_locks(
+        pg::with_short_locks(
             context.donor,
             [&] { context.donor.query("ALTER TABLE " + table.leaf.quoted() + " RESET (autovacuum_enabled)"); }, {},
             stop);
@@ -52,7 +52,7 @@ void take_back(MoveContext& context, std::stop_token stop)
         // Children first: a parent with rows that are referenced cannot be detached.
         for (auto table = context.tables.rbegin(); table != context.tables.rend(); ++table) {
             if (!table_exists(context.recipient, table->staging)) {
-                with_short_locks(
+                pg::with_short_locks(
                     context.recipient, [&] { restore_placeholder(context, *table); }, {}, stop);
                 failpoint("move.take_back.restored");
             }

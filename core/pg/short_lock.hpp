@@ -6,11 +6,11 @@
 #include <functional>
 #include <stop_token>
 
-namespace keyshift::resharder {
+namespace keyshift::pg {
 
 /// Runs `body` in a transaction whose locks are waited for 80 ms at most; when one is not got, rolls back, calls
 /// `between_tries` and tries again after a pause of 20 ms to 2 s. Throws TransientError on stop.
-void with_short_locks(pg::Connection& node, const std::function<void()>& body,
-                      const std::function<void()>& between_tries, std::stop_token stop);
+void with_short_locks(Connection& node, const std::function<void()>& body, const std::function<void()>& between_tries,
+                      std::stop_token stop);
 
-} // namespace keyshift::resharder
+} // namespace keyshift::pg

@@ -1,23 +1,23 @@
-#include "resharder/short_lock.hpp"
+#include "core/pg/short_lock.hpp"
 
 #include "core/backoff.hpp"
 
-namespace keyshift::resharder {
+namespace keyshift::pg {
 
 using namespace std::chrono_literals;
 
-void with_short_locks(pg::Connection& node, const std::function<void()>& body,
-                      const std::function<void()>& between_tries, std::stop_token stop)
+void with_short_locks(Connection& node, const std::function<void()>& body, const std::function<void()>& between_tries,
+                      std::stop_token stop)
 {
     Backoff backoff(20ms, 2000ms);
     while (true) {
         try {
-            pg::Transaction transaction(node);
+            Transaction transaction(node);
             node.query("SET LOCAL lock_timeout = '80ms'");
             body();
             transaction.commit();
             return;
-        } catch (const pg::TransientSqlError& error) {
+        } catch (const TransientSqlError& error) {
             const bool lock = error.sqlstate() == "55P03" || error.sqlstate() == "40P01";
             if (!lock || stop.stop_requested()) {
                 throw;
@@ -33,4 +33,4 @@ void with_short_locks(pg::Connection& node, const std::function<void()>& body,
     }
 }
 
-} // namespace keyshift::resharder
+} // namespace keyshift::pg

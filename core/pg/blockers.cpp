@@ -1,8 +1,8 @@
-#include "resharder/blockers.hpp"
+#include "core/pg/blockers.hpp"
 
 #include <fmt/format.h>
 
-namespace keyshift::resharder {
+namespace keyshift::pg {
 
 std::string Blocker::sentence(const std::string& node) const
 {
@@ -13,7 +13,7 @@ std::string Blocker::sentence(const std::string& node) const
     return fmt::format("{} holds {} on {} on node {}", who, lock, table, node);
 }
 
-std::vector<Blocker> blockers(pg::Connection& node, const std::vector<QualifiedName>& tables, bool writers_only,
+std::vector<Blocker> blockers(Connection& node, const std::vector<QualifiedName>& tables, bool writers_only,
                               std::chrono::milliseconds older_than)
 {
     std::string names = "{";
@@ -56,4 +56,4 @@ std::vector<Blocker> blockers(pg::Connection& node, const std::vector<QualifiedN
     return found;
 }
 
-} // namespace keyshift::resharder
+} // namespace keyshift::pg

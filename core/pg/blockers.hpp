@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace keyshift::resharder {
+namespace keyshift::pg {
 
 struct Blocker {
     std::optional<std::int64_t> pid; ///< nullopt: a prepared transaction
@@ -28,7 +28,7 @@ struct Blocker {
 
 /// Sessions that hold a lock on one of the tables for longer than `older_than`, oldest first, except those of moves.
 /// `writers_only`: leaves out those that only read.
-std::vector<Blocker> blockers(pg::Connection& node, const std::vector<QualifiedName>& tables, bool writers_only,
+std::vector<Blocker> blockers(Connection& node, const std::vector<QualifiedName>& tables, bool writers_only,
                               std::chrono::milliseconds older_than);
 
-} // namespace keyshift::resharder
+} // namespace keyshift::pg

@@ -71,9 +71,8 @@ std::vector<Measured> bench_snapshot(const Bench& bench)
     node.script(fmt::format(
         "CREATE TABLE public.existing (user_id uuid, post_id uuid, content text, PRIMARY KEY (user_id, post_id)); "
         "INSERT INTO public.existing SELECT gen_random_uuid(), gen_random_uuid(), repeat('x', 64) "
-        "FROM generate_series(1, {})",
+        "FROM generate_series(1, {}); VACUUM ANALYZE public.existing",
         kRows));
-    node.script("VACUUM ANALYZE public.existing");
     bench.program.run({"table", "capture", "existing"});
     bench.daemon.start();
     // The initial snapshot warms the broker up.

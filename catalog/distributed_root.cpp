@@ -1,6 +1,7 @@
 #include "catalog/distributed_root.hpp"
 
 #include "catalog/node_access.hpp"
+#include "catalog/replaced_table.hpp"
 #include "catalog/rows.hpp"
 #include "catalog/table_ddl.hpp"
 #include "core/error.hpp"
@@ -11,8 +12,6 @@
 
 namespace keyshift::catalog {
 
-namespace {
-
 void create_leaves(pg::Connection& connection, const DistributedRoot& root)
 {
     for (std::uint32_t bucket = 0; bucket < root.group.buckets; ++bucket) {
@@ -20,7 +19,6 @@ void create_leaves(pg::Connection& connection, const DistributedRoot& root)
     }
 }
 
-/// What every node has beside the DDL: reject triggers on the leaves it does not own, its rows, the publication.
 void join_group(pg::Connection& connection, const Node& node, const DistributedRoot& root)
 {
     const QualifiedName& name = root.definition.name;
@@ -36,65 +34,7 @@ void join_group(pg::Connection& connection, const Node& node, const DistributedR
     }
 }
 
-/// A sequence that a column owns, with its state. Identity sequences go with the old table and are made anew.
-struct OwnedSequence {
-    QualifiedName name;
-    std::string column;
-    bool identity = false;
-    std::string last_value;
-    bool is_called = false;
-};
-
-std::vector<OwnedSequence> read_sequences(pg::Connection& connection, const QualifiedName& table)
-{
-    const pg::Result rows = connection.query(
-        "SELECT n.nspname, c.relname, a.attname, d.deptype = 'i' FROM pg_catalog.pg_depend d "
-        "JOIN pg_catalog.pg_class c ON c.oid = d.objid AND c.relkind = 'S' JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-        "JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid "
-        "WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::regclass AND d.deptype IN ('a', 'i')",
-        {table.quoted()});
-    std::vector<OwnedSequence> sequences;
-    for (int row = 0; row < rows.rows(); ++row) {
-        OwnedSequence sequence{{std::string(rows.text(row, 0)), std::string(rows.text(row, 1))},
-                               std::string(rows.text(row, 2)),
-                               rows.boolean(row, 3),
-                               {},
-                               false};
-        const pg::Result state =
-            connection.query(fmt::format("SELECT last_value, is_called FROM {}", sequence.name.quoted()));
-        sequence.last_value = state.text(0, 0);
-        sequence.is_called = state.boolean(0, 1);
-        sequences.push_back(std::move(sequence));
-    }
-    return sequences;
-}
-
-void restore_sequences(pg::Connection& connection, const QualifiedName& table,
-                       const std::vector<OwnedSequence>& sequences)
-{
-    for (const OwnedSequence& sequence : sequences) {
-        if (sequence.identity) {
-            connection.query("SELECT pg_catalog.setval($1::regclass, $2::bigint, $3::boolean)",
-                             {sequence.name.quoted(), sequence.last_value, sequence.is_called ? "true" : "false"});
-        } else {
-            connection.script(fmt::format("ALTER SEQUENCE {} OWNED BY {}.{}", sequence.name.quoted(), table.quoted(),
-                                          quote_identifier(sequence.column)));
-        }
-    }
-}
-
-std::vector<std::string> publications_of(pg::Connection& connection, const QualifiedName& table)
-{
-    const pg::Result rows = connection.query(
-        "SELECT p.pubname FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid "
-        "WHERE r.prrelid = $1::regclass",
-        {table.quoted()});
-    std::vector<std::string> names;
-    for (int row = 0; row < rows.rows(); ++row) {
-        names.emplace_back(rows.text(row, 0));
-    }
-    return names;
-}
+namespace {
 
 void lock_table(pg::Connection& connection, const QualifiedName& table)
 {
@@ -115,31 +55,12 @@ void lock_table(pg::Connection& connection, const QualifiedName& table)
 QualifiedName set_aside(pg::Connection& connection, const QualifiedName& table,
                         const std::vector<OwnedSequence>& sequences)
 {
-    for (const OwnedSequence& sequence : sequences) {
-        if (!sequence.identity) {
-            connection.script(fmt::format("ALTER SEQUENCE {} OWNED BY NONE", sequence.name.quoted()));
-        }
-    }
+    release_sequences(connection, sequences);
     QualifiedName aside{"keyshift", "before_distribution"};
     connection.script(fmt::format("ALTER TABLE {} RENAME TO {}; ALTER TABLE {} SET SCHEMA {}", table.quoted(),
                                   quote_identifier(aside.name), QualifiedName{table.schema, aside.name}.quoted(),
                                   quote_identifier(aside.schema)));
     return aside;
-}
-
-void drop_old(pg::Connection& connection, const QualifiedName& table, const QualifiedName& aside)
-{
-    try {
-        connection.script(fmt::format("DROP TABLE {}", aside.quoted()));
-    } catch (const pg::SqlError& error) {
-        if (error.sqlstate() != "2BP01") {
-            throw;
-        }
-        throw RefusedError(
-            {fmt::format("distributing {} on {}", table.to_string(), connection.name()),
-             "other objects depend on the table as it is: " + error.parts().why + "; nothing was changed",
-             "Drop those views or functions, distribute, and make them again."});
-    }
 }
 
 void append(std::vector<std::string>& warnings, std::vector<std::string> more)
@@ -231,7 +152,7 @@ std::vector<std::string> convert_table(pg::Connection& connection, const Node& n
     const std::string columns = quoted_list(table.writable_columns());
     connection.script(fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ONLY {}", name.quoted(),
                                   columns, columns, aside.quoted()));
-    drop_old(connection, name, aside);
+    drop_replaced(connection, name, aside);
     append(warnings, complete_table(connection, table));
     create_leaves(connection, root);
     restore_sequences(connection, name, sequences);

@@ -27,6 +27,12 @@ std::vector<std::string> make_empty_root(pg::Connection& connection, const Node&
 /// locked ACCESS EXCLUSIVE until the transaction ends. Returns warnings.
 std::vector<std::string> convert_table(pg::Connection& connection, const Node& node, DistributedRoot root);
 
+/// The root's partitions, one a bucket; those that are there get the root's replica identity.
+void create_leaves(pg::Connection& connection, const DistributedRoot& root);
+
+/// What every node has beside the DDL: reject triggers on the leaves it does not own, its rows, the publication.
+void join_group(pg::Connection& connection, const Node& node, const DistributedRoot& root);
+
 /// local_bucket and local_placement of a whole group, for a node that does not know it yet.
 void write_group_state(pg::Connection& connection, const Node& node, const Group& group,
                        const std::vector<Placement>& placement, const std::map<std::string, pg::Address>& addresses);

@@ -3,6 +3,7 @@
 /// anything; a refusal is an Error with what, why and the next step.
 
 #include "catalog/catalog.hpp"
+#include "catalog/online_work.hpp"
 #include "catalog/option_changes.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -38,11 +39,12 @@ struct Distribute {
     std::string table;
     std::vector<std::string> key;
     std::uint32_t buckets = 64;
-    std::string with; ///< co-locate with this table; empty: a new group
-    bool offline = false;
+    std::string with;     ///< co-locate with this table; empty: a new group
+    bool offline = false; ///< in one transaction, under a lock; else while the table is read and written
     bool dry_run = false;
 };
-nlohmann::json distribute(pg::Connection& catalog, const Distribute& request);
+/// Interrupted or failed before its end, it takes back what it made; killed, the next run does.
+nlohmann::json distribute(pg::Connection& catalog, const Distribute& request, const OnlineWork& online = {});
 /// Of tables that are captured already only the options change. {"captured","options","notes","dry_run"}
 nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& tables, bool all,
                        const std::optional<std::string>& node, bool dry_run, const OptionChanges& changes = {});

@@ -4,7 +4,10 @@
 #include "core/backoff.hpp"
 #include "daemon/command_context.hpp"
 
+#include <atomic>
 #include <chrono>
+#include <stop_token>
+#include <thread>
 
 namespace keyshift::daemon {
 
@@ -35,5 +38,41 @@ WaitResult wait_until(const CommandContext& context, Done done)
     }
     return WaitResult::reached;
 }
+
+/// Ctrl-C and --timeout as a stop token, for work that the command does itself and takes back when it is stopped.
+class CommandStop {
+public:
+    explicit CommandStop(const CommandContext& context)
+        : limit_(context.limit()), watcher_([this](std::stop_token over) { watch(over); })
+    {
+    }
+
+    std::stop_token token() const { return work_.get_token(); }
+    /// Of the command that was stopped: 130 or 124; 0: it was not.
+    int status() const { return status_; }
+
+private:
+    void watch(const std::stop_token& over)
+    {
+        watch_interrupt();
+        const auto begin = std::chrono::steady_clock::now();
+        while (sleep_for(std::chrono::milliseconds(50), over)) {
+            if (interrupted()) {
+                status_ = exit_status_of(WaitResult::interrupted);
+            } else if (limit_ && std::chrono::steady_clock::now() - begin > *limit_) {
+                status_ = exit_status_of(WaitResult::timed_out);
+            } else {
+                continue;
+            }
+            work_.request_stop();
+            return;
+        }
+    }
+
+    std::optional<std::chrono::milliseconds> limit_;
+    std::stop_source work_;
+    std::atomic<int> status_ = 0;
+    std::jthread watcher_;
+};
 
 } // namespace keyshift::daemon

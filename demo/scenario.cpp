@@ -65,9 +65,9 @@ void Scenario::capture_everything()
          "Catalog, first node, three distributed tables, the daemon: existing rows reach Kafka, then changes stream");
     program_.run({"init"});
     program_.run({"node", "add", "n1", "--dsn", settings_.dsn("n1")});
-    program_.run({"table", "distribute", "users", "--key", "user_id", "--offline"});
-    program_.run({"table", "distribute", "posts", "--key", "user_id", "--with", "users", "--offline"});
-    program_.run({"table", "distribute", "interactions", "--key", "post_id", "--offline"});
+    program_.run({"table", "distribute", "users", "--key", "user_id"});
+    program_.run({"table", "distribute", "posts", "--key", "user_id", "--with", "users"});
+    program_.run({"table", "distribute", "interactions", "--key", "post_id"});
     command_line("run");
     daemon_.start();
     wait_for_snapshots();

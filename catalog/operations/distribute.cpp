@@ -1,3 +1,5 @@
+#include "catalog/online/fill.hpp"
+#include "catalog/online/swap.hpp"
 #include "catalog/operations/distribution_work.hpp"
 #include "catalog/rows.hpp"
 #include "catalog/schema_copy.hpp"
@@ -60,8 +62,7 @@ void append(std::vector<std::string>& all, const std::vector<std::string>& more)
     all.insert(all.end(), more.begin(), more.end());
 }
 
-/// The others first: a failure there leaves the original untouched, and a second run finds their roots and goes on.
-std::vector<std::string> carry_out(pg::Connection& catalog, DistributionWork& work)
+std::vector<std::string> make_other_roots(DistributionWork& work)
 {
     std::vector<std::string> warnings;
     pg::Connection& holder = *work.nodes[work.holder].connection;
@@ -77,20 +78,80 @@ std::vector<std::string> carry_out(pg::Connection& catalog, DistributionWork& wo
         });
     }
     failpoint("distribute.others.persisted");
-    // Where the catalog is in the same database the two are one transaction.
-    const bool together = database_identity(catalog) == database_identity(holder);
-    {
-        pg::Transaction transaction(holder);
-        if (!work.converted) {
-            append(warnings, convert_table(holder, work.nodes[work.holder].node, work.root));
-        }
-        if (together) {
+    return warnings;
+}
+
+/// Where the catalog is in the same database, the conversion and the catalog's rows are one transaction.
+bool is_together(pg::Connection& catalog, const DistributionWork& work)
+{
+    return database_identity(catalog) == database_identity(*work.nodes[work.holder].connection);
+}
+
+void convert_offline(pg::Connection& catalog, DistributionWork& work, std::vector<std::string>& warnings)
+{
+    append(warnings, make_other_roots(work));
+    pg::Connection& holder = *work.nodes[work.holder].connection;
+    pg::Transaction transaction(holder);
+    append(warnings, convert_table(holder, work.nodes[work.holder].node, work.root));
+    if (is_together(catalog, work)) {
+        write_catalog(holder, work);
+    }
+    transaction.commit();
+}
+
+void swap(pg::Connection& catalog, DistributionWork& work, const Twin& twin, const OnlineWork& online,
+          std::vector<std::string>& warnings)
+{
+    pg::Connection& holder = *work.nodes[work.holder].connection;
+    const Node& node = work.nodes[work.holder].node;
+    DistributedRoot at_twin = work.root;
+    at_twin.definition.name = twin.name;
+    const auto join = [&] {
+        join_group(holder, node, at_twin);
+    };
+    const auto record = [&] {
+        if (is_together(catalog, work)) {
             write_catalog(holder, work);
         }
-        transaction.commit();
+    };
+    append(warnings, swap_twin(holder, node.slot, twin, join, record, online));
+}
+
+/// The table is used meanwhile; whatever fails before the swap leaves it as it was.
+void convert_online(pg::Connection& catalog, DistributionWork& work, const OnlineWork& online,
+                    std::vector<std::string>& warnings)
+{
+    pg::Connection& holder = *work.nodes[work.holder].connection;
+    const QualifiedName& name = work.root.definition.name;
+    drop_twin(holder, name); // of a command that was killed
+    const Twin twin = make_twin(holder, work.root, online);
+    try {
+        fill_twin(holder, twin, online);
+        compare_twin(holder, twin, online);
+        wait_for_snapshots(holder, twin, online);
+        prepare_references(holder, twin, online);
+        append(warnings, make_other_roots(work));
+        swap(catalog, work, twin, online, warnings);
+    } catch (const Error&) {
+        drop_twin(holder, name);
+        throw;
+    }
+}
+
+/// The others first: a failure there leaves the original untouched, and a second run finds their roots and goes on.
+std::vector<std::string> carry_out(pg::Connection& catalog, DistributionWork& work, bool offline,
+                                   const OnlineWork& online)
+{
+    std::vector<std::string> warnings;
+    if (work.converted) {
+        append(warnings, make_other_roots(work));
+    } else if (offline) {
+        convert_offline(catalog, work, warnings);
+    } else {
+        convert_online(catalog, work, online, warnings);
     }
     failpoint("distribute.holder.persisted");
-    if (!together) {
+    if (work.converted || !is_together(catalog, work)) {
         pg::Transaction transaction(catalog);
         write_catalog(catalog, work);
         transaction.commit();
@@ -113,7 +174,7 @@ std::vector<std::string> sequence_warnings(const TableDefinition& table)
 
 } // namespace
 
-nlohmann::json distribute(pg::Connection& catalog, const Distribute& request)
+nlohmann::json distribute(pg::Connection& catalog, const Distribute& request, const OnlineWork& online)
 {
     const CommandLock lock(catalog, distributing(request));
     DistributionWork work = prepare_distribution(catalog, request);
@@ -124,6 +185,9 @@ nlohmann::json distribute(pg::Connection& catalog, const Distribute& request)
              "stream",
              fmt::format("keyshift table capture {} --where ''", request.table)});
     }
+    if (!request.offline && !work.converted) {
+        check_replaceable(*work.nodes[work.holder].connection, work.root.definition);
+    }
     std::vector<std::string> warnings = sequence_warnings(work.root.definition);
     for (const Finding& finding : work.warnings) {
         if (finding.check != "key_column_nullable") {
@@ -131,7 +195,7 @@ nlohmann::json distribute(pg::Connection& catalog, const Distribute& request)
         }
     }
     if (!request.dry_run) {
-        append(warnings, carry_out(catalog, work));
+        append(warnings, carry_out(catalog, work, request.offline, online));
     }
     return {{"table", work.root.definition.name.to_string()},
             {"group", work.root.group.name},

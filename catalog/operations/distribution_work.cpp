@@ -23,11 +23,6 @@ constexpr std::uint32_t kMostBuckets = 4096;
 
 void check_request(const Distribute& request)
 {
-    if (!request.offline) {
-        throw RefusedError({distributing(request),
-                            "moving a table's rows into buckets while writes go on is not available in this version",
-                            "Repeat with --offline: one transaction, under a lock."});
-    }
     if (request.key.empty()) {
         throw RefusedError({distributing(request), "no shard key was given", "Add --key COLUMN."});
     }

@@ -1,5 +1,5 @@
 #pragma once
-/// The first half of `table distribute --offline`: every check, and all that the second half needs. Changes nothing.
+/// The first half of `table distribute`: every check, and all that the second half needs. Changes nothing.
 
 #include "catalog/distributed_root.hpp"
 #include "catalog/finding.hpp"

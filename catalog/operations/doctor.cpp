@@ -217,6 +217,24 @@ void check_slot(const OpenNode& open, Findings& findings)
     }
 }
 
+/// The twin of a table that is distributed while it is used, or was to be: its triggers cost every write.
+void check_copies(const OpenNode& open, Findings& findings)
+{
+    const pg::Result rows = open.connection->query(
+        "SELECT nspname, pg_catalog.to_regclass(pg_catalog.quote_ident(t.schema) || '.' || pg_catalog.quote_ident(t.name))::text "
+        "FROM pg_catalog.pg_namespace n, LATERAL (SELECT c.relname AS name, s.nspname AS schema FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace WHERE 'keyshift_copy_' || c.oid = n.nspname) t");
+    for (int row = 0; row < rows.rows(); ++row) {
+        findings.push_back(
+            {"unfinished_copy", fmt::format("{} on {}", rows.text(row, 1), open.node.name), "warning",
+             fmt::format(
+                 "schema {} holds the copy that `table distribute` makes. Where none runs, one was killed: repeat "
+                 "it, or take its copy back with DROP SCHEMA {} CASCADE",
+                 rows.text(row, 0), rows.text(row, 0)),
+             ""});
+    }
+}
+
 void check_publication(const OpenNode& open, const std::vector<CapturedTable>& all, Findings& findings)
 {
     const pg::Result publication =
@@ -310,6 +328,7 @@ Findings check_cluster(pg::Connection& catalog)
         }
         check_server(*open.connection, false, findings);
         check_slot(open, findings);
+        check_copies(open, findings);
         check_publication(open, all, findings);
         for (const Group& of : every) {
             check_group(catalog, open, of, findings);

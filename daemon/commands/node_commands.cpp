@@ -25,7 +25,7 @@ void add_add(CLI::App& node, CommandContext& context)
         context.next_step(
             catalog::list_nodes(catalog).size() > 1
                 ? "keyshift reshard plan"
-                : "keyshift doctor --plan TABLE=COLUMN,...; keyshift table distribute TABLE --key COLUMN --offline");
+                : "keyshift doctor --plan TABLE=COLUMN,...; keyshift table distribute TABLE --key COLUMN");
     });
 }
 

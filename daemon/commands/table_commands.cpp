@@ -1,6 +1,7 @@
 #include "daemon/commands/commands.hpp"
 
 #include "catalog/operations.hpp"
+#include "daemon/wait.hpp"
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -10,20 +11,51 @@ namespace keyshift::daemon {
 
 namespace {
 
+/// Runs work that the command does itself, with its progress shown. nullopt: it was stopped, and has taken back what it made.
+template <typename Work>
+std::optional<nlohmann::json> online(CommandContext& context, Work work)
+{
+    const CommandStop stop(context);
+    Progress progress;
+    const catalog::OnlineWork seen{[&progress](double part, const std::string& text) { progress.show(part, text); },
+                                   stop.token()};
+    try {
+        nlohmann::json done = work(seen);
+        progress.finish();
+        return done;
+    } catch (const Error&) {
+        progress.finish();
+        if (stop.status() == 0) {
+            throw;
+        }
+        note("stopped; nothing was changed");
+        context.status = stop.status();
+        return std::nullopt;
+    }
+}
+
 void add_distribute(CLI::App& table, CommandContext& context)
 {
     const auto request = std::make_shared<catalog::Distribute>();
     CLI::App* verb = add_verb(table, "distribute", "Shard a table by a key",
-                              "keyshift table distribute posts --key user_id --with users --offline");
+                              "keyshift table distribute posts --key user_id --with users");
     verb->add_option("table", request->table, "Table to distribute")->required();
     verb->add_option("--key", request->key, "Shard key: column[,column]")->required()->delimiter(',');
     verb->add_option("--buckets", request->buckets, "Hash slices, a power of two")->capture_default_str();
     verb->add_option("--with", request->with, "Co-locate with this table");
-    verb->add_flag("--offline", request->offline, "In one transaction, under a lock");
+    verb->add_flag("--offline", request->offline,
+                   "In one transaction, under a lock; else while it is read and written");
+    verb->add_flag("--wait", context.wait, "As always: the command does the work itself, and ends when it is done");
+    verb->add_option("--timeout", context.timeout, "Take back and give up after 30s, 5min, ... (exit 124)");
     changes(verb, context)->callback([&context, request] {
         request->dry_run = context.dry_run;
         pg::Connection catalog = context.catalog();
-        context.print(catalog::distribute(catalog, *request));
+        const auto distributed = online(
+            context, [&](const catalog::OnlineWork& work) { return catalog::distribute(catalog, *request, work); });
+        if (!distributed) {
+            return;
+        }
+        context.print(*distributed);
         if (!context.dry_run) {
             context.mention_missing_daemon(catalog, "its rows are queued for Kafka");
         }

@@ -1,4 +1,5 @@
 #include "catalog/catalog.hpp"
+#include "catalog/node_access.hpp"
 #include "core/backoff.hpp"
 #include "resharder/commands/facts.hpp"
 #include "resharder/resharder.hpp"
@@ -142,6 +143,8 @@ std::int64_t store(pg::Connection& catalog, const nlohmann::json& planned)
 
 std::int64_t start(pg::Connection& catalog, const PlanWish& wish, const std::optional<std::string>& plan_id)
 {
+    // A table that joins a group meanwhile would be passed by.
+    const catalog::CommandLock lock(catalog, "starting a reshard");
     refuse_unfinished_job(catalog);
     const nlohmann::json planned = plan(catalog, wish);
     if (plan_id && planned.at("plan") != *plan_id) {

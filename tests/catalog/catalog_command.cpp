@@ -1,4 +1,4 @@
-// catalog_command CATALOG_CONNINFO distribute TABLE KEY | node-add NAME DSN: one operation in a process of its own, so
+// catalog_command CATALOG_CONNINFO distribute|distribute-online TABLE KEY | node-add NAME DSN: one operation in a process of its own, so
 // that a failpoint can kill it.
 #include "catalog/operations.hpp"
 #include "core/error.hpp"
@@ -14,8 +14,9 @@ int main(int count, char** values)
     const std::vector<std::string> arguments(values + 1, values + count);
     try {
         keyshift::pg::Connection catalog({"catalog", arguments.at(0), "", "test"});
-        if (arguments.at(1) == "distribute") {
-            keyshift::catalog::distribute(catalog, {arguments.at(2), {arguments.at(3)}, 8, "", true, false});
+        if (arguments.at(1).starts_with("distribute")) {
+            const bool offline = arguments.at(1) == "distribute";
+            keyshift::catalog::distribute(catalog, {arguments.at(2), {arguments.at(3)}, 8, "", offline, false});
         } else {
             keyshift::catalog::add_node(catalog, {arguments.at(2), arguments.at(3), "", false});
         }

@@ -37,7 +37,7 @@ void Cluster::add_node(std::size_t index)
 void Cluster::distribute(const std::string& table, const std::vector<std::string>& key, const std::string& with,
                          std::uint32_t buckets)
 {
-    catalog::distribute(catalog_, {table, key, buckets, with, true, false});
+    catalog::distribute(catalog_, {table, key, buckets, with, offline, false});
 }
 
 std::string one(pg::Connection& connection, const std::string& sql)

@@ -25,10 +25,12 @@ public:
         return databases_.at(index)->connect("n" + std::to_string(index + 1));
     }
     TestDatabase& database(std::size_t index) { return *databases_.at(index); }
-    /// distribute --offline.
+    /// distribute, as `offline` says.
     void distribute(const std::string& table, const std::vector<std::string>& key, const std::string& with = {},
                     std::uint32_t buckets = 8);
     const std::string& name() const { return name_; }
+
+    bool offline = true; ///< false: while the table is in use
 
 private:
     std::string name_;

@@ -10,7 +10,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <csignal>
+#include <string_view>
 
 namespace keyshift::test {
 namespace {
@@ -75,7 +77,8 @@ nlohmann::json as_json(const catalog::TableDefinition& table)
             {"identity", std::string(1, table.replica_identity)}};
 }
 
-class Rich : public testing::Test {
+/// Distributed in one transaction, and while it is used.
+class Rich : public testing::TestWithParam<bool> {
 protected:
     Rich()
     {
@@ -87,6 +90,7 @@ protected:
                       "ALTER TABLE shop.\"Odd name\" ADD half bigint GENERATED ALWAYS AS (id / 2) VIRTUAL");
         }
         cluster.add_node(0);
+        cluster.offline = GetParam();
         cluster.distribute("shop.parent", {"tenant"});
     }
     static std::string leaves_with(const std::string& root, const std::string& identity)
@@ -100,7 +104,10 @@ protected:
     Cluster cluster;
 };
 
-TEST_F(Rich, distribute_carries_over_every_part_of_the_definition)
+INSTANTIATE_TEST_SUITE_P(Preservation, Rich, testing::Values(true, false),
+                         [](const auto& instance) { return instance.param ? "offline" : "online"; });
+
+TEST_P(Rich, distribute_carries_over_every_part_of_the_definition)
 {
     pg::Connection n1 = cluster.connect(0);
     const nlohmann::json before = as_json(catalog::read_table(n1, table));
@@ -123,7 +130,7 @@ TEST_F(Rich, distribute_carries_over_every_part_of_the_definition)
     EXPECT_EQ(one(n1, "SELECT count(*) FROM shop.\"Odd name\" WHERE tenant = 2"), "0");
 }
 
-TEST_F(Rich, a_second_node_has_the_same_definition_whether_it_came_before_or_after)
+TEST_P(Rich, a_second_node_has_the_same_definition_whether_it_came_before_or_after)
 {
     pg::Connection n1 = cluster.connect(0);
     cluster.add_database();
@@ -144,7 +151,7 @@ TEST_F(Rich, a_second_node_has_the_same_definition_whether_it_came_before_or_aft
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
 }
 
-TEST_F(Rich, foreign_keys_into_the_table_stay_and_a_replica_identity_by_index_is_on_every_leaf)
+TEST_P(Rich, foreign_keys_into_the_table_stay_and_a_replica_identity_by_index_is_on_every_leaf)
 {
     pg::Connection n1 = cluster.connect(0);
     n1.script(
@@ -164,7 +171,10 @@ TEST_F(Rich, foreign_keys_into_the_table_stay_and_a_replica_identity_by_index_is
     EXPECT_EQ(sqlstate_of(n1, "INSERT INTO shop.child VALUES (1, 424242, 9)"), "23503");
 }
 
-TEST_F(Rich, a_refused_lock_leaves_everything_as_it_was)
+class RichOffline : public Rich {};
+INSTANTIATE_TEST_SUITE_P(Preservation, RichOffline, testing::Values(true));
+
+TEST_P(RichOffline, a_refused_lock_leaves_everything_as_it_was)
 {
     pg::Connection n1 = cluster.connect(0);
     const nlohmann::json before = as_json(catalog::read_table(n1, table));
@@ -187,7 +197,11 @@ bool killed_at(const std::string& failpoint, std::vector<std::string> arguments)
     return run_program(arguments, {{"KEYSHIFT_FAILPOINTS", failpoint + "=kill"}}).status == 128 + SIGKILL;
 }
 
-class Crash : public testing::TestWithParam<const char*> {};
+struct Kill {
+    const char* command;
+    const char* failpoint;
+};
+class Crash : public testing::TestWithParam<Kill> {};
 
 TEST_P(Crash, in_distribute_is_mended_by_a_second_run)
 {
@@ -197,15 +211,31 @@ TEST_P(Crash, in_distribute_is_mended_by_a_second_run)
     cluster.add_database();
     cluster.add_node(0);
     cluster.add_node(1);
-    EXPECT_TRUE(killed_at(GetParam(), {cluster.catalog().settings().conninfo, "distribute", "t", "k"}));
-    cluster.distribute("t", {"k"});
+    EXPECT_TRUE(killed_at(GetParam().failpoint, {cluster.catalog().settings().conninfo, GetParam().command, "t", "k"}));
     pg::Connection n1 = cluster.connect(0);
-    EXPECT_EQ(one(n1, "SELECT count(*) || ',' || sum(v) FROM public.t"), "100,5050");
+    n1.script(
+        "INSERT INTO public.t VALUES (101, 1); UPDATE public.t SET v = v + 1 WHERE k = 7; DELETE FROM public.t WHERE k = 9");
+    cluster.offline = std::string_view(GetParam().command) == "distribute";
+    cluster.distribute("t", {"k"});
+    EXPECT_EQ(one(n1, "SELECT count(*) || ',' || sum(v) FROM public.t"), "100,5043");
+    EXPECT_EQ(one(n1, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'keyshift\\_copy%'"), "0");
     EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.snapshot"), "8");
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
 }
 INSTANTIATE_TEST_SUITE_P(failpoints, Crash,
-                         testing::Values("distribute.others.persisted", "distribute.holder.persisted"));
+                         testing::Values(Kill{"distribute", "distribute.others.persisted"},
+                                         Kill{"distribute", "distribute.holder.persisted"},
+                                         Kill{"distribute-online", "online.twin.made"},
+                                         Kill{"distribute-online", "online.twin.followed"},
+                                         Kill{"distribute-online", "online.fill.chunk"},
+                                         Kill{"distribute-online", "distribute.others.persisted"},
+                                         Kill{"distribute-online", "online.swap.before_commit"},
+                                         Kill{"distribute-online", "distribute.holder.persisted"}),
+                         [](const auto& instance) {
+                             std::string name = instance.param.failpoint;
+                             std::replace(name.begin(), name.end(), '.', '_');
+                             return name + (instance.param.command[10] == '\0' ? "_offline" : "_online");
+                         });
 
 TEST(Distribute, after_a_refusal_on_its_holder_begins_anew_with_the_definition_of_then)
 {

@@ -1,0 +1,19 @@
+#pragma once
+/// Puts a twin in its table's place: one short transaction, tried with lock timeouts of tens of milliseconds.
+
+#include "catalog/online/twin.hpp"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace keyshift::catalog {
+
+/// `before_lock` and `after` run inside the transaction on that node: the first while the table is still in use (the twin
+/// stands at twin.name), the second when the twin has the table's name. Both may run several times. Returns warnings.
+/// Throws TransientError where the table's definition has changed since the twin was made: that has to be made anew.
+std::vector<std::string> swap_twin(pg::Connection& node, const std::string& publication, const Twin& twin,
+                                   const std::function<void()>& before_lock, const std::function<void()>& after,
+                                   const OnlineWork& work);
+
+} // namespace keyshift::catalog

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -10,185 +11,267 @@ namespace keyshift::resharder {
 
 namespace {
 
-/// One group being planned: who will own each bucket.
-class GroupPlan {
+struct Unit {
+    const GroupFacts* group = nullptr;
+    BucketId bucket{};
+    std::string holder; ///< by the plan so far
+
+    const BucketFacts& facts() const { return group->buckets[number(bucket)]; }
+    bool moved() const { return holder != facts().owner; }
+};
+
+bool contains(const std::vector<std::string>& names, const std::string& name)
+{
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// Units that are balanced together, and who will hold each.
+class Ledger {
 public:
-    GroupPlan(const GroupFacts& group, const std::vector<std::string>& recipients) : group_(group)
+    Ledger(const ClusterFacts& cluster, const Wish& wish, const std::vector<const GroupFacts*>& groups) : wish_(wish)
     {
-        for (const std::string& node : recipients) {
-            held_[node];
+        for (const NodeFacts& node : cluster.nodes) {
+            capacity_[node.name] = node.capacity;
+            const bool named = wish.to.empty() || contains(wish.to, node.name);
+            const bool leaves = node.draining || wish.drain == node.name;
+            (leaves ? leaving_ : givers_).push_back(node.name);
+            if (named && !leaves) {
+                recipients_.push_back(node.name);
+            }
         }
-        for (std::size_t bucket = 0; bucket < group.buckets.size(); ++bucket) {
-            held_[group.buckets[bucket].owner].push_back(bucket);
+        for (const GroupFacts* group : groups) {
+            for (std::size_t bucket = 0; bucket < group->buckets.size(); ++bucket) {
+                units_.push_back({group, static_cast<BucketId>(bucket), group->buckets[bucket].owner});
+                held_[units_.back().holder] += value(units_.back());
+            }
         }
     }
 
-    std::int64_t count(const std::string& node) const { return static_cast<std::int64_t>(held_.at(node).size()); }
-
-    std::int64_t bytes(const std::string& node) const
+    std::vector<PlannedMove> plan()
     {
-        std::int64_t sum = 0;
-        for (const std::size_t bucket : held_.at(node)) {
-            sum += group_.buckets[bucket].bytes;
+        if (recipients_.empty()) {
+            return {};
         }
-        return sum;
-    }
-
-    const std::vector<std::size_t>& held(const std::string& node) const { return held_.at(node); }
-    const GroupFacts& facts() const { return group_; }
-
-    void move(std::size_t bucket, const std::string& to, std::string why)
-    {
-        const BucketFacts& facts = group_.buckets[bucket];
-        auto& from = held_.at(facts.owner);
-        from.erase(std::find(from.begin(), from.end(), bucket));
-        held_[to].push_back(bucket);
-        moves_.push_back(
-            {group_.name, static_cast<BucketId>(bucket), facts.owner, to, facts.bytes, facts.rows, std::move(why)});
-    }
-
-    std::vector<PlannedMove> take_moves()
-    {
-        std::sort(moves_.begin(), moves_.end(),
-                  [](const PlannedMove& a, const PlannedMove& b) { return a.bucket < b.bucket; });
+        if (!wish_.buckets.empty()) {
+            move_named();
+        } else if (wish_.drain) {
+            drain({*wish_.drain});
+        } else {
+            bring_pinned_home();
+            drain(leaving_);
+            balance();
+        }
         return std::move(moves_);
     }
 
 private:
-    const GroupFacts& group_;
-    std::map<std::string, std::vector<std::size_t>> held_;
+    double value(const Unit& unit) const
+    {
+        switch (wish_.by) {
+        case Balance::size:
+            return static_cast<double>(unit.facts().bytes);
+        case Balance::load:
+            return unit.facts().writes;
+        case Balance::count:
+            break;
+        }
+        return 1;
+    }
+
+    double share(const std::string& node) const { return 1 / capacity_.at(node); }
+    double fill(const std::string& node) const
+    {
+        const auto held = held_.find(node);
+        return held == held_.end() ? 0 : held->second * share(node);
+    }
+
+    const std::string& emptiest(double with = 0) const
+    {
+        return *std::min_element(recipients_.begin(), recipients_.end(), [&](const auto& a, const auto& b) {
+            return std::pair(fill(a) + with * share(a), a) < std::pair(fill(b) + with * share(b), b);
+        });
+    }
+
+    void move(Unit& unit, const std::string& to, std::string why)
+    {
+        const BucketFacts& facts = unit.facts();
+        held_[unit.holder] -= value(unit);
+        held_[to] += value(unit);
+        unit.holder = to;
+        moves_.push_back(
+            {unit.group->name, unit.bucket, facts.owner, to, facts.bytes, facts.rows, facts.writes, std::move(why)});
+    }
+
+    void move_named()
+    {
+        for (const std::uint32_t bucket : wish_.buckets) {
+            for (Unit& unit : units_) {
+                const bool there = !wish_.to.empty() && contains(recipients_, unit.holder);
+                const std::string to = emptiest(value(unit));
+                if (number(unit.bucket) == bucket && !there && to != unit.holder) {
+                    move(unit, to, "named by --buckets");
+                }
+            }
+        }
+    }
+
+    void bring_pinned_home()
+    {
+        for (Unit& unit : units_) {
+            const std::string& home = unit.facts().pinned;
+            if (!home.empty() && home != unit.holder && contains(recipients_, home)) {
+                move(unit, home, "pinned to " + home);
+            }
+        }
+    }
+
+    void drain(const std::vector<std::string>& nodes)
+    {
+        for (Unit& unit : units_) {
+            if (contains(nodes, unit.holder)) {
+                move(unit, emptiest(value(unit)), "node " + unit.holder + " is drained");
+            }
+        }
+    }
+
+    /// From the fullest node that has something to give to the emptiest, one by one.
+    void balance()
+    {
+        while (balance_once()) {
+        }
+    }
+
+    bool balance_once()
+    {
+        const std::string to = emptiest();
+        std::vector<std::string> givers = givers_;
+        std::sort(givers.begin(), givers.end(),
+                  [&](const auto& a, const auto& b) { return std::pair(fill(b), a) < std::pair(fill(a), b); });
+        for (const std::string& from : givers) {
+            if (fill(from) <= fill(to)) {
+                return false;
+            }
+            if (Unit* unit = wish_.by == Balance::count ? last_of(from, to) : best_of(from, to)) {
+                std::string why = reason(*unit, from, to);
+                move(*unit, to, std::move(why));
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// What planning has moved here never leaves again: a giver gives only what it owns now.
+    bool may_leave(const Unit& unit, const std::string& from) const
+    {
+        return unit.holder == from && !unit.moved() && unit.facts().pinned.empty();
+    }
+
+    /// By how much the two come nearer.
+    double gain(const Unit& unit, const std::string& from, const std::string& to) const
+    {
+        const double gap = fill(from) - fill(to);
+        return gap - std::abs(gap - value(unit) * (share(from) + share(to)));
+    }
+
+    Unit* last_of(const std::string& from, const std::string& to)
+    {
+        const auto found = std::find_if(units_.rbegin(), units_.rend(), [&](const Unit& unit) {
+            return may_leave(unit, from) && gain(unit, from, to) > 0;
+        });
+        return found == units_.rend() ? nullptr : &*found;
+    }
+
+    /// The unit that gains most; by load, of those that gain about as much the one that costs least to copy.
+    Unit* best_of(const std::string& from, const std::string& to)
+    {
+        constexpr double kAboutAsMuch = 0.8;
+        if (fill(from) - fill(to) <= wish_.threshold * mean()) {
+            return nullptr;
+        }
+        std::vector<std::pair<double, Unit*>> useful;
+        double most = 0;
+        for (Unit& unit : units_) {
+            const double possible = value(unit) * (share(from) + share(to));
+            const double gained = gain(unit, from, to);
+            if (may_leave(unit, from) && possible > 0 && gained > 0 && gained >= wish_.improvement * possible) {
+                useful.emplace_back(gained, &unit);
+                most = std::max(most, gained);
+            }
+        }
+        Unit* best = nullptr;
+        for (const auto& [gained, unit] : useful) {
+            const bool enough = wish_.by == Balance::load ? gained >= kAboutAsMuch * most : gained >= most;
+            if (enough && (best == nullptr || unit->facts().bytes < best->facts().bytes)) {
+                best = unit;
+            }
+        }
+        return best;
+    }
+
+    double mean() const
+    {
+        double held = 0;
+        double capacity = 0;
+        for (const auto& [node, amount] : held_) {
+            held += amount;
+        }
+        for (const std::string& node : givers_) {
+            capacity += capacity_.at(node);
+        }
+        return capacity > 0 ? held / capacity : 0;
+    }
+
+    std::string reason(const Unit& unit, const std::string& from, const std::string& to) const
+    {
+        const auto amount = [&](const std::string& node) {
+            const auto held = held_.find(node);
+            return held == held_.end() ? 0 : held->second;
+        };
+        switch (wish_.by) {
+        case Balance::size:
+            return fmt::format("{} holds {:.0f} bytes, {} holds {:.0f}", from, amount(from), to, amount(to));
+        case Balance::load:
+            return fmt::format("{} takes {:.1f} rows/s, {} takes {:.1f}", from, amount(from), to, amount(to));
+        case Balance::count:
+            break;
+        }
+        return fmt::format("{} has {:.0f} buckets of {}, {} has {:.0f}", from, amount(from), unit.group->name, to,
+                           amount(to));
+    }
+
+    const Wish& wish_;
+    std::map<std::string, double> capacity_;
+    std::vector<std::string> recipients_;
+    std::vector<std::string> givers_;  ///< stay in the cluster
+    std::vector<std::string> leaving_; ///< drained
+    std::vector<Unit> units_;
+    std::map<std::string, double> held_;
     std::vector<PlannedMove> moves_;
 };
-
-std::vector<std::string> recipients_of(const ClusterFacts& cluster, const Wish& wish)
-{
-    std::vector<std::string> recipients;
-    for (const std::string& node : cluster.nodes) {
-        const bool named = wish.to.empty() || std::find(wish.to.begin(), wish.to.end(), node) != wish.to.end();
-        if (named && wish.drain != node) {
-            recipients.push_back(node);
-        }
-    }
-    return recipients;
-}
-
-std::string least_loaded(const GroupPlan& plan, const std::vector<std::string>& recipients, Balance by)
-{
-    return *std::min_element(recipients.begin(), recipients.end(), [&](const std::string& a, const std::string& b) {
-        return by == Balance::size ? std::pair(plan.bytes(a), a) < std::pair(plan.bytes(b), b)
-                                   : std::pair(plan.count(a), a) < std::pair(plan.count(b), b);
-    });
-}
-
-void move_named(GroupPlan& plan, const Wish& wish, const std::vector<std::string>& recipients)
-{
-    for (const std::uint32_t bucket : wish.buckets) {
-        if (bucket >= plan.facts().buckets.size()) {
-            continue;
-        }
-        const std::string& owner = plan.facts().buckets[bucket].owner;
-        const bool there =
-            !wish.to.empty() && std::find(recipients.begin(), recipients.end(), owner) != recipients.end();
-        const std::string to = least_loaded(plan, recipients, wish.by);
-        if (!there && to != owner) {
-            plan.move(bucket, to, "named by --buckets");
-        }
-    }
-}
-
-void drain(GroupPlan& plan, const Wish& wish, const std::vector<std::string>& recipients)
-{
-    std::vector<std::size_t> leaving;
-    for (std::size_t bucket = 0; bucket < plan.facts().buckets.size(); ++bucket) {
-        if (plan.facts().buckets[bucket].owner == *wish.drain) {
-            leaving.push_back(bucket);
-        }
-    }
-    for (const std::size_t bucket : leaving) {
-        plan.move(bucket, least_loaded(plan, recipients, wish.by), "node " + *wish.drain + " is drained");
-    }
-}
-
-/// The node with most to give to the one with least, bucket by bucket, until they differ by at most one.
-void balance_by_count(GroupPlan& plan, const std::vector<std::string>& nodes,
-                      const std::vector<std::string>& recipients)
-{
-    while (true) {
-        const std::string to = least_loaded(plan, recipients, Balance::count);
-        const std::string from =
-            *std::max_element(nodes.begin(), nodes.end(), [&](const std::string& a, const std::string& b) {
-                return std::pair(plan.count(a), b) < std::pair(plan.count(b), a);
-            });
-        if (plan.count(from) - plan.count(to) <= 1) {
-            return;
-        }
-        // A bucket that arrived by this plan never leaves again: givers only give what they own now.
-        const auto& held = plan.held(from);
-        const auto owned = std::find_if(held.rbegin(), held.rend(),
-                                        [&](std::size_t bucket) { return plan.facts().buckets[bucket].owner == from; });
-        plan.move(*owned, to,
-                  fmt::format("{} has {} buckets of {}, {} has {}", from, plan.count(from), plan.facts().name, to,
-                              plan.count(to)));
-    }
-}
-
-/// The largest bucket that still brings the two closer.
-std::optional<std::size_t> best_by_size(const GroupPlan& plan, const std::string& from, std::int64_t gap)
-{
-    std::optional<std::size_t> best;
-    for (const std::size_t bucket : plan.held(from)) {
-        const BucketFacts& facts = plan.facts().buckets[bucket];
-        if (facts.owner == from && facts.bytes > 0 && facts.bytes < gap &&
-            (!best || std::abs(gap - 2 * facts.bytes) < std::abs(gap - 2 * plan.facts().buckets[*best].bytes))) {
-            best = bucket;
-        }
-    }
-    return best;
-}
-
-void balance_by_size(GroupPlan& plan, const std::vector<std::string>& nodes, const std::vector<std::string>& recipients)
-{
-    while (true) {
-        const std::string to = least_loaded(plan, recipients, Balance::size);
-        const std::string from =
-            *std::max_element(nodes.begin(), nodes.end(), [&](const std::string& a, const std::string& b) {
-                return std::pair(plan.bytes(a), b) < std::pair(plan.bytes(b), a);
-            });
-        const std::int64_t gap = plan.bytes(from) - plan.bytes(to);
-        const auto bucket = best_by_size(plan, from, gap);
-        if (!bucket) {
-            return;
-        }
-        plan.move(*bucket, to,
-                  fmt::format("{} holds {} bytes of {}, {} holds {}", from, plan.bytes(from), plan.facts().name, to,
-                              plan.bytes(to)));
-    }
-}
 
 } // namespace
 
 std::vector<PlannedMove> plan_moves(const ClusterFacts& cluster, const Wish& wish)
 {
-    std::vector<PlannedMove> moves;
-    const auto recipients = recipients_of(cluster, wish);
-    if (recipients.empty()) {
-        return moves;
-    }
-    std::vector<std::string> all = cluster.nodes;
+    std::vector<std::vector<const GroupFacts*>> together;
     for (const GroupFacts& group : cluster.groups) {
-        GroupPlan plan(group, all);
-        if (!wish.buckets.empty()) {
-            move_named(plan, wish, recipients);
-        } else if (wish.drain) {
-            drain(plan, wish, recipients);
-        } else if (wish.by == Balance::size) {
-            balance_by_size(plan, all, recipients);
-        } else {
-            balance_by_count(plan, all, recipients);
+        if (together.empty() || wish.by == Balance::count) {
+            together.emplace_back();
         }
-        auto planned = plan.take_moves();
+        together.back().push_back(&group);
+    }
+    std::vector<PlannedMove> moves;
+    for (const auto& groups : together) {
+        auto planned = Ledger(cluster, wish, groups).plan();
         moves.insert(moves.end(), std::make_move_iterator(planned.begin()), std::make_move_iterator(planned.end()));
     }
+    const auto place = [&](const PlannedMove& move) {
+        const auto group = std::find_if(cluster.groups.begin(), cluster.groups.end(),
+                                        [&](const GroupFacts& one) { return one.name == move.group; });
+        return std::pair(group - cluster.groups.begin(), number(move.bucket));
+    };
+    std::stable_sort(moves.begin(), moves.end(),
+                     [&](const PlannedMove& a, const PlannedMove& b) { return place(a) < place(b); });
     return moves;
 }
 

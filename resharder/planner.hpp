@@ -1,6 +1,6 @@
 #pragma once
 /// Which bucket goes where. Pure: the facts come in, the moves go out.
-/// Each group is balanced by itself, so co-located tables, which share a bucket, move together.
+/// A unit is one bucket of a group: co-located tables, which share it, move together.
 
 #include "core/ids.hpp"
 
@@ -15,23 +15,34 @@ struct BucketFacts {
     std::string owner;
     std::int64_t bytes = 0;
     std::int64_t rows = 0;
+    double writes = 0;       ///< rows written a second
+    std::string pinned = {}; ///< to this node; empty: to none
 };
 struct GroupFacts {
     std::string name;
     std::vector<BucketFacts> buckets; ///< index = bucket
 };
+struct NodeFacts {
+    std::string name;
+    double capacity = 1;   ///< its share beside the others'; above 0
+    bool draining = false; ///< gives all it has, never receives
+};
 struct ClusterFacts {
-    std::vector<std::string> nodes; ///< that may own buckets, in order of name
+    std::vector<NodeFacts> nodes; ///< that may own buckets, in order of name
     std::vector<GroupFacts> groups;
 };
 
-enum class Balance { count, size };
+enum class Balance { count, size, load };
 
 struct Wish {
     std::vector<std::string> to;        ///< empty: all nodes
     std::vector<std::uint32_t> buckets; ///< empty: any
     std::optional<std::string> drain;
     Balance by = Balance::count;
+    /// By size and load: nodes stay as they are while they differ by less than this part of the mean.
+    double threshold = 0.1;
+    /// By size and load: what a move must gain, as a part of the most that moving so large a bucket could gain.
+    double improvement = 0.25;
 };
 
 struct PlannedMove {
@@ -41,14 +52,15 @@ struct PlannedMove {
     std::string recipient;
     std::int64_t bytes = 0;
     std::int64_t rows = 0;
+    double writes = 0;
     std::string why;
 
     bool operator==(const PlannedMove&) const = default;
 };
 
-/// Named buckets go to the named nodes; a drained node's go to the others; else the fewest moves after which no two nodes
-/// differ by more than one bucket a group (count), or no single move would bring the largest node nearer to the
-/// mean (size). The same facts give the same plan.
+/// Named buckets go to the named nodes; a drained node's go to the others; pinned ones to their node. Else, by count, each
+/// group is balanced by itself, until no move brings two nodes nearer; by size and load all groups together, the fewest
+/// moves first. A node's part is as its capacity. The same facts give the same plan.
 std::vector<PlannedMove> plan_moves(const ClusterFacts& cluster, const Wish& wish);
 
 } // namespace keyshift::resharder

@@ -59,6 +59,14 @@ nlohmann::json plan(pg::Connection& catalog, const PlanWish& wish);
 /// Stores job and moves, notifies the daemon; the job's number. `plan_id`: refused when the placement has changed since.
 /// Throws Error(refused) when a job is unfinished, a snapshot is running or a preflight check fails.
 std::int64_t start(pg::Connection& catalog, const PlanWish& wish, const std::optional<std::string>& plan_id);
+/// No plan gives the node a bucket from now on, and a job moves away what it has; refused while another job runs. The plan,
+/// with "job" (null: it owns nothing) and "stays": the tables that nothing moves away.
+nlohmann::json drain(pg::Connection& catalog, const std::string& node, bool dry_run);
+/// The node takes buckets again; what was moved away stays there. Refused while the job that drains it runs.
+nlohmann::json undo_drain(pg::Connection& catalog, const std::string& node, bool dry_run);
+/// Moves the buckets of a job that has ended back, as a job of their own, which names it. The plan, with "takes_back" and
+/// "job". Refused when it has moved nothing, when a bucket has moved on since, or while another job runs.
+nlohmann::json rollback(pg::Connection& catalog, std::int64_t job, bool dry_run);
 /// docs/interface.md: `reshard status`. nullopt: the newest job.
 nlohmann::json status(pg::Connection& catalog, std::optional<std::int64_t> job);
 nlohmann::json list(pg::Connection& catalog);

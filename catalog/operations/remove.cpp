@@ -116,6 +116,25 @@ void drop_roles(pg::Connection& catalog)
     }
 }
 
+void refuse_moves(pg::Connection& catalog, const std::string& what, const std::string& node)
+{
+    const pg::Result moving =
+        catalog.query("SELECT count(*), count(*) FILTER (WHERE state <> 'settling'), "
+                      "pg_catalog.date_trunc('second', pg_catalog.max(settle_until))::text "
+                      "FROM keyshift.move WHERE (donor = $1 OR recipient = $1) AND state NOT IN ('done', 'aborted')",
+                      {node});
+    if (moving.integer(0, 1) > 0) {
+        throw RefusedError({what, fmt::format("{} unfinished moves concern it", moving.integer(0, 1)),
+                            "Wait for them, or cancel the job."});
+    }
+    if (moving.integer(0, 0) > 0) {
+        throw RefusedError({what,
+                            fmt::format("{} buckets that were moved are kept frozen until {} for readers with old maps",
+                                        moving.integer(0, 0), moving.text(0, 2)),
+                            "Repeat it then, with the daemon running; `reshard.grace` says how long."});
+    }
+}
+
 } // namespace
 
 nlohmann::json remove_node(pg::Connection& catalog, const std::string& name, bool dry_run)
@@ -129,13 +148,7 @@ nlohmann::json remove_node(pg::Connection& catalog, const std::string& name, boo
         throw RefusedError({what, fmt::format("it owns {} buckets", owned.integer(0, 0)),
                             fmt::format("Move them away first: `keyshift node drain {}`.", name)});
     }
-    const pg::Result moving = catalog.query(
-        "SELECT count(*) FROM keyshift.move WHERE (donor = $1 OR recipient = $1) AND state NOT IN ('done', 'aborted')",
-        {name});
-    if (moving.integer(0, 0) > 0) {
-        throw RefusedError({what, fmt::format("{} unfinished moves concern it", moving.integer(0, 0)),
-                            "Wait for them, or cancel the job."});
-    }
+    refuse_moves(catalog, what, name);
     const pg::Result local =
         catalog.query("SELECT schema_name || '.' || table_name FROM keyshift.captured_table WHERE node = $1", {name});
     if (local.rows() > 0) {

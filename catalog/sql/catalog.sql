@@ -21,7 +21,6 @@ CREATE TABLE IF NOT EXISTS keyshift.node (
 ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS capture_paused boolean NOT NULL DEFAULT false;
 -- By `keyshift cdc recover`: changes before this LSN that are in no topic may be missing; snapshots were queued with it.
 ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS gap_accepted pg_lsn;
-
 -- Co-located tables share buckets and move together. kind 'projection': written by the projection runner only.
 CREATE TABLE IF NOT EXISTS keyshift.table_group (
     name         text PRIMARY KEY,                    -- name of the first table, unqualified when in public
@@ -109,6 +108,9 @@ CREATE TABLE IF NOT EXISTS keyshift.move (
 );
 -- No two unfinished moves of one bucket.
 CREATE UNIQUE INDEX IF NOT EXISTS move_one_per_bucket ON keyshift.move (group_name, bucket) WHERE state NOT IN ('done', 'aborted');
+-- As the plan had it: its size with indexes, and an estimate of its rows.
+ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS planned_bytes bigint;
+ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS planned_rows bigint;
 
 CREATE TABLE IF NOT EXISTS keyshift.projection (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,7 +1,7 @@
 #include "daemon/commands/commands.hpp"
+#include "daemon/commands/follow_job.hpp"
 
 #include "core/backoff.hpp"
-#include "daemon/wait.hpp"
 #include "resharder/resharder.hpp"
 
 #include <CLI/Config.hpp>
@@ -29,7 +29,6 @@ struct JobOptions {
     std::optional<std::int64_t> wanted() const { return job == 0 ? std::nullopt : std::optional(job); }
 };
 
-const std::vector<std::string> kMoveColumns{"group", "bucket", "donor", "recipient", "rows", "bytes", "why"};
 const std::vector<std::string> kStatusColumns{"move", "bucket", "group",     "donor",          "recipient", "state",
                                               "rows", "bytes",  "lag_bytes", "write_block_ms", "verified"};
 
@@ -43,27 +42,6 @@ std::shared_ptr<PlanOptions> add_wish(CLI::App& verb)
         ->check(CLI::IsMember({"count", "size"}))
         ->capture_default_str();
     return options;
-}
-
-void print_plan(const CommandContext& context, const Json& plan)
-{
-    if (context.format() != OutputFormat::table) {
-        context.print(plan);
-        return;
-    }
-    constexpr std::size_t kShown = 12;
-    Json first = Json::array();
-    for (const Json& move : plan["moves"]) {
-        if (first.size() < kShown) {
-            first.push_back(move);
-        }
-    }
-    context.print(first, kMoveColumns);
-    if (plan["moves"].size() > kShown) {
-        fmt::print("... and {} more\n", plan["moves"].size() - kShown);
-    }
-    fmt::print("plan {}: {} moves, {} bytes, about {} s\n", plan["plan"].get<std::string>(), plan["moves"].size(),
-               plan["bytes"].dump(), plan["seconds"].dump());
 }
 
 void print_status(const CommandContext& context, const Json& status)
@@ -86,35 +64,6 @@ void print_status(const CommandContext& context, const Json& status)
     context.print(unfinished, kStatusColumns);
 }
 
-/// Until the job ends, with a progress bar. Sets the exit status.
-void wait_for_job(CommandContext& context, pg::Connection& catalog, std::int64_t job)
-{
-    Progress progress;
-    Json status;
-    const WaitResult ended = wait_until(context, [&] {
-        status = resharder::status(catalog, job);
-        const double total = std::max(1.0, status["total"].get<double>());
-        progress.show(status["moved"].get<double>() / total,
-                      fmt::format("{} of {} moved", status["moved"].dump(), status["total"].dump()));
-        return status["state"] != "running" && status["state"] != "paused";
-    });
-    progress.finish();
-    if (ended != WaitResult::reached) {
-        note(fmt::format("job {} goes on; look with `keyshift reshard status {}`", job, job));
-        context.status = exit_status_of(ended);
-        return;
-    }
-    if (status["state"] != "done") {
-        const Json error = status.value("error", Json::object());
-        throw FatalError(
-            {fmt::format("reshard job {}", job),
-             fmt::format("it is {}{}", status["state"].get<std::string>(),
-                         error.is_object() && error.contains("why") ? ": " + error["why"].get<std::string>() : ""),
-             fmt::format("`keyshift reshard status {}` shows each move.", job)});
-    }
-    context.print({{"job", job}, {"state", "done"}, {"moved", status["moved"]}, {"total", status["total"]}}, {});
-}
-
 void start(CommandContext& context, const PlanOptions& options)
 {
     pg::Connection catalog = context.catalog();
@@ -128,15 +77,7 @@ void start(CommandContext& context, const PlanOptions& options)
         note("nothing to do: the buckets are where they should be");
         return;
     }
-    if (!daemon_runs(catalog)) {
-        note(fmt::format("queued as {}; nothing happens until `keyshift run`", job));
-    }
-    if (context.wait) {
-        wait_for_job(context, catalog, job);
-    } else {
-        context.print({{"job", job}, {"state", "running"}});
-        note(fmt::format("look with `keyshift reshard status {}`", job));
-    }
+    follow_job(context, catalog, job);
 }
 
 void show_status(CommandContext& context, const JobOptions& options)
@@ -180,6 +121,25 @@ void add_plan_and_start(CLI::App& reshard, CommandContext& context)
     });
 }
 
+void add_rollback(CLI::App& reshard, CommandContext& context)
+{
+    const auto options = std::make_shared<JobOptions>();
+    CLI::App* verb =
+        add_verb(reshard, "rollback",
+                 "Move the buckets of a job that has ended back to where they came from, as a job of its own",
+                 "keyshift reshard rollback 1 --wait");
+    verb->add_option("job", options->job, "Number of the job to take back")->required();
+    takes_long(changes(verb, context), context)->callback([&context, options] {
+        pg::Connection catalog = context.catalog();
+        const Json planned = resharder::rollback(catalog, options->job, context.dry_run);
+        if (context.dry_run) {
+            print_plan(context, planned);
+        } else {
+            follow_job(context, catalog, planned.at("job").get<std::int64_t>());
+        }
+    });
+}
+
 /// A verb that takes a job; `required`: it wants to be told which.
 CLI::App* add_job_verb(CLI::App& reshard, CommandContext& context, const std::string& name, const std::string& help,
                        bool required, std::function<void(CommandContext&, pg::Connection&, const JobOptions&)> run)
@@ -220,8 +180,8 @@ void add_reshard_commands(CLI::App& app, CommandContext& context)
     add_plan_and_start(*reshard, context);
     add_verb(*reshard, "list", "All jobs", "keyshift reshard list")->callback([&context] {
         pg::Connection catalog = context.catalog();
-        context.print(resharder::list(catalog),
-                      {"job", "state", "moved", "total", "requested_by", "created_at", "finished_at"});
+        context.print(resharder::list(catalog), {"job", "state", "moved", "total", "drains", "takes_back",
+                                                 "requested_by", "created_at", "finished_at"});
     });
     const auto options = std::make_shared<JobOptions>();
     CLI::App* status = add_verb(*reshard, "status", "A job and its moves", "keyshift reshard status --watch");
@@ -245,6 +205,7 @@ void add_reshard_commands(CLI::App& app, CommandContext& context)
                               tell(common, catalog, job.job, resharder::cancel, "cancel");
                           }),
              context);
+    add_rollback(*reshard, context);
     add_job_verb(*reshard, context, "explain", "What each unfinished move waits for: pid, query, lock", false,
                  [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
                      common.print(resharder::explain(catalog, job.wanted()));

@@ -50,13 +50,11 @@ void add_absent_commands(CLI::App& app)
     add_absent_verb(app, "advise", "`keyshift doctor --plan TABLE=COLUMN,...` shows what shard keys would break.");
     add_absent_verb(app, "ddl",
                     "Run the statement on every node yourself while no move runs; `keyshift reshard status` tells.");
-    add_absent_verb(family("node"), "drain",
-                    "`keyshift reshard start --drain NAME --wait` moves everything away from a node.");
     add_absent_verb(family("table"), "reference",
                     "`keyshift table capture TABLE` streams a table that stays where it is.");
     add_absent_verb(family("table"), "undistribute",
                     "Tables that are distributed stay so; `keyshift deinit` leaves them as plain partitioned tables.");
-    for (const char* name : {"rollback", "split", "isolate"}) {
+    for (const char* name : {"split", "isolate"}) {
         add_absent_verb(family("reshard"), name,
                         "`keyshift reshard start --buckets N --to NODE` moves buckets, also back.");
     }

@@ -1,30 +1,102 @@
 #include "resharder/commands/facts.hpp"
 
 #include "catalog/catalog.hpp"
+#include "core/backoff.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace keyshift::resharder {
 
 namespace {
 
-/// Bytes and estimated rows of all leaves of a root, by leaf name.
-void add_sizes(pg::Connection& node, const QualifiedName& root, const std::string& name, GroupFacts& group)
-{
-    std::map<std::string, std::size_t, std::less<>> bucket_of_leaf;
-    for (std::size_t bucket = 0; bucket < group.buckets.size(); ++bucket) {
-        bucket_of_leaf[catalog::leaf_name(root, static_cast<BucketId>(bucket)).name] = bucket;
-    }
-    const auto rows =
-        node.query("SELECT c.relname, pg_total_relation_size(c.oid), greatest(c.reltuples, 0)::bigint "
-                   "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1)",
-                   {root.quoted()});
-    for (int row = 0; row < rows.rows(); ++row) {
-        const auto found = bucket_of_leaf.find(rows.text(row, 0));
-        if (found != bucket_of_leaf.end() && group.buckets[found->second].owner == name) {
-            group.buckets[found->second].bytes += rows.integer(row, 1);
-            group.buckets[found->second].rows += rows.integer(row, 2);
+/// One look at all leaves that their nodes own.
+class Look {
+public:
+    Look(pg::Connection& catalog, NodeConnections& connections, ClusterFacts& cluster)
+        : connections_(connections), cluster_(cluster)
+    {
+        for (GroupFacts& group : cluster_.groups) {
+            tables_[group.name] = catalog::tables_of_group(catalog, group.name);
         }
+    }
+
+    void sizes()
+    {
+        each_leaf("SELECT c.relname, pg_total_relation_size(c.oid), greatest(c.reltuples, 0)::bigint "
+                  "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1)",
+                  [](BucketFacts& bucket, const pg::Result& rows, int row) {
+                      bucket.bytes += rows.integer(row, 1);
+                      bucket.rows += rows.integer(row, 2);
+                  });
+    }
+
+    /// Adds `times` the rows ever written, as the servers count them.
+    void writes(double times)
+    {
+        each_leaf(
+            "SELECT s.relname, coalesce(s.n_tup_ins + s.n_tup_upd + s.n_tup_del, 0) "
+            "FROM pg_inherits i JOIN pg_stat_user_tables s ON s.relid = i.inhrelid WHERE i.inhparent = to_regclass($1)",
+            [times](BucketFacts& bucket, const pg::Result& rows, int row) {
+                bucket.writes += times * static_cast<double>(rows.integer(row, 1));
+            });
+    }
+
+private:
+    template <typename Take>
+    void each_leaf(const std::string& query, Take take)
+    {
+        for (GroupFacts& group : cluster_.groups) {
+            std::set<std::string> owners;
+            for (const BucketFacts& bucket : group.buckets) {
+                owners.insert(bucket.owner);
+            }
+            for (const catalog::CapturedTable& table : tables_[group.name]) {
+                const auto bucket_of = leaves(table.name, group.buckets.size());
+                for (const std::string& owner : owners) {
+                    const auto rows = connections_.to(owner).query(query, {table.name.quoted()});
+                    for (int row = 0; row < rows.rows(); ++row) {
+                        const auto found = bucket_of.find(rows.text(row, 0));
+                        if (found != bucket_of.end() && group.buckets[found->second].owner == owner) {
+                            take(group.buckets[found->second], rows, row);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    static std::map<std::string, std::size_t, std::less<>> leaves(const QualifiedName& root, std::size_t count)
+    {
+        std::map<std::string, std::size_t, std::less<>> bucket_of;
+        for (std::size_t bucket = 0; bucket < count; ++bucket) {
+            bucket_of[catalog::leaf_name(root, static_cast<BucketId>(bucket)).name] = bucket;
+        }
+        return bucket_of;
+    }
+
+    NodeConnections& connections_;
+    ClusterFacts& cluster_;
+    std::map<std::string, std::vector<catalog::CapturedTable>> tables_;
+};
+
+void read_nodes(pg::Connection& catalog, ClusterFacts& cluster)
+{
+    const auto rows = catalog.query("SELECT name, state = 'draining' FROM keyshift.node "
+                                    "WHERE state IN ('active', 'draining') ORDER BY name COLLATE \"C\"");
+    for (int row = 0; row < rows.rows(); ++row) {
+        cluster.nodes.push_back({std::string(rows.text(row, 0)), 1, rows.boolean(row, 1)});
+    }
+}
+
+void read_groups(pg::Connection& catalog, ClusterFacts& cluster)
+{
+    for (const catalog::Group& group : catalog::groups(catalog)) {
+        GroupFacts facts{group.name, {}};
+        for (const catalog::Placement& placement : catalog::placement(catalog, group.name)) {
+            facts.buckets.push_back({placement.node});
+        }
+        cluster.groups.push_back(std::move(facts));
     }
 }
 
@@ -39,31 +111,19 @@ pg::Connection& NodeConnections::to(const std::string& node)
     return open_.emplace(node, pg::Connection(catalog::node(catalog_, node).connection(purpose_))).first->second;
 }
 
-ClusterFacts read_cluster(pg::Connection& catalog)
+ClusterFacts read_cluster(pg::Connection& catalog, std::chrono::milliseconds sample)
 {
     ClusterFacts cluster;
-    for (const catalog::Node& node : catalog::nodes(catalog)) {
-        if (node.state == "active" || node.state == "draining") {
-            cluster.nodes.push_back(node.name);
-        }
-    }
-    std::sort(cluster.nodes.begin(), cluster.nodes.end());
+    read_nodes(catalog, cluster);
+    read_groups(catalog, cluster);
     NodeConnections connections(catalog, "reshard plan");
-    for (const catalog::Group& group : catalog::groups(catalog)) {
-        GroupFacts facts{group.name, {}};
-        std::vector<std::string> owners;
-        for (const catalog::Placement& placement : catalog::placement(catalog, group.name)) {
-            facts.buckets.push_back({placement.node, 0, 0});
-            owners.push_back(placement.node);
-        }
-        std::sort(owners.begin(), owners.end());
-        owners.erase(std::unique(owners.begin(), owners.end()), owners.end());
-        for (const catalog::CapturedTable& table : catalog::tables_of_group(catalog, group.name)) {
-            for (const std::string& owner : owners) {
-                add_sizes(connections.to(owner), table.name, owner, facts);
-            }
-        }
-        cluster.groups.push_back(std::move(facts));
+    Look look(catalog, connections, cluster);
+    look.sizes();
+    if (sample.count() > 0) {
+        const double seconds = std::chrono::duration<double>(sample).count();
+        look.writes(-1 / seconds);
+        sleep_for(sample, {});
+        look.writes(1 / seconds);
     }
     return cluster;
 }

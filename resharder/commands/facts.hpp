@@ -4,13 +4,15 @@
 #include "core/pg/connection.hpp"
 #include "resharder/planner.hpp"
 
+#include <chrono>
 #include <map>
 #include <string>
 
 namespace keyshift::resharder {
 
-/// Connects to every node that owns a bucket (sizes, row estimates).
-ClusterFacts read_cluster(pg::Connection& catalog);
+/// Connects to every node that owns a bucket (sizes, row estimates). `sample`: looks twice, so far apart, at how many rows
+/// were written to each bucket; 0: their load is not read.
+ClusterFacts read_cluster(pg::Connection& catalog, std::chrono::milliseconds sample = {});
 
 /// Connections to nodes by name, made when first asked for; names those that cannot be reached.
 class NodeConnections {

@@ -43,7 +43,9 @@ nlohmann::json status(pg::Connection& catalog, std::optional<std::int64_t> job)
 {
     const std::string id = std::to_string(job_or_newest(catalog, job));
     const auto head = catalog.query(
-        "SELECT state, wanted, error, created_at::text, finished_at::text FROM keyshift.job WHERE id = $1", {id});
+        "SELECT state, wanted, error, created_at::text, finished_at::text, plan ->> 'takes_back', plan ->> 'drains' "
+        "FROM keyshift.job WHERE id = $1",
+        {id});
     const auto rows = catalog.query(
         "SELECT id, bucket, group_name, donor, recipient, state, rows, bytes, lag_bytes, write_block_ms, verified, error, "
         "waiting_for, fence_tries, epoch, switched_at::text FROM keyshift.move WHERE job = $1 ORDER BY id",
@@ -63,15 +65,18 @@ nlohmann::json status(pg::Connection& catalog, std::optional<std::int64_t> job)
             {"total", rows.rows()},
             {"error", json_or_null(head, 0, 2)},
             {"created_at", std::string(head.text(0, 3))},
-            {"finished_at", text_or_null(head, 0, 4)}};
+            {"finished_at", text_or_null(head, 0, 4)},
+            {"takes_back", head.is_null(0, 5) ? nlohmann::json() : nlohmann::json(head.integer(0, 5))},
+            {"drains", text_or_null(head, 0, 6)}};
 }
 
 nlohmann::json list(pg::Connection& catalog)
 {
-    const auto rows =
-        catalog.query("SELECT j.id, j.state, j.requested_by, j.created_at::text, j.finished_at::text, count(m.id), "
-                      "count(m.id) FILTER (WHERE m.state IN ('switched', 'settling', 'done')) FROM keyshift.job j "
-                      "LEFT JOIN keyshift.move m ON m.job = j.id WHERE j.kind = 'reshard' GROUP BY j.id ORDER BY j.id");
+    const auto rows = catalog.query(
+        "SELECT j.id, j.state, j.requested_by, j.created_at::text, j.finished_at::text, count(m.id), "
+        "count(m.id) FILTER (WHERE m.state IN ('switched', 'settling', 'done')), j.plan ->> 'takes_back', j.plan ->> 'drains' "
+        "FROM keyshift.job j "
+        "LEFT JOIN keyshift.move m ON m.job = j.id WHERE j.kind = 'reshard' GROUP BY j.id ORDER BY j.id");
     nlohmann::json jobs = nlohmann::json::array();
     for (int row = 0; row < rows.rows(); ++row) {
         jobs.push_back({{"job", rows.integer(row, 0)},
@@ -80,7 +85,9 @@ nlohmann::json list(pg::Connection& catalog)
                         {"created_at", std::string(rows.text(row, 3))},
                         {"finished_at", text_or_null(rows, row, 4)},
                         {"total", rows.integer(row, 5)},
-                        {"moved", rows.integer(row, 6)}});
+                        {"moved", rows.integer(row, 6)},
+                        {"takes_back", rows.is_null(row, 7) ? nlohmann::json() : nlohmann::json(rows.integer(row, 7))},
+                        {"drains", text_or_null(rows, row, 8)}});
     }
     return jobs;
 }

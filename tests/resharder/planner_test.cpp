@@ -1,9 +1,5 @@
 #include "resharder/planner.hpp"
 
-#include "resharder/apply_statement.hpp"
-#include "resharder/move_state.hpp"
-#include "resharder/snapshot_filter.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,6 +14,15 @@ GroupFacts group(const std::string& owners, const std::string& name = "users")
     GroupFacts facts{name, {}};
     for (const char owner : owners) {
         facts.buckets.push_back({std::string("n") + owner, 100, 10});
+    }
+    return facts;
+}
+
+std::vector<NodeFacts> nodes(const std::vector<std::string>& names)
+{
+    std::vector<NodeFacts> facts;
+    for (const std::string& name : names) {
+        facts.push_back({name});
     }
     return facts;
 }
@@ -66,7 +71,7 @@ TEST(Planner, GivesThePlacementOfEachCaseWithTheFewestMoves)
     };
     for (const Case& one : cases) {
         const GroupFacts facts = group(one.before);
-        const auto moves = plan_moves({one.nodes, {facts}}, one.wish);
+        const auto moves = plan_moves({nodes(one.nodes), {facts}}, one.wish);
         EXPECT_EQ(after(facts, moves), one.after) << one.before;
         EXPECT_EQ(moves.size(), one.moves) << one.before;
     }
@@ -74,7 +79,8 @@ TEST(Planner, GivesThePlacementOfEachCaseWithTheFewestMoves)
 
 TEST(Planner, BalancesEachGroupByItself)
 {
-    const auto moves = plan_moves({{"n1", "n2"}, {group("1111", "users"), group("1122", "interactions")}}, {});
+    const auto moves =
+        plan_moves({nodes({"n1", "n2"}), {group("1111", "users"), group("1122", "interactions")}}, Wish{});
     ASSERT_EQ(moves.size(), 2U);
     EXPECT_EQ(moves[0].group, "users");
     EXPECT_EQ(moves[1].group, "users");
@@ -82,7 +88,7 @@ TEST(Planner, BalancesEachGroupByItself)
 
 TEST(Planner, GivesTheSamePlanForTheSameFacts)
 {
-    const ClusterFacts cluster{{"n1", "n2", "n3"}, {group("1111111122")}};
+    const ClusterFacts cluster{nodes({"n1", "n2", "n3"}), {group("1111111122")}};
     EXPECT_EQ(plan_moves(cluster, {}), plan_moves(cluster, {}));
 }
 
@@ -90,7 +96,7 @@ TEST(Planner, BySizeMovesOneLargeBucketRatherThanManySmallOnes)
 {
     GroupFacts facts = group("1111");
     facts.buckets[2].bytes = 300;
-    const auto moves = plan_moves({{"n1", "n2"}, {facts}}, {{}, {}, {}, Balance::size});
+    const auto moves = plan_moves({nodes({"n1", "n2"}), {facts}}, {{}, {}, {}, Balance::size});
     ASSERT_EQ(moves.size(), 1U);
     EXPECT_EQ(number(moves[0].bucket), 2U);
 }
@@ -99,71 +105,31 @@ TEST(Planner, BySizeEndsWhenNoMoveHelps)
 {
     GroupFacts facts = group("12");
     facts.buckets[0].bytes = 1000;
-    EXPECT_TRUE(plan_moves({{"n1", "n2"}, {facts}}, {{}, {}, {}, Balance::size}).empty());
+    EXPECT_TRUE(plan_moves({nodes({"n1", "n2"}), {facts}}, {{}, {}, {}, Balance::size}).empty());
 }
 
-TEST(MoveState, GoesOnlyForwardFromTheFence)
+TEST(Planner, ADrainingNodeGivesAllAndTakesNothing)
 {
-    for (const MoveState state : {MoveState::fenced, MoveState::switched, MoveState::settling, MoveState::done}) {
-        EXPECT_FALSE(before_fence(state)) << name(state);
-        EXPECT_FALSE(is_legal(state, MoveState::copying)) << name(state);
+    ClusterFacts cluster{nodes({"n1", "n2", "n3"}), {group("112233"), group("3333", "interactions")}};
+    cluster.nodes[2].draining = true;
+    const auto moves = plan_moves(cluster, Wish{});
+    EXPECT_EQ(after(cluster.groups[0], moves), "112212");
+    EXPECT_EQ(after(cluster.groups[1], moves), "1212");
+    for (const PlannedMove& move : moves) {
+        EXPECT_EQ(move.why, "node n3 is drained");
     }
-    EXPECT_FALSE(is_legal(MoveState::catching_up, MoveState::fenced));
-    EXPECT_FALSE(is_legal(MoveState::attached, MoveState::switched));
+    cluster.nodes[1].draining = true;
+    EXPECT_EQ(after(cluster.groups[0], plan_moves(cluster, Wish{})), "111111");
+    cluster.nodes[0].draining = true;
+    EXPECT_TRUE(plan_moves(cluster, Wish{}).empty()) << "nobody is left to take them";
 }
 
-TEST(MoveState, NamesReadBack)
+TEST(Planner, DrainingBySizeFillsTheEmptiestFirst)
 {
-    for (std::size_t i = 0; i < kMoveStateNames.size(); ++i) {
-        EXPECT_EQ(parse_move_state(name(static_cast<MoveState>(i))), static_cast<MoveState>(i));
-    }
-    EXPECT_EQ(parse_move_state("moved"), std::nullopt);
-}
-
-TEST(SnapshotFilter, HoldsWhatHadEndedAndNothingElse)
-{
-    const SnapshotFilter snapshot("100:110:103,107");
-    EXPECT_TRUE(snapshot.holds(99));
-    EXPECT_TRUE(snapshot.holds(100));
-    EXPECT_FALSE(snapshot.holds(103));
-    EXPECT_TRUE(snapshot.holds(109));
-    EXPECT_FALSE(snapshot.holds(110));
-    EXPECT_FALSE(snapshot.holds(500));
-    EXPECT_THAT(snapshot.in_progress(), testing::ElementsAre(103U, 107U));
-}
-
-TEST(SnapshotFilter, ExtendsXidsAcrossTheWrap)
-{
-    const SnapshotFilter before("4294967290:4294967300:4294967295"); // xmax is 4 of the next epoch
-    EXPECT_TRUE(before.holds(4294967294U));
-    EXPECT_FALSE(before.holds(4294967295U));
-    EXPECT_TRUE(before.holds(2U));
-    EXPECT_FALSE(before.holds(4U));
-    EXPECT_FALSE(before.holds(1000U));
-}
-
-TEST(SnapshotFilter, RefusesWhatIsNoSnapshot)
-{
-    EXPECT_THROW(SnapshotFilter("100"), std::invalid_argument);
-    EXPECT_THROW(SnapshotFilter("a:b:"), std::invalid_argument);
-}
-
-TEST(ApplyStatement, CastsEachValueByItsColumnsType)
-{
-    MoveTable table;
-    table.columns = {{"id", "bigint", false}, {"Odd \"name\"", "character varying(5)", false}};
-    EXPECT_EQ(apply_statement(cdc::ChangeKind::update, "\"s\".\"t\"", table, {0}, {1}),
-              "UPDATE ONLY \"s\".\"t\" AS t SET \"Odd \"\"name\"\"\" = v.s0::character varying(5) "
-              "FROM unnest($1::text[], $2::text[]) AS v(b0, s0) WHERE t.\"id\" = v.b0::bigint");
-}
-
-TEST(ApplyStatement, ArrayElementsKeepQuotesBackslashesAndNull)
-{
-    std::string array = "{";
-    append_element(array, "a\"b\\c");
-    append_element(array, std::nullopt);
-    append_element(array, "NULL");
-    EXPECT_EQ(array, "{\"a\\\"b\\\\c\",NULL,\"NULL\"");
+    GroupFacts facts = group("1233");
+    facts.buckets[0].bytes = 1000;
+    const auto moves = plan_moves({nodes({"n1", "n2", "n3"}), {facts}}, {{}, {}, "n3", Balance::size});
+    EXPECT_EQ(after(facts, moves), "1222");
 }
 
 } // namespace

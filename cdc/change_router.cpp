@@ -15,6 +15,7 @@ ChangeRouter::ChangeRouter(StreamState& state, CatalogLink& catalog, pg::Connect
       schemas_(schema_connection, state.versions, &state.history), timeline_(schemas_, state.history, state.node.name),
       forms_(state.versions),
       relations_(schemas_, timeline_, forms_, ownership_, [this]() -> const CapturedTables& { return fresh_tables(); }),
+      binary_(schema_connection), decoder_([this](Change& change) { binary_.translate(change); }),
       publication_(state.node.name, state.windows, [this](const SnapshotSource& source) { return form_now(source); })
 {
     ownership_.load(view_->history);
@@ -76,6 +77,7 @@ void ChangeRouter::on(const Commit& commit)
     }
     state_.subscriptions.end_transaction({commit.commit_lsn, commit.end_lsn, begin.xid});
     state_.subscriptions.advance(commit.end_lsn);
+    state_.reading.committed(commit.end_lsn);
     activity_ = activity_ || !transaction_->heartbeat_only;
     transaction_.reset();
     position_ = commit.end_lsn;

@@ -6,6 +6,7 @@
 
 #include "cdc/lag_meter.hpp"
 #include "cdc/snapshot_publication.hpp"
+#include "cdc/source/binary_text.hpp"
 #include "cdc/source/pgoutput_decoder.hpp"
 #include "cdc/source/relation_resolver.hpp"
 #include "cdc/stream_state.hpp"
@@ -91,6 +92,7 @@ private:
     SchemaTimeline timeline_;
     CapturedForms forms_;
     RelationResolver relations_;
+    BinaryText binary_;
     PgoutputDecoder decoder_;
     std::optional<Transaction> transaction_;             ///< the one that is being read
     std::vector<std::shared_ptr<SnapshotChunk>> chunks_; ///< whose high markers are in it

@@ -211,7 +211,7 @@ void StreamSession::run()
 
 void StreamSession::loop()
 {
-    while (!stop_.stop_requested() && !must_go_back()) {
+    while (!stop_.stop_requested() && !must_begin_anew()) {
         const bool more = drain();
         between_bursts();
         const SnapshotPublication::Turn rows = router_.publish_rows();
@@ -226,15 +226,15 @@ void StreamSession::loop()
     }
 }
 
-bool StreamSession::must_go_back() const
+bool StreamSession::must_begin_anew() const
 {
     // Only between transactions, so that Kafka gets no part of one twice.
-    return !router_.in_transaction() && state_.subscriptions.restart_wanted();
+    return !router_.in_transaction() && (state_.subscriptions.restart_wanted() || state_.reading.is_over(confirmed_));
 }
 
 bool StreamSession::drain()
 {
-    for (int count = 0; count < kBurst && !must_go_back(); ++count) {
+    for (int count = 0; count < kBurst && !must_begin_anew(); ++count) {
         const pg::ReplicationConnection::Received received = receive();
         if (count == 0 && (received.message || received.keepalive)) {
             heard_at_ = Clock::now();

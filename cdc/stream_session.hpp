@@ -22,7 +22,8 @@ public:
     StreamSession(StreamState& state, CatalogLink& catalog, std::stop_token stop);
     ~StreamSession();
 
-    /// Streams until stop, then flushes and confirms. Returns also when a subscription needs the stream to go back.
+    /// Streams until stop, then flushes and confirms. Returns also when a subscription needs the stream to go back, or
+    /// another way of reading is due.
     void run();
 
 private:
@@ -37,8 +38,8 @@ private:
     /// The node has ended the control session.
     void throw_if_lost() const;
     void loop();
-    /// A subscription needs the stream to begin anew at the slot's position.
-    bool must_go_back() const;
+    /// A subscription needs the stream to begin anew at the slot's position, or nothing needs to be read in binary any more.
+    bool must_begin_anew() const;
     /// Takes what is there without waiting for the network. False: nothing more.
     bool drain();
     pg::ReplicationConnection::Received receive();

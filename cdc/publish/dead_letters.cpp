@@ -44,13 +44,26 @@ std::string limits_text(std::size_t topic_limit, std::size_t client_limit)
                        client_limit);
 }
 
-/// What both settings must be for a record of `bytes`.
+/// What the settings must be for a record of `bytes`.
 std::string raise_text(const std::string& topic, std::size_t bytes)
 {
     constexpr std::size_t kRoom = 4096;
-    return fmt::format("Raise both: `kafka-configs --alter --entity-type topics --entity-name {} --add-config "
-                       "max.message.bytes={}` and \"message.max.bytes\" = \"{}\" in [kafka], then start keyshift again",
-                       topic, bytes + 2 * kRoom, bytes + kRoom);
+    constexpr std::size_t kMost = 1'000'000'000;              // message.max.bytes of librdkafka
+    constexpr std::size_t kUsualRequest = 100U * 1024 * 1024; // socket.request.max.bytes
+    if (bytes + kRoom > kMost) {
+        return fmt::format("No setting takes it: \"message.max.bytes\" in [kafka] ends at {}", kMost);
+    }
+    std::string text =
+        fmt::format("Raise both: `kafka-configs --alter --entity-type topics --entity-name {} --add-config "
+                    "max.message.bytes={}` and \"message.max.bytes\" = \"{}\" in [kafka], then start keyshift again",
+                    topic, bytes + 2 * kRoom, bytes + kRoom);
+    if (bytes + 2 * kRoom > kUsualRequest) {
+        text +=
+            fmt::format(" (a record of this size also needs socket.request.max.bytes={} on every broker, which is {} "
+                        "unless set)",
+                        bytes + 3 * kRoom, kUsualRequest);
+    }
+    return text;
 }
 
 } // namespace

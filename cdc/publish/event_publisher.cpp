@@ -24,6 +24,8 @@ using namespace std::chrono_literals;
 constexpr auto kSlice = 200ms;
 // Longest wait for the broker to shut older producers out; the stream then begins anew.
 constexpr auto kTakeOverLimit = 30s;
+// Below it a value is written before it is known to be too large.
+constexpr std::size_t kLong = 64U << 10U;
 
 std::int64_t wall_clock_ns()
 {
@@ -68,7 +70,9 @@ struct EventPublisher::State {
     kafka::Record ready(const std::string& topic, const EncodedRecord& record);
     void push(const kafka::Record& record, EventCounters::Series series);
     void event(const EventContext& context, const TableSchema& table, const Change& change, const TableEncoder& encoded,
-               const EncodedRecord& record);
+               const EncodedRecord& record, std::size_t shortened);
+    bool publish_shortened(const EventContext& context, const TableSchema& table, const Change& change,
+                           const TableEncoder& encoded);
     void set_aside(const OversizeRecord& oversize);
     void hand_over(const std::string& topic, const EncodedRecord& record, EventCounters::Series series);
     void open_transaction(const EventContext& context);
@@ -89,14 +93,15 @@ void EventPublisher::State::push(const kafka::Record& record, EventCounters::Ser
     }
 }
 
-/// One record of a change. One that can never be written is found before it is in a transaction, which it would break.
+/// One record of a change, with so many bytes left out. One that can never be written is found before it is in a transaction,
+/// which it would break.
 void EventPublisher::State::event(const EventContext& context, const TableSchema& table, const Change& change,
-                                  const TableEncoder& encoded, const EncodedRecord& record)
+                                  const TableEncoder& encoded, const EncodedRecord& record, std::size_t shortened)
 {
     const std::string& topic = encoded.topic();
     const kafka::Record made = ready(topic, record);
-    const std::size_t bytes = bytes_of(made);
-    if (topics.takes(topic, bytes)) {
+    const std::size_t bytes = bytes_of(made) + shortened;
+    if (shortened == 0 && topics.takes(topic, bytes)) {
         push(made, counters.series(encoded.name(), record.op));
         return;
     }
@@ -113,6 +118,21 @@ void EventPublisher::State::event(const EventContext& context, const TableSchema
         throw FatalError(dead_letters.stop(oversize));
     }
     set_aside(oversize);
+}
+
+/// True: it was done, without the bytea values that are too large by themselves. Memory for their JSON is never taken.
+bool EventPublisher::State::publish_shortened(const EventContext& context, const TableSchema& table,
+                                              const Change& change, const TableEncoder& encoded)
+{
+    const std::size_t longest = encoded.longest_bytes(change);
+    if (longest < kLong || topics.takes(topics.ensure(encoded.topic()), longest)) {
+        return false;
+    }
+    const TableEncoder::Shortened shortened = encoded.shorten(change, topics.limit(encoded.topic()));
+    for (const EncodedRecord& record : encoder.encode(context, encoded, shortened.change, wall_clock_ns())) {
+        event(context, table, change, encoded, record, shortened.by(record.op));
+    }
+    return true;
 }
 
 void EventPublisher::State::set_aside(const OversizeRecord& oversize)
@@ -184,8 +204,11 @@ void EventPublisher::publish(const EventContext& context, const TableSchema& tab
     const TableEncoder& encoder = state.encoder.table(table);
     failpoint("cdc.encode");
     state.open_transaction(context);
+    if (state.publish_shortened(context, table, change, encoder)) {
+        return;
+    }
     for (const EncodedRecord& record : state.encoder.encode(context, encoder, change, wall_clock_ns())) {
-        state.event(context, table, change, encoder, record);
+        state.event(context, table, change, encoder, record, 0);
     }
 }
 

@@ -15,6 +15,8 @@ namespace {
 
 /// The release whose envelope ours is; consumers may read it.
 constexpr std::string_view kVersion = "3.2.0.Final";
+/// PostgreSQL's text of an empty bytea.
+constexpr std::string_view kNoBytes = "\\x";
 
 std::string json_string(std::string_view text)
 {
@@ -40,6 +42,13 @@ TableEncoder::TableEncoder(const TableSchema& table, const CdcOptions& options, 
 {
     add_columns(table, options);
     add_key(table);
+    for (std::size_t at = 0; at < columns_.size(); ++at) {
+        const Column& column = columns_[at];
+        if (column.encoder.bytes_length(kNoBytes) && !column.treatment &&
+            std::ranges::find(key_indexes_, column.index) == key_indexes_.end()) {
+            bytes_.push_back(at);
+        }
+    }
     absent_before_ = AbsentColumns{outside_identity_, {}}.to_string();
     source_head_ = R"({"version":")" + std::string(kVersion) + R"(","connector":"postgresql","name":)" +
                    json_string(options.topic_prefix) + R"(,"ts_ms":)";
@@ -129,6 +138,7 @@ void TableEncoder::append_value(std::string& out, const Column& column, const Tu
         column.encoder.append(out, datum.text);
         return;
     case Datum::Kind::unchanged_toast:
+    case Datum::Kind::binary: // never comes here
         break;
     }
     if (old != nullptr && (*old)[column.index].kind == Datum::Kind::text) {
@@ -227,6 +237,45 @@ bool TableEncoder::same_key(const Tuple& before, const Tuple& after) const
         }
     }
     return true;
+}
+
+std::size_t TableEncoder::length(const Column& column, const std::optional<Tuple>& row)
+{
+    if (!row || (*row)[column.index].kind != Datum::Kind::text) {
+        return 0;
+    }
+    return column.encoder.bytes_length((*row)[column.index].text).value_or(0);
+}
+
+std::size_t TableEncoder::longest_bytes(const Change& change) const
+{
+    std::size_t longest = 0;
+    for (const std::size_t at : bytes_) {
+        longest = std::max({longest, length(columns_[at], change.before), length(columns_[at], change.after)});
+    }
+    return longest;
+}
+
+TableEncoder::Shortened TableEncoder::shorten(const Change& change, std::size_t limit) const
+{
+    Shortened shortened{change};
+    for (const std::size_t at : bytes_) {
+        const Column& column = columns_[at];
+        const std::size_t before = length(column, change.before);
+        const std::size_t after = length(column, change.after);
+        if (before > limit) {
+            shortened.before += before;
+            (*shortened.change.before)[column.index].text = kNoBytes;
+            if (change.after && (*change.after)[column.index].kind == Datum::Kind::unchanged_toast) {
+                shortened.after += before; // it is written there too
+            }
+        }
+        if (after > limit) {
+            shortened.after += after;
+            (*shortened.change.after)[column.index].text = kNoBytes;
+        }
+    }
+    return shortened;
 }
 
 std::string TableEncoder::absent(bool before_is_key, const Tuple* after, const Tuple* old) const

@@ -41,6 +41,23 @@ public:
     /// True when the key columns of both rows have the same values (a key column of `row` is always there).
     bool same_key(const Tuple& before, const Tuple& after) const;
 
+    /// Characters of JSON of the longest bytea value outside the key; 0: there is none.
+    std::size_t longest_bytes(const Change& change) const;
+    /// The change with an empty value for each of these that is longer than `limit`, and how much shorter that makes the
+    /// JSON of its two sides.
+    struct Shortened {
+        Change change;
+        std::size_t before = 0;
+        std::size_t after = 0;
+
+        /// Of the record with this `op` (EncodedRecord).
+        std::size_t by(char op) const
+        {
+            return (op == 'd' || op == 'u' ? before : 0) + (op == 'c' || op == 'u' || op == 'r' ? after : 0);
+        }
+    };
+    Shortened shorten(const Change& change, std::size_t limit) const;
+
     /// The header keyshift.absent: columns that the WAL did not carry. Empty: none.
     std::string absent(bool before_is_key, const Tuple* after, const Tuple* old) const;
 
@@ -64,6 +81,7 @@ private:
     /// Those of the options where they name some, else those that tell rows apart.
     void add_key(const TableSchema& table);
     void add_schemas(const TableSchema& table, const CdcOptions& options);
+    static std::size_t length(const Column& column, const std::optional<Tuple>& row);
     static void append_treated(std::string& out, const Column& column, const Tuple& row, const Tuple* old);
     static void append_value(std::string& out, const Column& column, const Tuple& row, const Tuple* old);
 
@@ -72,6 +90,7 @@ private:
     std::vector<Column> columns_;
     std::vector<Column> key_;
     std::vector<std::size_t> key_indexes_;
+    std::vector<std::size_t> bytes_; ///< in columns_: bytea, written as it is, and not in the key
     std::vector<std::string> outside_identity_;
     std::string absent_before_; ///< the header when only `before` lacks columns
     std::string source_head_;

@@ -123,6 +123,16 @@ void ValueEncoder::append_bytes(std::string& out, std::string_view text) const
     }
 }
 
+std::optional<std::size_t> ValueEncoder::bytes_length(std::string_view text) const
+{
+    const bool base64 = form_.form == ValueForm::bytes || form_.form == ValueForm::base64_text;
+    if (form_.opaque || (!base64 && form_.form != ValueForm::hex_text) || !text.starts_with("\\x")) {
+        return std::nullopt;
+    }
+    const std::size_t digits = text.size() - 2;
+    return base64 ? (digits / 2 + 2) / 3 * 4 : digits;
+}
+
 void ValueEncoder::append_amount(std::string& out, std::string_view text) const
 {
     switch (form_.form) {

@@ -32,7 +32,8 @@ struct Relation {
 
 /// One value of a tuple.
 struct Datum {
-    enum class Kind : std::uint8_t { null, unchanged_toast, text };
+    /// `binary` is seen by BinaryText only, which makes `text` of it.
+    enum class Kind : std::uint8_t { null, unchanged_toast, text, binary };
     Kind kind = Kind::null;
     std::string_view text; ///< PostgreSQL's output format; valid as long as the message it came from
 };

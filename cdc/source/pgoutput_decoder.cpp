@@ -122,6 +122,10 @@ Decoded PgoutputDecoder::change(ByteReader& reader, ChangeKind kind)
         read_new(reader);
     }
     change_.seq = next_seq_++;
+    if (binary_) {
+        binary_ = false;
+        translate_(change_);
+    }
     return &change_;
 }
 
@@ -155,7 +159,7 @@ void PgoutputDecoder::read_new(ByteReader& reader)
     read_tuple(reader, *change_.after);
 }
 
-void PgoutputDecoder::read_tuple(ByteReader& reader, Tuple& tuple) const
+void PgoutputDecoder::read_tuple(ByteReader& reader, Tuple& tuple)
 {
     const std::uint16_t columns = reader.u16();
     if (columns != change_.relation->columns.size()) {
@@ -173,8 +177,15 @@ void PgoutputDecoder::read_tuple(ByteReader& reader, Tuple& tuple) const
         case 't':
             datum = {Datum::Kind::text, reader.bytes(reader.u32())};
             break;
+        case 'b':
+            if (!translate_) {
+                reader.fail("a value that is not text");
+            }
+            datum = {Datum::Kind::binary, reader.bytes(reader.u32())};
+            binary_ = true;
+            break;
         default:
-            reader.fail("a value that is not text");
+            reader.fail("a value of an unknown kind");
         }
     }
 }

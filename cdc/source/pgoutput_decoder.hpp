@@ -1,5 +1,5 @@
 #pragma once
-/// pgoutput, protocol version 1, values as text (PostgreSQL docs: "Logical Replication Message Formats").
+/// pgoutput, protocol version 1, values as text or binary (PostgreSQL docs: "Logical Replication Message Formats").
 /// Each transaction comes whole after its commit: Begin, changes, Commit. What decode() returns is valid until the next
 /// call and as long as the bytes live. Numbers the changes of a transaction (SourcePosition::seq): every change the server
 /// sends counts, so a replay of the same WAL gives the same numbers.
@@ -7,6 +7,7 @@
 #include "cdc/source/byte_reader.hpp"
 #include "cdc/source/change.hpp"
 
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <unordered_map>
@@ -29,6 +30,10 @@ using Decoded =
 
 class PgoutputDecoder {
 public:
+    /// Makes texts of a change's binary values; without it these are no pgoutput.
+    using Translate = std::function<void(Change&)>;
+    explicit PgoutputDecoder(Translate translate = {}) : translate_(std::move(translate)) {}
+
     /// Throws FatalError naming the LSN for anything that is not pgoutput.
     Decoded decode(Lsn lsn, std::string_view message);
 
@@ -39,10 +44,12 @@ private:
     Decoded truncation(ByteReader& reader);
     void read_old(ByteReader& reader, char marker);
     void read_new(ByteReader& reader);
-    void read_tuple(ByteReader& reader, Tuple& tuple) const;
+    void read_tuple(ByteReader& reader, Tuple& tuple);
     void recycle();
     const std::shared_ptr<const Relation>& known(std::uint32_t oid, const ByteReader& reader);
 
+    const Translate translate_;
+    bool binary_ = false; ///< a value of the present change is
     std::unordered_map<std::uint32_t, std::shared_ptr<const Relation>> relations_;
     /// One change, whose tuples keep their memory from change to change.
     Change change_;

@@ -20,7 +20,7 @@ bool is_too_large(const std::string& why)
 
 void ReadingMode::begin(Lsn position)
 {
-    if (!failed_) {
+    if (way_ == Way::binary ? is_over(position) : !failed_) {
         way_ = Way::streamed;
     }
     if (!failed_ || position > began_) {
@@ -36,6 +36,7 @@ pg::PgoutputOptions ReadingMode::options(int server_version) const
     const bool newest = server_version >= kParallelSince;
     pg::PgoutputOptions options;
     options.protocol = newest ? 4 : 3;
+    options.binary = way_ == Way::binary;
     options.streaming = way_ != Way::streamed ? "off" : newest ? "parallel" : "on";
     return options;
 }
@@ -55,6 +56,13 @@ std::string ReadingMode::failed(const catalog::Node& node, Lsn position, const E
     }
     failures_ = position > began_ ? 1 : failures_ + 1;
     const bool too_large = is_too_large(error.why);
+    if (too_large && way_ == Way::whole) {
+        way_ = Way::binary;
+        failures_ = 0;
+        stuck_ = position;
+        passed_.reset();
+        return "A row is too large to be written as text: its transaction is read in binary.";
+    }
     if (failures_ < kTries && !too_large) {
         return "It is tried again.";
     }
@@ -62,15 +70,7 @@ std::string ReadingMode::failed(const catalog::Node& node, Lsn position, const E
     const std::string where =
         fmt::format("the first transaction that commits after {} (slot {})", position.to_string(), node.slot);
     if (too_large) {
-        throw FatalError(
-            {"capturing changes of node " + node.name,
-             fmt::format("{}: {} has a row that PostgreSQL cannot send: a bytea above 512 MB or a row above 1 GB, "
-                         "counted as text",
-                         error.why, where),
-             fmt::format(
-                 "Nothing is skipped; the slot keeps the WAL. Make the row smaller or leave the column out of the "
-                 "capture, then `keyshift cdc recover {}`: a new slot behind it, and every table read again.",
-                 node.name)});
+        give_up(node, where, error);
     }
     throw FatalError(
         {"capturing changes of node " + node.name,
@@ -79,6 +79,25 @@ std::string ReadingMode::failed(const catalog::Node& node, Lsn position, const E
              "Nothing is skipped; the slot keeps the WAL. See the server's log; a newer minor version may decode it. "
              "Else `keyshift cdc recover {}`: a new slot behind it, and every table read again.",
              node.name)});
+}
+
+void ReadingMode::give_up(const catalog::Node& node, const std::string& where, const ErrorParts& error)
+{
+    throw FatalError(
+        {"capturing changes of node " + node.name,
+         fmt::format("{}: {} has a row that PostgreSQL cannot send: above 1 GB, in binary as in text", error.why,
+                     where),
+         fmt::format("Nothing is skipped; the slot keeps the WAL. Make the row smaller or leave the column "
+                     "out of the capture, then `keyshift cdc recover {}`: a new slot behind it, and every "
+                     "table read again.",
+                     node.name)});
+}
+
+void ReadingMode::committed(Lsn end)
+{
+    if (way_ == Way::binary && !passed_ && end > stuck_) {
+        passed_ = end;
+    }
 }
 
 } // namespace keyshift::cdc

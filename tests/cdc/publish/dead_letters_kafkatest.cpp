@@ -133,6 +133,49 @@ TEST_F(DeadLettersTest, AnEventThatIsTooLargeGoesThereWithEverythingButItsValues
     EXPECT_EQ(series_.events("public.t", "u").value(), 1);
 }
 
+TEST_F(DeadLettersTest, TheSizeOfAByteaThatIsNeverWrittenIsThatOfTheRecordItWouldHaveBeen)
+{
+    table_ = test::small_table("f");
+    table_.columns[1].type = test::type("bytea");
+    TableSchema limited = table_;
+    limited.root.name = "t";
+    limited.capture.on_error = OnError::dead_letter;
+    options_.tombstones = false;
+    make_topic("3000");
+    const std::string old_body = "\\x" + std::string(300'002, 'a');
+    const std::string new_body = "\\x" + std::string(400'000, 'b');
+    const Tuple before{text("1"), text(old_body), text("n")};
+    const std::vector<Change> changes{insert({text("1"), text(old_body), kNull}),
+                                      test::update(before, false, {text("1"), text(new_body), kNull}),
+                                      test::update(before, false, {text("1"), test::kUnchanged, kNull}),
+                                      test::update(before, false, {text("2"), test::kUnchanged, kNull}),
+                                      test::update(before, false, {text("1"), text("\\x00"), kNull}),
+                                      test::remove(before, false)};
+    const auto publisher = this->publisher();
+    std::uint64_t seq = 0;
+    for (const Change& change : changes) {
+        publisher->publish(context(200, ++seq), table_, change);
+        publisher->publish(context(200, seq), limited, change);
+    }
+    publisher->commit(Lsn{200}, Lsn{210});
+    ASSERT_TRUE(publisher->wait_acknowledged(Lsn{210}, 20s));
+    const auto written = test::read_topic(settings_, options_.topic_prefix + ".public.f", 7);
+    const auto letters = this->letters(7);
+    ASSERT_EQ(written.size(), 7U) << "a key change is two";
+    ASSERT_EQ(letters.size(), 7U);
+    for (std::size_t at = 0; at < letters.size(); ++at) {
+        std::size_t bytes = written[at].key.value().size() + written[at].value.value().size();
+        for (const auto& [name, value] : written[at].headers) {
+            bytes += name.size() + value.size();
+        }
+        const auto letter = nlohmann::json::parse(letters[at].value.value());
+        EXPECT_EQ(letter.at("size"), bytes) << at;
+        EXPECT_EQ(letters[at].key, written[at].key);
+        EXPECT_EQ(letter.at("op").get<std::string>(),
+                  nlohmann::json::parse(written[at].value.value()).at("op").get<std::string>());
+    }
+}
+
 TEST_F(DeadLettersTest, AKeyThatIsItselfTooLargeIsLeftOut)
 {
     table_.columns[0].type = test::type("text");

@@ -66,13 +66,45 @@ TEST(ReadingMode, StopsAtATransactionThatFailsAgainAndAgainAndNotAtOneThatPassed
     }
 }
 
-TEST(ReadingMode, StopsAtOnceAtARowBeyondTheServersLimits)
+/// Streamed and whole transactions have failed for a row that is too large, at position 100.
+ReadingMode reading_in_binary()
 {
     ReadingMode mode;
     mode.begin({100});
     mode.failed(node(), {100}, kTooLarge);
     mode.begin({100});
+    EXPECT_EQ(mode.way(), ReadingMode::Way::whole);
+    mode.failed(node(), {100}, kTooLarge);
+    mode.begin({100});
+    return mode;
+}
+
+TEST(ReadingMode, ARowBeyondTheLimitsOfTextIsReadInBinaryUntilItsTransactionIsConfirmed)
+{
+    ReadingMode mode = reading_in_binary();
+    EXPECT_TRUE(mode.options(150'020).binary);
+    EXPECT_EQ(mode.options(150'020).streaming, "off");
+    mode.committed({90}); // had been handed over before
+    EXPECT_FALSE(mode.is_over({110})) << "it has not come yet";
+    mode.begin({110}); // that connection ended for another reason
+    EXPECT_EQ(mode.way(), ReadingMode::Way::binary);
+    mode.committed({120});
+    mode.committed({130});
+    EXPECT_FALSE(mode.is_over({119}));
+    EXPECT_TRUE(mode.is_over({120}));
+    mode.begin({119});
+    EXPECT_EQ(mode.way(), ReadingMode::Way::binary);
+    mode.begin({120});
+    EXPECT_EQ(mode.way(), ReadingMode::Way::streamed);
+    EXPECT_FALSE(mode.options(150'020).binary);
+}
+
+TEST(ReadingMode, StopsAtOnceAtARowBeyondTheServersLimitsInBinaryToo)
+{
+    ReadingMode mode = reading_in_binary();
     EXPECT_THROW(mode.failed(node(), {100}, kTooLarge), FatalError);
+    mode.begin({100});
+    EXPECT_EQ(mode.way(), ReadingMode::Way::binary) << "the other ways need not fail again";
 }
 
 TEST(ReadingMode, OnlyFailuresOfDecodingCount)

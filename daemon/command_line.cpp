@@ -74,6 +74,7 @@ int run_command_line(int count, char** arguments)
     add_run_commands(app, context);
     add_reshard_commands(app, context);
     add_projection_commands(app, context);
+    add_rejection_commands(app, context);
     add_cdc_commands(app, context);
     add_absent_commands(app);
     try {

@@ -316,6 +316,9 @@ std::vector<ConfigKey> all_keys()
         integer_key(
             "projection.workers", "Threads that write projections.", 1, 64,
             [](Config & c) -> auto& { return c.projection.workers; }),
+        integer_key(
+            "projection.max_rejections", "Events that a projection could not use with which it pauses.", 1, 1'000'000,
+            [](Config & c) -> auto& { return c.projection.max_rejections; }),
         text_key(
             "http.listen", "Address and port of metrics, probes, status and route; read-only.",
             [](Config & c) -> auto& { return c.http_listen; }),

@@ -72,27 +72,4 @@ SELECT json_agg(json_build_object('name', name, 'state', state, 'generation', ge
     return report;
 }
 
-Json rejections(pg::Connection& catalog, const std::string& projection)
-{
-    return json_of(catalog, R"(
-SELECT json_agg(json_build_object('id', id, 'projection', projection, 'topic', topic, 'partition', partition, 'offset', kafka_offset,
-                                  'reason', reason, 'detail', detail, 'at', at) ORDER BY id)::text
-FROM keyshift.rejection WHERE $1 = '' OR projection = $1)",
-                   {projection});
-}
-
-Json rejection(pg::Connection& catalog, std::int64_t id)
-{
-    const Json found = json_of(catalog, R"(
-SELECT json_agg(json_build_object('id', id, 'projection', projection, 'topic', topic, 'partition', partition, 'offset', kafka_offset,
-                                  'reason', reason, 'detail', detail, 'key', key, 'value', value, 'at', at))::text
-FROM keyshift.rejection WHERE id = $1::bigint)",
-                               {std::to_string(id)});
-    if (found.empty()) {
-        throw RefusedError({fmt::format("rejection {}", id), "there is none of this number",
-                            "`keyshift rejections list` has them all."});
-    }
-    return found.front();
-}
-
 } // namespace keyshift::daemon

@@ -11,9 +11,5 @@ namespace keyshift::daemon {
 nlohmann::json cdc_status(pg::Connection& catalog);
 /// {"daemon":{...},"nodes":[...],"streams":[...],"jobs":[...],"projections":[...]}.
 nlohmann::json status_report(pg::Connection& catalog);
-/// Of one projection, or of all where it is empty.
-nlohmann::json rejections(pg::Connection& catalog, const std::string& projection);
-/// Throws Error(refused) when there is none of this number.
-nlohmann::json rejection(pg::Connection& catalog, std::int64_t id);
 
 } // namespace keyshift::daemon

@@ -1,7 +1,5 @@
 #include "projections/batch_reader.hpp"
 
-#include <algorithm>
-
 namespace keyshift::projections {
 
 namespace {
@@ -70,6 +68,19 @@ std::vector<kafka::Message> BatchReader::poll()
     return messages;
 }
 
+void BatchReader::add_rows(EventBatch& batch, const kafka::Message& message, std::vector<RowChange> changes) const
+{
+    for (RowChange& change : changes) {
+        change.key_hash = target_.key_hash(change);
+        if (change.key_hash) {
+            batch.rows.emplace_back(std::move(change), &message);
+        } else {
+            batch.rejections.emplace_back(&message, Rejection{"bad_value", "a key value does not read as its type",
+                                                              row_identity(target_.definition(), change.base)});
+        }
+    }
+}
+
 EventBatch BatchReader::map(std::vector<kafka::Message> messages)
 {
     EventBatch batch;
@@ -77,21 +88,13 @@ EventBatch BatchReader::map(std::vector<kafka::Message> messages)
     for (const kafka::Message& message : batch.messages) {
         batch.progress[{message.topic, message.partition}] = message.offset + 1;
         Mapped mapped = mapper_.map(message);
-        if (auto* rejection = std::get_if<Rejection>(&mapped)) {
+        auto* rejection = std::get_if<Rejection>(&mapped);
+        auto changes =
+            rejection != nullptr ? std::move(rejection->left) : std::get<std::vector<RowChange>>(std::move(mapped));
+        if (rejection != nullptr) {
             batch.rejections.emplace_back(&message, std::move(*rejection));
-            continue;
         }
-        auto& changes = std::get<std::vector<RowChange>>(mapped);
-        for (RowChange& change : changes) {
-            change.key_hash = target_.key_hash(change);
-        }
-        if (std::all_of(changes.begin(), changes.end(), [](const auto& change) { return change.key_hash; })) {
-            for (RowChange& change : changes) {
-                batch.rows.emplace_back(std::move(change), &message);
-            }
-        } else {
-            batch.rejections.emplace_back(&message, Rejection{"bad_value", "a key value does not read as its type"});
-        }
+        add_rows(batch, message, std::move(changes));
     }
     return batch;
 }

@@ -37,6 +37,7 @@ private:
     void read(std::stop_token stop);
     std::vector<kafka::Message> poll();
     EventBatch map(std::vector<kafka::Message> messages);
+    void add_rows(EventBatch& batch, const kafka::Message& message, std::vector<RowChange> changes) const;
 
     kafka::Consumer& consumer_;
     EventMapper& mapper_;

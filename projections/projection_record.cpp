@@ -71,10 +71,25 @@ void set_state(pg::Connection& catalog, const std::string& name, const std::stri
                   {name, state});
 }
 
+namespace {
+
+std::string json_text(const ErrorParts& error)
+{
+    return Json{{"what", error.what}, {"why", error.why}, {"next", error.next}}.dump();
+}
+
+} // namespace
+
+void pause_with(pg::Connection& catalog, std::int64_t id, const ErrorParts& error)
+{
+    catalog.query("UPDATE keyshift.projection SET wanted = 'pause', state = 'paused', error = $2 WHERE id = $1",
+                  {std::to_string(id), json_text(error)});
+}
+
 void set_error(pg::Connection& catalog, const std::string& name, const ErrorParts& error)
 {
-    const Json json{{"what", error.what}, {"why", error.why}, {"next", error.next}};
-    catalog.query("UPDATE keyshift.projection SET state = 'failed', error = $2 WHERE name = $1", {name, json.dump()});
+    catalog.query("UPDATE keyshift.projection SET state = 'failed', error = $2 WHERE name = $1",
+                  {name, json_text(error)});
 }
 
 } // namespace keyshift::projections

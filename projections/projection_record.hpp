@@ -32,6 +32,8 @@ ProjectionRecord read_projection(pg::Connection& catalog, const std::string& nam
 std::vector<Definition> siblings(pg::Connection& catalog, const Definition& definition);
 std::vector<std::string> projection_names(pg::Connection& catalog);
 void set_state(pg::Connection& catalog, const std::string& name, const std::string& state);
+/// It pauses by itself, and says why until it is resumed.
+void pause_with(pg::Connection& catalog, std::int64_t id, const ErrorParts& error);
 void set_error(pg::Connection& catalog, const std::string& name, const ErrorParts& error);
 
 } // namespace keyshift::projections

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
+#include <utility>
 
 namespace keyshift::projections {
 
@@ -18,46 +18,12 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
-namespace {
-
-/// Bad value, constraint, limit (too wide for an index), raised by a function of the definition; the rest is not the row's
-/// fault.
-bool blames_the_row(const std::string& sqlstate)
-{
-    constexpr std::array<std::string_view, 5> kClasses = {"22", "23", "54", "P0", "38"};
-    return std::any_of(kClasses.begin(), kClasses.end(),
-                       [&](std::string_view kind) { return sqlstate.starts_with(kind); });
-}
-
-/// A record's bytes as text that PostgreSQL takes: whatever is no UTF-8, and NUL, as \xHH.
-std::optional<std::string> storable(const std::optional<std::string>& bytes)
-{
-    if (!bytes) {
-        return std::nullopt;
-    }
-    std::string text;
-    for (std::size_t at = 0; at < bytes->size();) {
-        const auto lead = static_cast<unsigned char>((*bytes)[at]);
-        const std::size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-        const std::string_view letter = std::string_view(*bytes).substr(at, length);
-        if (lead != 0 && letter.size() == length && simdjson::validate_utf8(letter.data(), letter.size())) {
-            text += letter;
-            at += length;
-        } else {
-            text += fmt::format("\\x{:02X}", lead);
-            ++at;
-        }
-    }
-    return text;
-}
-
-} // namespace
-
 ProjectionRunner::ProjectionRunner(pg::ConnectionSettings catalog, const ProjectionOptions& options,
                                    metrics::ProjectionMetrics& metrics, const std::string& name)
     : catalog_settings_(catalog), options_(options), metrics_(metrics), catalog_(catalog),
       record_(read_projection(catalog_, name)), target_(catalog, record_.definition, Target::Progress::in_transaction),
-      mapper_(record_.definition), consumer_(options.kafka, "keyshift-projection-" + name),
+      mapper_(record_.definition), rejections_(catalog_, record_.definition),
+      consumer_(options.kafka, "keyshift-projection-" + name),
       topic_(data_topic(options.topic_prefix, record_.definition.base.schema, record_.definition.base.name))
 {
 }
@@ -138,7 +104,7 @@ Offsets ProjectionRunner::positions()
 
 /// From here on every node has progress, so that the least of them covers each (a node that is told of a first batch must
 /// not stand for another that a crash kept from it).
-void ProjectionRunner::anchor_progress(const Offsets& positions, std::int64_t owner_epoch)
+void ProjectionRunner::anchor_progress(const Offsets& positions)
 {
     for (const std::string& node : target_.nodes()) {
         for (const auto& [partition, offset] : positions) {
@@ -146,7 +112,7 @@ void ProjectionRunner::anchor_progress(const Offsets& positions, std::int64_t ow
                 "INSERT INTO keyshift.projection_progress (projection, generation, topic, partition, next_offset, owner_epoch) "
                 "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
                 {record_.definition.name, std::to_string(record_.definition.generation), partition.first,
-                 std::to_string(partition.second), std::to_string(offset), std::to_string(owner_epoch)});
+                 std::to_string(partition.second), std::to_string(offset), std::to_string(owner_epoch_)});
         }
     }
 }
@@ -167,6 +133,36 @@ void ProjectionRunner::start_backfill()
     });
 }
 
+/// Nothing is skipped: where the topic does not hold the next event any more, only its rows can be read again.
+void ProjectionRunner::check_kept()
+{
+    for (const auto& [partition, next] : next_) {
+        const auto [first, end] = consumer_.watermarks(partition.first, partition.second);
+        if (next >= first && next <= end) {
+            continue;
+        }
+        const std::string& name = record_.definition.name;
+        throw FatalError(
+            {"keeping projection " + name,
+             fmt::format("partition {} of topic {} holds offsets {} to {}, and the next event is {}: {}",
+                         partition.second, partition.first, first, end, next,
+                         next < first ? "events were deleted (retention) before the projection had them"
+                                      : "the topic was deleted and made again"),
+             "`keyshift projection rebuild " + name + "` reads the rows again; until then it stays as it is."});
+    }
+}
+
+/// As BatchReader::next; what the topic has lost meanwhile is told as check_kept does.
+std::optional<EventBatch> ProjectionRunner::next_batch(BatchReader& reader, std::stop_token stop)
+{
+    try {
+        return reader.next(50ms, stop);
+    } catch (const FatalError&) {
+        check_kept();
+        throw;
+    }
+}
+
 void ProjectionRunner::run(std::stop_token stop)
 {
     if (record_.state == "paused" || record_.state == "failed") {
@@ -174,30 +170,57 @@ void ProjectionRunner::run(std::stop_token stop)
         record_.state = "building";
     }
     record_start(stop);
-    const std::int64_t owner_epoch = take_over();
-    writer_ = std::make_unique<BatchWriter>(record_.definition, target_, owner_epoch);
+    owner_epoch_ = take_over();
+    writer_ = std::make_unique<BatchWriter>(record_.definition, target_, owner_epoch_);
     next_ = positions();
-    anchor_progress(next_, owner_epoch);
+    anchor_progress(next_);
+    check_kept();
     std::vector<kafka::TopicPartition> assigned;
     for (const auto& [partition, offset] : next_) {
-        const std::int64_t first = consumer_.watermarks(partition.first, partition.second).first;
-        if (offset < first) {
-            throw FatalError({"reading topic " + partition.first,
-                              fmt::format("offset {} of partition {} is gone, the topic begins at {}", offset,
-                                          partition.second, first),
-                              "Drop and create the projection: events were deleted before it had them."});
-        }
         assigned.push_back({partition.first, partition.second, offset});
     }
     consumer_.assign(assigned);
+    shown_ = std::make_unique<ShownProgress>(options_.kafka, options_.topic_prefix, topic_);
     start_backfill();
     log::info("projections", "projection={} runs", record_.definition.name);
     BatchReader reader(consumer_, mapper_, target_, options_);
     while (!stop.stop_requested() && look_around()) {
-        if (std::optional<EventBatch> batch = reader.next(50ms, stop)) {
+        if (std::optional<EventBatch> batch = next_batch(reader, stop)) {
             apply(std::move(*batch), stop);
+            if (has_too_many_rejections()) {
+                return;
+            }
         }
+        tell_shown();
     }
+}
+
+/// After the data transactions it speaks of, so that a reader who sees it sees them. While rows that were there before
+/// are still to come nothing is promised.
+void ProjectionRunner::tell_shown()
+{
+    constexpr auto kInterval = 20ms;
+    for (const auto& [node, lsn] : shown_->advance([this](std::int32_t partition, std::int64_t until) {
+             return consumer_.passed(topic_, partition, next_.at({topic_, partition}), until);
+         })) {
+        untold_[node] = lsn;
+    }
+    if (untold_.empty() || record_.state != "live" || Clock::now() - told_ < kInterval) {
+        return;
+    }
+    Json steps = Json::object();
+    for (const auto& [node, lsn] : std::exchange(untold_, {})) {
+        steps[node] = lsn.to_string();
+    }
+    for (const std::string& node : target_.nodes()) {
+        target_.connection(node).query(
+            "INSERT INTO keyshift.projection_source AS s (projection, generation, node, lsn, owner_epoch) "
+            "SELECT $1, $2, key, value::pg_lsn, $3 FROM jsonb_each_text($4) ON CONFLICT (projection, generation, node) "
+            "DO UPDATE SET lsn = excluded.lsn, owner_epoch = excluded.owner_epoch, at = excluded.at WHERE s.owner_epoch <= excluded.owner_epoch",
+            {record_.definition.name, std::to_string(record_.definition.generation), std::to_string(owner_epoch_),
+             steps.dump()});
+    }
+    told_ = Clock::now();
 }
 
 void ProjectionRunner::apply(EventBatch batch, std::stop_token stop)
@@ -223,6 +246,7 @@ void ProjectionRunner::write_or_reject(Rows rows, const Offsets& progress, std::
         const Written written = writer_->write(std::move(changes), progress, stop);
         metrics_.rows(record_.definition.name, "applied").add(static_cast<double>(written.applied));
         metrics_.rows(record_.definition.name, "stale").add(static_cast<double>(written.stale));
+        rejections_.heal(rows);
     } catch (const pg::SqlError& error) {
         if (!blames_the_row(error.sqlstate())) {
             throw;
@@ -231,7 +255,9 @@ void ProjectionRunner::write_or_reject(Rows rows, const Offsets& progress, std::
             write_or_reject(rows.first(rows.size() / 2), {}, stop);
             write_or_reject(rows.subspan(rows.size() / 2), progress, stop);
         } else {
-            reject(*rows.front().second, {"refused_by_postgresql", error.parts().why});
+            const auto& [change, message] = rows.front();
+            reject(*message,
+                   {"refused_by_postgresql", error.parts().why, row_identity(record_.definition, change.base)});
             write_or_reject({}, progress, stop);
         }
     }
@@ -239,20 +265,28 @@ void ProjectionRunner::write_or_reject(Rows rows, const Offsets& progress, std::
 
 void ProjectionRunner::reject(const kafka::Message& message, const Rejection& rejection)
 {
-    const auto key = storable(message.key);
-    const auto value = storable(message.value);
-    catalog_.query(
-        "INSERT INTO keyshift.rejection (projection, topic, partition, kafka_offset, reason, detail, key, value) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) "
-        "ON CONFLICT DO NOTHING",
-        {record_.definition.name, message.topic, std::to_string(message.partition), std::to_string(message.offset),
-         rejection.reason, rejection.detail, key, value});
-    catalog_.query(
-        "UPDATE keyshift.projection SET rejections = (SELECT count(*) FROM keyshift.rejection WHERE projection = $1) WHERE name = $1",
-        {record_.definition.name});
+    rejections_.add(message, rejection);
+    ++rejected_;
     metrics_.rejections(record_.definition.name, rejection.reason).add();
     metrics_.rows(record_.definition.name, "rejected").add();
-    log::warning("projections", "projection={} topic={} partition={} offset={} rejected: {}", record_.definition.name,
-                 message.topic, message.partition, message.offset, rejection.reason);
+}
+
+/// So many events that cannot be used are a fault of the topic or of the definition, not of some rows.
+bool ProjectionRunner::has_too_many_rejections()
+{
+    if (std::exchange(rejected_, 0) == 0 || rejections_.count() < options_.max_rejections) {
+        return false;
+    }
+    pause_with(
+        catalog_, record_.id,
+        {"keeping projection " + record_.definition.name,
+         fmt::format("{} of its events could not be used; projection.max_rejections is {}", rejections_.count(),
+                     options_.max_rejections),
+         fmt::format("`keyshift rejections list {0}` says why. Mend the cause, `keyshift rejections retry` or drop "
+                     "them, then `keyshift projection resume {0}`.",
+                     record_.definition.name)});
+    log::error("projections", "projection={} paused: {} rejections", record_.definition.name, rejections_.count());
+    return true;
 }
 
 bool ProjectionRunner::at_end()

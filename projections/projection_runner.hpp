@@ -8,6 +8,8 @@
 #include "projections/event_mapper.hpp"
 #include "projections/projection_record.hpp"
 #include "projections/projections.hpp"
+#include "projections/rejection_log.hpp"
+#include "projections/shown_progress.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -31,12 +33,17 @@ private:
     void record_start(std::stop_token stop);
     std::int64_t take_over();
     Offsets positions();
-    void anchor_progress(const Offsets& positions, std::int64_t owner_epoch);
+    void anchor_progress(const Offsets& positions);
     void start_backfill();
+    void check_kept();
+    std::optional<EventBatch> next_batch(BatchReader& reader, std::stop_token stop);
     void apply(EventBatch batch, std::stop_token stop);
     using Rows = std::span<std::pair<RowChange, const kafka::Message*>>;
     void write_or_reject(Rows rows, const Offsets& progress, std::stop_token stop);
     void reject(const kafka::Message& message, const Rejection& rejection);
+    bool has_too_many_rejections();
+    /// Tells every node how far the projection shows each base node, where that has moved on.
+    void tell_shown();
     /// Once a second: lag, state, what the catalog wants. False: stop running.
     bool look_around();
     void finish_building();
@@ -49,6 +56,8 @@ private:
     ProjectionRecord record_;
     Target target_;
     EventMapper mapper_;
+    RejectionLog rejections_;
+    std::int64_t rejected_ = 0; ///< since they were last counted
     std::unique_ptr<BatchWriter> writer_;
     kafka::Consumer consumer_;
     std::string topic_;
@@ -58,6 +67,10 @@ private:
     std::atomic<bool> backfill_done_ = false;
     std::exception_ptr backfill_failure_; ///< read after backfill_done_
     std::chrono::steady_clock::time_point looked_ = {};
+    std::unique_ptr<ShownProgress> shown_;
+    std::map<std::string, Lsn> untold_;
+    std::chrono::steady_clock::time_point told_ = {};
+    std::int64_t owner_epoch_ = 0;
     std::int64_t last_applied_ms_ = 0; ///< Kafka's time of the newest record applied; 0: none
     std::jthread backfill_;
 };

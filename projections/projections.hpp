@@ -31,6 +31,8 @@ struct ProjectionOptions {
     std::size_t batch_rows = 1000;
     std::chrono::milliseconds batch_delay{5};
     int workers = 2;
+    /// With so many open ones a projection pauses.
+    std::int64_t max_rejections = 1000;
     std::string topic_prefix;
     /// Of a topic that is made here because its table had no event yet.
     int partitions = 8;
@@ -70,9 +72,21 @@ nlohmann::json list(pg::Connection& catalog);
 nlohmann::json show(pg::Connection& catalog, const std::string& name);
 /// docs/interface.md: `projection verify`; waits out rows in flight, no false alarm while writes go on.
 nlohmann::json verify(pg::Connection& catalog, const std::string& name, std::stop_token stop);
+/// docs/interface.md: `projection repair`. Writes what verify finds once more, from the base rows as they are, while writes
+/// go on. "refused": rows that PostgreSQL does not take.
+nlohmann::json repair(pg::Connection& catalog, const std::string& name, std::stop_token stop);
 void pause(pg::Connection& catalog, const std::string& name);
 void resume(pg::Connection& catalog, const std::string& name);
 /// Leaves nothing behind; restores the replica identity it changed.
 void drop(pg::Connection& catalog, const std::string& name);
+
+/// docs/interface.md: `rejections list`. Of one projection, or of all where it is empty.
+nlohmann::json rejections(pg::Connection& catalog, const std::string& projection);
+/// Throws Error(refused) when there is none of this number.
+nlohmann::json rejection(pg::Connection& catalog, std::int64_t id);
+/// Reads the stored event once more, as if it came now. {"id","outcome":"applied|stale|rejected","reason","detail"}: unless
+/// it is rejected again it is gone from the list.
+nlohmann::json retry_rejection(pg::Connection& catalog, std::int64_t id, std::stop_token stop);
+void drop_rejection(pg::Connection& catalog, std::int64_t id);
 
 } // namespace keyshift::projections

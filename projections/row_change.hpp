@@ -29,9 +29,12 @@ struct RowChange {
 
 /// An event that the projection cannot use.
 struct Rejection {
-    std::string
-        reason; ///< bounded set: bad_json, bad_value, no_key, no_position, null_key, missing_identity, unsupported
+    std::string reason; ///< bounded set, docs/interface.md
     std::string detail;
+    /// row_identity of the base row it speaks of; empty: it does not say which.
+    std::string row{};
+    /// Tombstones that hold all the same: the row has left its old place, wherever it is now.
+    std::vector<RowChange> left{};
 };
 
 using Mapped = std::variant<std::vector<RowChange>, Rejection>;

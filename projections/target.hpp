@@ -22,6 +22,7 @@ public:
 
     Target(pg::ConnectionSettings catalog, const Definition& definition, Progress progress);
 
+    const Definition& definition() const { return definition_; }
     /// Reads nodes and placement again.
     void reload();
     /// nullopt: a key value does not read as its type. From any thread.

@@ -80,7 +80,7 @@ void drop_node_objects(pg::Connection& connection, const Node& node, bool keep_s
     }
     connection.script(
         "DROP TABLE IF EXISTS keyshift.local_identity, keyshift.local_table, keyshift.local_placement, keyshift.local_bucket, "
-        "keyshift.move_progress, keyshift.projection_progress CASCADE");
+        "keyshift.move_progress, keyshift.projection_progress, keyshift.projection_source CASCADE");
     transaction.commit();
 }
 

@@ -137,6 +137,11 @@ CREATE TABLE IF NOT EXISTS keyshift.rejection (
     reason text NOT NULL, detail text NOT NULL, key text, value text, at timestamptz NOT NULL DEFAULT now(),
     UNIQUE (projection, topic, partition, kafka_offset)
 );
+-- The record's headers as [[name, value]], and the primary key it speaks of as a JSON array of texts ('' : unknown): a newer
+-- version of that row heals it.
+ALTER TABLE keyshift.rejection ADD COLUMN IF NOT EXISTS headers jsonb NOT NULL DEFAULT '[]';
+ALTER TABLE keyshift.rejection ADD COLUMN IF NOT EXISTS row_key text NOT NULL DEFAULT '';
+ALTER TABLE keyshift.rejection ADD COLUMN IF NOT EXISTS tried_at timestamptz;         -- by `keyshift rejections retry`
 
 -- Snapshot of a table's rows into its topic, per node and bucket (a table that is not distributed: bucket 0).
 CREATE TABLE IF NOT EXISTS keyshift.snapshot (

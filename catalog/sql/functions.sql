@@ -295,8 +295,67 @@ BEGIN
 END $body$$format$, branches);
 END $compile$;
 
+-- Read your writes. What a write on this node is known by once it is committed: opaque to its holder, "<node>/<LSN>".
+CREATE OR REPLACE FUNCTION keyshift.token() RETURNS text LANGUAGE plpgsql VOLATILE AS $body$
+BEGIN
+    IF pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = '25001',
+            MESSAGE = 'keyshift.token() was called inside of a transaction that has written: its commit has no place yet',
+            HINT = 'Commit first, then call it.';
+    END IF;
+    RETURN (SELECT i.node FROM keyshift.local_identity i) || '/' || pg_catalog.pg_current_wal_insert_lsn();
+END $body$;
+
+-- Generation and place in WAL of what a projection shows of a node here; NULLs: nothing is known.
+CREATE OR REPLACE FUNCTION keyshift.internal_shown(wanted regclass, of_node text, OUT lsn pg_lsn, OUT at timestamptz)
+LANGUAGE sql VOLATILE AS $body$
+    SELECT s.lsn, s.at FROM keyshift.local_table t JOIN pg_catalog.pg_class c ON c.oid = t.root
+        JOIN keyshift.projection_source s ON s.projection = t.group_name AND s.node = of_node
+             AND s.generation = pg_catalog.substring(c.relname::text, '__g([0-9]+)$')::int
+        WHERE t.alias = wanted OR t.root = wanted
+$body$;
+
+-- Returns once the projection on this node shows every write from before the token; raises KS002 with the lag at the timeout.
+CREATE OR REPLACE FUNCTION keyshift.wait_for(projection regclass, token text, timeout interval DEFAULT '10 seconds') RETURNS void
+LANGUAGE plpgsql VOLATILE AS $body$
+DECLARE
+    until timestamptz := pg_catalog.clock_timestamp() + timeout;
+    source text := pg_catalog.split_part(token, '/', 1);
+    wanted pg_lsn;
+    shown record;
+BEGIN
+    PERFORM keyshift.internal_table(projection);
+    IF token !~ '^[a-z][a-z0-9_]*/[0-9A-F]{1,8}/[0-9A-F]{1,8}$' THEN
+        RAISE EXCEPTION USING ERRCODE = '22023', MESSAGE = 'this is no token of keyshift.token()',
+            HINT = 'Call SELECT keyshift.token() on the node of the write, after its commit.';
+    END IF;
+    wanted := pg_catalog.substr(token, pg_catalog.length(source) + 2)::pg_lsn;
+    LOOP
+        SELECT * INTO shown FROM keyshift.internal_shown(projection, source);
+        IF shown.lsn >= wanted THEN
+            RETURN;
+        END IF;
+        IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN
+            RAISE EXCEPTION USING ERRCODE = '25001',
+                MESSAGE = pg_catalog.format('the snapshot of this transaction was taken before %s showed the write', projection),
+                HINT = 'Call keyshift.wait_for() in a transaction of its own, before BEGIN ISOLATION LEVEL ....';
+        END IF;
+        IF pg_catalog.clock_timestamp() >= until THEN
+            RAISE EXCEPTION USING ERRCODE = 'KS002',
+                MESSAGE = CASE WHEN shown.lsn IS NULL
+                    THEN pg_catalog.format('%s shows nothing of node %s yet', projection, source)
+                    ELSE pg_catalog.format('%s shows node %s up to %s (as of %s s ago); the write is %s bytes of WAL further', projection,
+                             source, shown.lsn, pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - shown.at), 3),
+                             wanted - shown.lsn) END,
+                HINT = pg_catalog.format('`keyshift projection show` tells whether it is being built, paused or behind. Until then read %s''s '
+                                         'base table.', projection);
+        END IF;
+        PERFORM pg_catalog.pg_sleep(0.005);
+    END LOOP;
+END $body$;
+
 GRANT USAGE ON SCHEMA keyshift TO PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA keyshift TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION keyshift.internal_compile_ownership(text), keyshift.internal_compile_routing() FROM PUBLIC;
-GRANT SELECT ON keyshift.local_identity, keyshift.local_table, keyshift.local_placement, keyshift.placement TO PUBLIC;
+GRANT SELECT ON keyshift.local_identity, keyshift.local_table, keyshift.local_placement, keyshift.placement, keyshift.projection_source TO PUBLIC;
 GRANT SELECT (group_name, bucket, state, epoch, open_lsn, fence_lsn, open_xid) ON keyshift.local_bucket TO PUBLIC;

@@ -40,4 +40,10 @@ CREATE TABLE IF NOT EXISTS keyshift.projection_progress (
     next_offset bigint NOT NULL, owner_epoch bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (projection, generation, topic, partition)
 );
+-- Up to which LSN of each node this node's part of a projection shows everything; written after the data transactions.
+CREATE TABLE IF NOT EXISTS keyshift.projection_source (
+    projection text NOT NULL, generation int NOT NULL, node text NOT NULL,
+    lsn pg_lsn NOT NULL, owner_epoch bigint NOT NULL, at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (projection, generation, node)
+);
 CREATE OR REPLACE VIEW keyshift.placement AS SELECT group_name, bucket, node, epoch FROM keyshift.local_placement;

@@ -1,6 +1,5 @@
 #include "daemon/commands/commands.hpp"
 
-#include "daemon/status_report.hpp"
 #include "daemon/wait.hpp"
 #include "projections/projections.hpp"
 
@@ -91,6 +90,22 @@ void verify(CommandContext& context, const std::string& name)
     }
 }
 
+void repair(CommandContext& context, const std::string& name)
+{
+    pg::Connection catalog = context.catalog();
+    if (context.dry_run) {
+        verify(context, name);
+        context.status = 0;
+        return;
+    }
+    const Json result = projections::repair(catalog, name, {});
+    context.print(result);
+    if (result["refused"].get<long>() > 0) {
+        note("some rows cannot be shown; `keyshift projection verify " + name + "` counts them until they change");
+        context.status = exit_status(ErrorKind::differs);
+    }
+}
+
 void add_create(CLI::App& projection, CommandContext& context)
 {
     const auto options = std::make_shared<CreateOptions>();
@@ -137,29 +152,6 @@ void add_change(CLI::App& projection, CommandContext& context, const std::string
             context);
 }
 
-void add_rejections(CLI::App& app, CommandContext& context)
-{
-    CLI::App* rejected = add_verb(app, "rejections", "Events that a projection could not use",
-                                  "keyshift rejections list user_interactions");
-    rejected->require_subcommand(1);
-    const auto which = std::make_shared<std::string>();
-    CLI::App* list = add_verb(*rejected, "list", "All, or those of one projection", "keyshift rejections list");
-    list->add_option("projection", *which, "Projection");
-    list->callback([&context, which] {
-        pg::Connection catalog = context.catalog();
-        context.print(rejections(catalog, *which),
-                      {"id", "projection", "topic", "partition", "offset", "reason", "at"});
-    });
-    const auto id = std::make_shared<std::int64_t>(0);
-    CLI::App* show =
-        add_verb(*rejected, "show", "One event: why, its key and its value", "keyshift rejections show 12");
-    show->add_option("id", *id, "Number from the list")->required();
-    show->callback([&context, id] {
-        pg::Connection catalog = context.catalog();
-        context.print(rejection(catalog, *id));
-    });
-}
-
 } // namespace
 
 void add_projection_commands(CLI::App& app, CommandContext& context)
@@ -179,6 +171,9 @@ void add_projection_commands(CLI::App& app, CommandContext& context)
               });
     add_named(*projection, context, "verify", "Compare with its definition over all nodes; exit 6 where it differs",
               verify);
+    changes(add_named(*projection, context, "repair",
+                      "Write the rows that verify finds anew; exit 6 where one cannot be", repair),
+            context);
     add_change(*projection, context, "pause", "Stop applying; the topics keep what comes", "paused",
                projections::pause);
     add_change(*projection, context, "resume", "Go on applying", "resumed", projections::resume);
@@ -194,7 +189,6 @@ void add_projection_commands(CLI::App& app, CommandContext& context)
                       common.print({{"projection", name}, {"done", common.dry_run ? "nothing: a dry run" : "dropped"}});
                   });
     destroys(drop, context);
-    add_rejections(app, context);
 }
 
 } // namespace keyshift::daemon

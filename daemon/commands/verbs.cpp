@@ -58,14 +58,9 @@ void add_absent_commands(CLI::App& app)
         add_absent_verb(family("reshard"), name,
                         "`keyshift reshard start --buckets N --to NODE` moves buckets, also back.");
     }
-    for (const char* name : {"repair", "rebuild"}) {
-        add_absent_verb(
-            family("projection"), name,
-            "Drop the projection and create it again; `keyshift projection verify` tells whether that is needed.");
-    }
-    for (const char* name : {"retry", "drop"}) {
-        add_absent_verb(family("rejections"), name, "`keyshift rejections show ID` has the event and the reason.");
-    }
+    add_absent_verb(
+        family("projection"), "rebuild",
+        "Drop the projection and create it again; `keyshift projection verify` tells whether that is needed.");
 }
 
 } // namespace keyshift::daemon

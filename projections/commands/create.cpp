@@ -116,7 +116,9 @@ void make_on(catalog::OpenNode& node, const Definition& definition, catalog::Dis
     pg::Transaction transaction(connection);
     // What an earlier try left behind: there is no catalog row, so nobody uses it.
     connection.script("DROP TABLE IF EXISTS " + definition.table().quoted() + " CASCADE");
-    connection.query("DELETE FROM keyshift.projection_progress WHERE projection = $1", {definition.name});
+    for (const char* table : {"projection_progress", "projection_source"}) {
+        connection.query(fmt::format("DELETE FROM keyshift.{} WHERE projection = $1", table), {definition.name});
+    }
     root.definition.owner = connection.query("SELECT current_user").text(0, 0);
     catalog::make_empty_root(connection, node.node, root);
     std::string columns;

@@ -82,7 +82,9 @@ void drop(pg::Connection& catalog, const std::string& name)
         node.connection->script(fmt::format("DROP VIEW IF EXISTS {}; DROP TABLE IF EXISTS {} CASCADE",
                                             definition.view().quoted(), definition.table().quoted()));
         catalog::forget_table(*node.connection, definition.table(), name);
-        node.connection->query("DELETE FROM keyshift.projection_progress WHERE projection = $1", {name});
+        for (const char* table : {"projection_progress", "projection_source"}) {
+            node.connection->query(fmt::format("DELETE FROM keyshift.{} WHERE projection = $1", table), {name});
+        }
         transaction.commit();
     }
     pg::Transaction transaction(catalog);

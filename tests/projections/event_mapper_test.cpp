@@ -100,12 +100,60 @@ TEST(EventMapper, RefusesHostileInput)
     EXPECT_EQ(rejected(event("{\"before\":null,\"after\":")), "bad_json");
     EXPECT_EQ(rejected(event("{\"after\":{\"id\":1,\"user_id\":7,\"content\":\"\xff\"},\"op\":\"c\"}")), "bad_json");
     EXPECT_EQ(rejected(event(R"({"before":null,"after":{"id":"x","user_id":7,"content":"a"},"op":"c"})")), "bad_value");
-    EXPECT_EQ(rejected(event(R"({"before":null,"after":{"id":1,"content":"a"},"op":"c"})")), "bad_value");
+    EXPECT_EQ(rejected(event(R"({"before":null,"after":{"id":1,"content":"a"},"op":"c"})")), "unknown_schema");
     EXPECT_EQ(rejected(event(R"({"before":null,"after":{"id":1,"user_id":null,"content":"a"},"op":"c"})")), "null_key");
     EXPECT_EQ(rejected(event(R"({"before":null,"after":null,"op":"t"})")), "unsupported");
+    EXPECT_EQ(rejected(event(R"({"before":null,"after":{"id":1,"user_id":7,"user_id":8,"content":"a"},"op":"c"})")),
+              "bad_json");
+    EXPECT_EQ(rejected(event(R"({"after":{"id":1,"user_id":7,"content":"a"},"op":"c","op":"d"})")), "bad_json");
+    EXPECT_EQ(rejected(event(R"({"after":[],"op":"c"})")), "bad_json");
+    const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+    EXPECT_EQ(rejected(event(R"({"after":{"id":1,"user_id":7,"content":"a","x":)" + deep + R"(},"op":"c"})")),
+              "bad_json");
+    EXPECT_EQ(rejected(event(R"({"after":{"id":1,"user_id":7,"content":"a","x":1e999999},"op":"c"})")), "bad_json");
     kafka::Message foreign = event(R"({"before":null,"after":{"id":1,"user_id":7,"content":"a"},"op":"c"})");
     foreign.headers.clear();
     EXPECT_EQ(rejected(foreign), "no_position");
+}
+
+TEST(EventMapper, ARejectionNamesItsRowByTheRowOrElseByTheRecordsKey)
+{
+    const Definition definition = by_user();
+    const auto row = [&](const std::string& value) {
+        return std::get<Rejection>(EventMapper(definition).map(event(value))).row;
+    };
+    EXPECT_EQ(row(R"({"after":{"id":5,"user_id":null,"content":"a"},"op":"c"})"), R"(["5"])");
+    EXPECT_EQ(row("{"), R"(["1"])");
+    EXPECT_EQ(row(R"({"after":{"id":[],"user_id":7,"content":"a"},"op":"c"})"), R"(["1"])");
+}
+
+TEST(EventMapper, ARejectedRowStillLeavesItsOldPlace)
+{
+    const Definition definition = by_user();
+    const auto left = [&](const std::string& after) {
+        const Mapped mapped =
+            EventMapper(definition)
+                .map(event(R"({"before":{"id":1,"user_id":7,"content":null},"after":)" + after + R"(,"op":"u"})",
+                           "before=content"));
+        std::string keys;
+        for (const RowChange& change : std::get<Rejection>(mapped).left) {
+            keys += change.live ? "live" : change.base[1].value_or("none");
+        }
+        return keys;
+    };
+    EXPECT_EQ(left(R"({"id":1,"user_id":null,"content":"a"})"), "7");
+    EXPECT_EQ(left(R"({"id":1,"user_id":"x","content":"a"})"), "7");
+    EXPECT_EQ(left(R"({"id":1,"user_id":8,"content":[]})"), "7");
+    EXPECT_EQ(left(R"({"id":1,"user_id":7,"content":[]})"), "") << "it is where it was";
+}
+
+TEST(EventMapper, ARowWithoutAKeyWasNowhereAndNeedNotLeave)
+{
+    const auto rows = changes(event(
+        R"({"before":{"id":1,"user_id":null,"content":null},"after":{"id":1,"user_id":8,"content":"a"},"op":"u"})",
+        "before=content"));
+    ASSERT_EQ(rows.size(), 1U);
+    EXPECT_TRUE(rows[0].live);
 }
 
 } // namespace

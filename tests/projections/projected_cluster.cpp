@@ -94,6 +94,22 @@ bool ProjectedCluster::wait_until(const std::string& query)
     return false;
 }
 
+bool ProjectedCluster::wait_until_captured()
+{
+    for (const std::size_t node : {0U, 1U}) {
+        pg::Connection connection = connect(node);
+        const std::string lsn = one(connection, "SELECT pg_current_wal_insert_lsn()");
+        for (int tries = 0; streams_.at(node)->status().confirmed_lsn < Lsn::parse(lsn).value(); ++tries) {
+            if (tries > 3000) {
+                ADD_FAILURE() << "node " << node << " is never captured up to " << lsn;
+                return false;
+            }
+            sleep_for(20ms, {});
+        }
+    }
+    return true;
+}
+
 std::string ProjectedCluster::verify(const std::string& name)
 {
     const auto found = projections::verify(catalog(), name, {});
@@ -112,6 +128,19 @@ std::vector<std::string> ProjectedCluster::rows(const std::string& query)
     }
     std::sort(all.begin(), all.end());
     return all;
+}
+
+std::vector<std::string> ProjectedCluster::rows_once(const std::string& query, const std::vector<std::string>& wanted)
+{
+    std::vector<std::string> found;
+    for (int tries = 0; tries < 1500; ++tries) {
+        found = rows(query);
+        if (found == wanted) {
+            break;
+        }
+        sleep_for(20ms, {});
+    }
+    return found;
 }
 
 std::string ProjectedCluster::traces(std::size_t node)

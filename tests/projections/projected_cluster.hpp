@@ -22,6 +22,8 @@ public:
     ProjectedCluster(const ProjectedCluster&) = delete;
     ProjectedCluster& operator=(const ProjectedCluster&) = delete;
 
+    /// Takes effect at the next start.
+    projections::ProjectionOptions& options() { return projection_options_; }
     void start_projections();
     void stop_projections();
     /// create with --apply; nothing waits.
@@ -29,8 +31,12 @@ public:
     void create_and_wait(const std::string& name, const std::string& key, const std::string& sql);
     /// Waits until the query on the catalog gives "t"; false, with a failure, after a minute.
     bool wait_until(const std::string& query);
+    /// Until Kafka has all that the nodes hold now.
+    bool wait_until_captured();
     /// "missing/extra/different" as verify finds them.
     std::string verify(const std::string& name);
+    /// Waits until the rows of a query over both nodes are these; what they were at the end.
+    std::vector<std::string> rows_once(const std::string& query, const std::vector<std::string>& wanted);
     /// Live rows of a query over both nodes, sorted.
     std::vector<std::string> rows(const std::string& query);
     /// Names of all that a projection may leave on a node.

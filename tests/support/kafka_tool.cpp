@@ -61,6 +61,19 @@ void delete_topic(const kafka::Settings& settings, const std::string& topic)
     wait_until("the end of " + topic, [&] { return admin.partitions(topic) == 0; });
 }
 
+void delete_records(const kafka::Settings& settings, const std::string& topic, const std::vector<std::int64_t>& offsets)
+{
+    std::string partitions;
+    for (std::size_t at = 0; at < offsets.size(); ++at) {
+        partitions += (at == 0 ? "" : ",") + std::string(R"({"topic":")") + topic + R"(","partition":)" +
+                      std::to_string(at) + R"(,"offset":)" + std::to_string(offsets[at]) + "}";
+    }
+    const TemporaryDirectory directory;
+    kafka_tool(
+        settings, "org.apache.kafka.tools.DeleteRecordsCommand",
+        {"--offset-json-file", directory.write("offsets.json", R"({"version":1,"partitions":[)" + partitions + "]}")});
+}
+
 void set_partitions(const kafka::Settings& settings, const std::string& topic, int partitions)
 {
     kafka_tool(settings, "org.apache.kafka.tools.TopicCommand",

@@ -16,6 +16,9 @@ void alter_topic(const kafka::Settings& settings, const std::string& topic, cons
                  const std::string& value);
 /// Deletes a topic and waits until it is gone.
 void delete_topic(const kafka::Settings& settings, const std::string& topic);
+/// What retention does, at once: records below these offsets go, per partition.
+void delete_records(const kafka::Settings& settings, const std::string& topic,
+                    const std::vector<std::int64_t>& offsets);
 void set_partitions(const kafka::Settings& settings, const std::string& topic, int partitions);
 
 } // namespace keyshift::test

@@ -1,0 +1,76 @@
+#pragma once
+/// A projection beside its definition over all nodes: sums of slices first, row by row where they differ.
+
+#include "catalog/node_access.hpp"
+#include "core/ids.hpp"
+#include "projections/projection_record.hpp"
+#include "projections/row_change.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace keyshift::projections {
+
+/// A row's primary key as a JSON array of texts, as PostgreSQL writes it.
+using RowKey = std::string;
+/// Rows that differ -> hash by the definition ("": none there) and in the projection.
+using Differences = std::map<RowKey, std::pair<std::string, std::string>>;
+
+/// A row of the projection as it is stored on the node that owns it.
+struct Register {
+    std::vector<std::string> key; ///< of the projection
+    SourcePosition version;
+    bool live = false;
+    std::string hash; ///< of what a reader sees
+};
+using Registers = std::multimap<RowKey, Register>;
+
+class Comparison {
+public:
+    Comparison(pg::Connection& catalog, const ProjectionRecord& record);
+
+    Differences differences();
+    /// In the projection, at the last call of differences().
+    std::int64_t rows() const { return rows_; }
+    /// All that the projection holds of these rows, tombstones too.
+    Registers registers(const std::vector<RowKey>& rows);
+    /// Waits until the projection shows, on every node, what the base tables hold now. False: nobody moves it on (no
+    /// daemon, paused, a node or the broker away), or stop.
+    bool wait_until_shown(std::stop_token stop);
+
+private:
+    struct SliceSum {
+        std::int64_t rows = 0;
+        std::string hash = "0"; ///< a sum, as PostgreSQL prints the numeric
+        bool operator==(const SliceSum&) const = default;
+    };
+    using Slices = std::map<int, SliceSum>;
+    using RowHashes = std::map<RowKey, std::string>;
+
+    std::string row_query(bool by_definition) const;
+    Slices sums(bool by_definition);
+    RowHashes hashes(bool by_definition, const std::set<int>& slices);
+    Differences compare_rows(const std::set<int>& slices);
+    bool is_shown(const std::map<std::string, std::string>& wanted);
+
+    pg::Connection& catalog_;
+    const Definition& definition_;
+    std::int64_t id_;
+    catalog::CapturedTable table_;
+    std::vector<catalog::OpenNode> nodes_;
+    std::int64_t rows_ = 0;
+};
+
+/// The captured table that a projection is made from. Throws Error(refused) when it is captured no more.
+catalog::CapturedTable base_table(pg::Connection& catalog, const Definition& definition, const std::string& doing);
+/// hashtextextended over the columns that a reader sees, of the row `from`.
+std::string row_hash(const Definition& definition, const std::string& from);
+/// The row's primary key as RowKey; `columns` are already quoted.
+std::string row_key_expression(const std::vector<std::string>& columns);
+
+} // namespace keyshift::projections

@@ -1,0 +1,118 @@
+#include "projections/batch_writer.hpp"
+#include "projections/commands/lasting_differences.hpp"
+#include "projections/projections.hpp"
+#include "projections/rejection_log.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace keyshift::projections {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kPiece = 500;
+
+/// The row as it is and, wherever else it stands, that it is not there, all at the version of the locked read: any change
+/// that comes later wins, and any that came before loses.
+std::vector<RowChange> changes_of(const Definition& definition, const SettledRow& row, const Registers& held)
+{
+    std::vector<RowChange> changes;
+    if (row.present) {
+        changes.push_back({row.base, row.version, true, {}, {}});
+    }
+    for (const Register* over : left_over(definition, row, registers_of(held, row.row))) {
+        RowChange& gone = changes.emplace_back(RowChange{row.base, row.version, false, {}, {}});
+        bool elsewhere = !row.present;
+        for (std::size_t at = 0; at < definition.key_base.size(); ++at) {
+            auto& value = gone.base[definition.base_column(definition.key_base[at])];
+            elsewhere = elsewhere || value != over->key[at];
+            value = over->key[at];
+        }
+        if (!elsewhere) {
+            changes.pop_back(); // the definition's WHERE says so, when the row itself is written
+        }
+    }
+    return changes;
+}
+
+class Repair {
+public:
+    Repair(pg::Connection& catalog, const ProjectionRecord& record)
+        : definition_(record.definition), comparison_(catalog, record), settled_(catalog, definition_),
+          target_(catalog.settings(), definition_, Target::Progress::elsewhere), writer_(definition_, target_, 0)
+    {
+    }
+
+    Json run(const std::stop_token& stop)
+    {
+        const Verdicts found = lasting_differences(comparison_, settled_, definition_, stop);
+        std::vector<RowKey> piece;
+        for (const auto& [row, verdict] : found) {
+            piece.push_back(row);
+            if (piece.size() == kPiece) {
+                mend(std::exchange(piece, {}), stop);
+            }
+        }
+        mend(piece, stop);
+        const auto left = static_cast<std::int64_t>(refused_.size());
+        return {{"name", definition_.name},
+                {"found", found.size()},
+                {"repaired", static_cast<std::int64_t>(found.size()) - left},
+                {"refused", left},
+                {"examples", examples()}};
+    }
+
+private:
+    void mend(const std::vector<RowKey>& rows, const std::stop_token& stop)
+    {
+        if (rows.empty()) {
+            return;
+        }
+        const Registers held = comparison_.registers(rows);
+        for (const SettledRow& row : settled_.read(rows, stop)) {
+            std::vector<RowChange> changes = changes_of(definition_, row, held);
+            std::vector<RowChange*> pointers;
+            for (RowChange& change : changes) {
+                pointers.push_back(&change);
+            }
+            try {
+                writer_.write(std::move(pointers), {}, stop);
+            } catch (const pg::SqlError& error) {
+                if (!blames_the_row(error.sqlstate())) {
+                    throw;
+                }
+                refused_.emplace_back(row.row, error.parts().why);
+            }
+        }
+    }
+
+    Json examples() const
+    {
+        constexpr std::size_t kExamples = 20;
+        Json examples = Json::array();
+        for (const auto& [row, why] : refused_) {
+            if (examples.size() < kExamples) {
+                examples.push_back({{"primary_key", row}, {"why", why}});
+            }
+        }
+        return examples;
+    }
+
+    const Definition& definition_;
+    Comparison comparison_;
+    SettledRows settled_;
+    Target target_;
+    BatchWriter writer_;
+    std::vector<std::pair<RowKey, std::string>> refused_;
+};
+
+} // namespace
+
+Json repair(pg::Connection& catalog, const std::string& name, std::stop_token stop)
+{
+    const ProjectionRecord record = read_projection(catalog, name);
+    return Repair(catalog, record).run(stop);
+}
+
+} // namespace keyshift::projections

@@ -68,7 +68,7 @@ FROM (SELECT * FROM keyshift.job ORDER BY id DESC LIMIT 5) j, LATERAL (SELECT co
       count(*) FILTER (WHERE state IN ('switched', 'settling', 'done')) AS moved FROM keyshift.move WHERE job = j.id) m)");
     report["projections"] = json_of(catalog, R"(
 SELECT json_agg(json_build_object('name', name, 'state', state, 'generation', generation, 'lag_seconds', lag_seconds, 'rows', rows,
-                                  'rejections', rejections, 'error', error) ORDER BY name)::text FROM keyshift.projection)");
+                                  'rejections', rejections, 'error', error) ORDER BY name)::text FROM keyshift.projection WHERE serving)");
     return report;
 }
 

@@ -94,8 +94,8 @@ bool Backfill::wait_visible(const std::string& node, std::stop_token stop)
 void Backfill::mark_done(std::uint32_t bucket)
 {
     target_.catalog().query(
-        "UPDATE keyshift.projection SET backfill = backfill || jsonb_build_object($2::text, true) WHERE name = $1",
-        {definition_.name, std::to_string(bucket)});
+        "UPDATE keyshift.projection SET backfill = backfill || jsonb_build_object($2::text, true) WHERE id = $1",
+        {std::to_string(id_), std::to_string(bucket)});
 }
 
 void Backfill::run(std::set<std::string> done, std::stop_token stop)

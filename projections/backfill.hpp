@@ -13,8 +13,9 @@ namespace keyshift::projections {
 
 class Backfill {
 public:
-    Backfill(const Definition& definition, pg::ConnectionSettings catalog, std::size_t batch_rows)
-        : definition_(definition), target_(std::move(catalog), definition, Target::Progress::elsewhere),
+    /// `id`: the generation's row in keyshift.projection.
+    Backfill(std::int64_t id, const Definition& definition, pg::ConnectionSettings catalog, std::size_t batch_rows)
+        : id_(id), definition_(definition), target_(std::move(catalog), definition, Target::Progress::elsewhere),
           writer_(definition, target_, 0), batch_rows_(batch_rows)
     {
     }
@@ -37,6 +38,7 @@ private:
     bool wait_visible(const std::string& node, std::stop_token stop);
     void mark_done(std::uint32_t bucket);
 
+    std::int64_t id_;
     const Definition& definition_;
     Target target_;
     BatchWriter writer_;

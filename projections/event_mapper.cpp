@@ -265,7 +265,7 @@ Mapped EventMapper::map_event(const kafka::Message& message)
     if (event.operation == "t") {
         return Rejection{
             "unsupported",
-            "TRUNCATE: run `keyshift projection verify`, and drop and create the projection where it differs"};
+            "TRUNCATE: run `keyshift projection verify`, and `keyshift projection rebuild` where it differs"};
     }
     std::optional<Side> before;
     std::optional<Side> after;

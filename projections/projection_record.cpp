@@ -1,38 +1,33 @@
 #include "projections/projection_record.hpp"
 
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 namespace keyshift::projections {
 
 using Json = nlohmann::json;
 
-ProjectionRecord read_projection(pg::Connection& catalog, const std::string& name)
+namespace {
+
+const char* const kColumns =
+    "definition::text, state, wanted, sql, coalesce(start_offsets, '{}')::text, backfill::text, id, serving";
+
+ProjectionRecord record_of(const pg::Result& rows, int at)
 {
-    const pg::Result row = catalog.query(
-        "SELECT definition::text, state, wanted, sql, coalesce(start_offsets, '{}')::text, backfill::text, id "
-        "FROM keyshift.projection WHERE name = $1",
-        {name});
-    if (row.rows() == 0) {
-        std::string known;
-        for (const std::string& other : projection_names(catalog)) {
-            known += (known.empty() ? "" : ", ") + other;
-        }
-        throw RefusedError({"projection " + name, "there is none of this name",
-                            known.empty() ? "`keyshift projection create` makes one." : "There are: " + known + "."});
-    }
     ProjectionRecord record;
-    record.id = row.integer(0, 6);
-    record.definition = definition_from_json(Json::parse(row.text(0, 0)));
-    record.state = row.text(0, 1);
-    record.wanted = row.text(0, 2);
-    record.sql = row.text(0, 3);
-    const Json offsets = Json::parse(row.text(0, 4));
+    record.id = rows.integer(at, 6);
+    record.definition = definition_from_json(Json::parse(rows.text(at, 0)));
+    record.state = rows.text(at, 1);
+    record.wanted = rows.text(at, 2);
+    record.sql = rows.text(at, 3);
+    record.serving = rows.boolean(at, 7);
+    const Json offsets = Json::parse(rows.text(at, 4));
     for (const auto& [topic, partitions] : offsets.items()) {
         for (const auto& [partition, offset] : partitions.items()) {
             record.start_offsets[topic][std::stoi(partition)] = offset.get<std::int64_t>();
         }
     }
-    const Json done = Json::parse(row.text(0, 5));
+    const Json done = Json::parse(rows.text(at, 5));
     for (const auto& [bucket, finished] : done.items()) {
         if (finished.is_boolean() && finished.get<bool>()) {
             record.backfilled.insert(bucket);
@@ -41,10 +36,72 @@ ProjectionRecord read_projection(pg::Connection& catalog, const std::string& nam
     return record;
 }
 
+std::vector<ProjectionRecord> records(pg::Connection& catalog, const std::string& condition, const std::string& value)
+{
+    const pg::Result rows = catalog.query(
+        fmt::format("SELECT {} FROM keyshift.projection WHERE {} ORDER BY generation", kColumns, condition), {value});
+    std::vector<ProjectionRecord> found;
+    for (int row = 0; row < rows.rows(); ++row) {
+        found.push_back(record_of(rows, row));
+    }
+    return found;
+}
+
+} // namespace
+
+ProjectionRecord read_projection(pg::Connection& catalog, std::int64_t id)
+{
+    std::vector<ProjectionRecord> found = records(catalog, "id = $1", std::to_string(id));
+    if (found.empty()) {
+        throw RefusedError({fmt::format("projection {}", id), "it was dropped", "Nothing is left to be done."});
+    }
+    return std::move(found.front());
+}
+
+ProjectionRecord read_projection(pg::Connection& catalog, const std::string& name)
+{
+    std::vector<ProjectionRecord> found = records(catalog, "name = $1 AND serving", name);
+    if (!found.empty()) {
+        return std::move(found.front());
+    }
+    std::string known;
+    for (const std::string& other : projection_names(catalog)) {
+        known += (known.empty() ? "" : ", ") + other;
+    }
+    throw RefusedError({"projection " + name, "there is none of this name",
+                        known.empty() ? "`keyshift projection create` makes one." : "There are: " + known + "."});
+}
+
+std::optional<ProjectionRecord> read_successor(pg::Connection& catalog, const std::string& name)
+{
+    std::vector<ProjectionRecord> found = records(catalog, "name = $1 AND NOT serving AND wanted <> 'drop'", name);
+    return found.empty() ? std::nullopt : std::optional(std::move(found.front()));
+}
+
+std::vector<ProjectionRecord> succeeded_generations(pg::Connection& catalog, const std::string& name)
+{
+    return records(catalog, "name = $1 AND NOT serving AND wanted = 'drop'", name);
+}
+
+std::vector<Definition> all_generations(pg::Connection& catalog, const std::string& name)
+{
+    std::vector<Definition> generations;
+    for (ProjectionRecord& record : records(catalog, "name = $1", name)) {
+        generations.push_back(std::move(record.definition));
+    }
+    return generations;
+}
+
+bool is_moving(pg::Connection& catalog, const std::string& name)
+{
+    return catalog.query("SELECT FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')", {name})
+               .rows() > 0;
+}
+
 std::vector<Definition> siblings(pg::Connection& catalog, const Definition& definition)
 {
     const pg::Result rows = catalog.query(
-        "SELECT definition::text FROM keyshift.projection WHERE name <> $1 ORDER BY id", {definition.name});
+        "SELECT definition::text FROM keyshift.projection WHERE name <> $1 AND serving ORDER BY id", {definition.name});
     std::vector<Definition> found;
     for (int row = 0; row < rows.rows(); ++row) {
         Definition other = definition_from_json(Json::parse(rows.text(row, 0)));
@@ -57,7 +114,7 @@ std::vector<Definition> siblings(pg::Connection& catalog, const Definition& defi
 
 std::vector<std::string> projection_names(pg::Connection& catalog)
 {
-    const pg::Result rows = catalog.query("SELECT name FROM keyshift.projection ORDER BY name");
+    const pg::Result rows = catalog.query("SELECT name FROM keyshift.projection WHERE serving ORDER BY name");
     std::vector<std::string> names;
     for (int row = 0; row < rows.rows(); ++row) {
         names.emplace_back(rows.text(row, 0));
@@ -65,10 +122,10 @@ std::vector<std::string> projection_names(pg::Connection& catalog)
     return names;
 }
 
-void set_state(pg::Connection& catalog, const std::string& name, const std::string& state)
+void set_state(pg::Connection& catalog, std::int64_t id, const std::string& state)
 {
-    catalog.query("UPDATE keyshift.projection SET state = $2, error = NULL WHERE name = $1 AND state <> $2",
-                  {name, state});
+    catalog.query("UPDATE keyshift.projection SET state = $2, error = NULL WHERE id = $1 AND state <> $2",
+                  {std::to_string(id), state});
 }
 
 namespace {
@@ -86,10 +143,10 @@ void pause_with(pg::Connection& catalog, std::int64_t id, const ErrorParts& erro
                   {std::to_string(id), json_text(error)});
 }
 
-void set_error(pg::Connection& catalog, const std::string& name, const ErrorParts& error)
+void set_error(pg::Connection& catalog, std::int64_t id, const ErrorParts& error)
 {
-    catalog.query("UPDATE keyshift.projection SET state = 'failed', error = $2 WHERE name = $1",
-                  {name, json_text(error)});
+    catalog.query("UPDATE keyshift.projection SET state = 'failed', error = $2 WHERE id = $1",
+                  {std::to_string(id), json_text(error)});
 }
 
 } // namespace keyshift::projections

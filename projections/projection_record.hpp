@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,20 +21,30 @@ struct ProjectionRecord {
     Definition definition;
     std::string state;  ///< building, live, paused, failed, dropping
     std::string wanted; ///< run, pause, drop
+    bool serving = true;
     std::string sql;
     /// topic -> partition -> offset; empty: not yet recorded.
     std::map<std::string, std::map<std::int32_t, std::int64_t>> start_offsets;
     std::set<std::string> backfilled; ///< buckets of the base table
 };
 
-/// Throws Error(refused) naming the projections there are.
+/// The generation that serves. Throws Error(refused) naming the projections there are.
 ProjectionRecord read_projection(pg::Connection& catalog, const std::string& name);
+/// Any generation. Throws Error(refused) when it was dropped.
+ProjectionRecord read_projection(pg::Connection& catalog, std::int64_t id);
+/// The generation that a rebuild makes.
+std::optional<ProjectionRecord> read_successor(pg::Connection& catalog, const std::string& name);
+/// Those that were succeeded and are still to be removed.
+std::vector<ProjectionRecord> succeeded_generations(pg::Connection& catalog, const std::string& name);
+std::vector<Definition> all_generations(pg::Connection& catalog, const std::string& name);
+/// Whether its buckets are being moved or wait for their grace period.
+bool is_moving(pg::Connection& catalog, const std::string& name);
 /// Definitions of the other projections of the same base table.
 std::vector<Definition> siblings(pg::Connection& catalog, const Definition& definition);
 std::vector<std::string> projection_names(pg::Connection& catalog);
-void set_state(pg::Connection& catalog, const std::string& name, const std::string& state);
+void set_state(pg::Connection& catalog, std::int64_t id, const std::string& state);
 /// It pauses by itself, and says why until it is resumed.
 void pause_with(pg::Connection& catalog, std::int64_t id, const ErrorParts& error);
-void set_error(pg::Connection& catalog, const std::string& name, const ErrorParts& error);
+void set_error(pg::Connection& catalog, std::int64_t id, const ErrorParts& error);
 
 } // namespace keyshift::projections

@@ -4,7 +4,9 @@
 #include "core/failpoint.hpp"
 #include "core/log.hpp"
 #include "metrics/families.hpp"
+#include "projections/stored_positions.hpp"
 #include "projections/stream_progress.hpp"
+#include "projections/succession.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -19,11 +21,11 @@ using Clock = std::chrono::steady_clock;
 using Json = nlohmann::json;
 
 ProjectionRunner::ProjectionRunner(pg::ConnectionSettings catalog, const ProjectionOptions& options,
-                                   metrics::ProjectionMetrics& metrics, const std::string& name)
+                                   metrics::ProjectionMetrics& metrics, std::int64_t id)
     : catalog_settings_(catalog), options_(options), metrics_(metrics), catalog_(catalog),
-      record_(read_projection(catalog_, name)), target_(catalog, record_.definition, Target::Progress::in_transaction),
+      record_(read_projection(catalog_, id)), target_(catalog, record_.definition, Target::Progress::in_transaction),
       mapper_(record_.definition), rejections_(catalog_, record_.definition),
-      consumer_(options.kafka, "keyshift-projection-" + name),
+      consumer_(options.kafka, "keyshift-projection-" + record_.definition.name),
       topic_(data_topic(options.topic_prefix, record_.definition.base.schema, record_.definition.base.name))
 {
 }
@@ -56,65 +58,8 @@ void ProjectionRunner::record_start(std::stop_token stop)
         offsets[topic_][std::to_string(partition)] = end;
         record_.start_offsets[topic_][partition] = end;
     }
-    catalog_.query("UPDATE keyshift.projection SET start_offsets = $2 WHERE name = $1",
-                   {record_.definition.name, offsets.dump()});
-}
-
-/// Fences off any earlier runner: a zombie's progress write with a lower owner epoch is refused.
-std::int64_t ProjectionRunner::take_over()
-{
-    std::int64_t highest = 0;
-    for (const std::string& node : target_.nodes()) {
-        highest = std::max(
-            highest,
-            target_.connection(node)
-                .query("SELECT coalesce(max(owner_epoch), 0) FROM keyshift.projection_progress WHERE projection = $1",
-                       {record_.definition.name})
-                .integer(0, 0));
-    }
-    for (const std::string& node : target_.nodes()) {
-        target_.connection(node).query("UPDATE keyshift.projection_progress SET owner_epoch = $2 WHERE projection = $1",
-                                       {record_.definition.name, std::to_string(highest + 1)});
-    }
-    return highest + 1;
-}
-
-/// The least of all nodes. A node without progress has joined since the last run: what it holds was copied from nodes that
-/// have some. Only where none has any, nothing was applied yet.
-Offsets ProjectionRunner::positions()
-{
-    Offsets positions;
-    for (const auto& [topic, partitions] : record_.start_offsets) {
-        for (const auto& [partition, start] : partitions) {
-            std::int64_t least = INT64_MAX;
-            for (const std::string& node : target_.nodes()) {
-                const pg::Result row = target_.connection(node).query(
-                    "SELECT next_offset FROM keyshift.projection_progress WHERE projection = $1 AND generation = $2 AND topic = $3 AND partition = $4",
-                    {record_.definition.name, std::to_string(record_.definition.generation), topic,
-                     std::to_string(partition)});
-                if (row.rows() == 1) {
-                    least = std::min(least, row.integer(0, 0));
-                }
-            }
-            positions[{topic, partition}] = least == INT64_MAX ? start : least;
-        }
-    }
-    return positions;
-}
-
-/// From here on every node has progress, so that the least of them covers each (a node that is told of a first batch must
-/// not stand for another that a crash kept from it).
-void ProjectionRunner::anchor_progress(const Offsets& positions)
-{
-    for (const std::string& node : target_.nodes()) {
-        for (const auto& [partition, offset] : positions) {
-            target_.connection(node).query(
-                "INSERT INTO keyshift.projection_progress (projection, generation, topic, partition, next_offset, owner_epoch) "
-                "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-                {record_.definition.name, std::to_string(record_.definition.generation), partition.first,
-                 std::to_string(partition.second), std::to_string(offset), std::to_string(owner_epoch_)});
-        }
-    }
+    catalog_.query("UPDATE keyshift.projection SET start_offsets = $2 WHERE id = $1",
+                   {std::to_string(record_.id), offsets.dump()});
 }
 
 void ProjectionRunner::start_backfill()
@@ -125,7 +70,7 @@ void ProjectionRunner::start_backfill()
     backfill_done_ = false;
     backfill_ = std::jthread([this, done = record_.backfilled](std::stop_token stop) {
         try {
-            Backfill(record_.definition, catalog_settings_, options_.batch_rows).run(done, stop);
+            Backfill(record_.id, record_.definition, catalog_settings_, options_.batch_rows).run(done, stop);
         } catch (...) {
             backfill_failure_ = std::current_exception();
         }
@@ -165,15 +110,19 @@ std::optional<EventBatch> ProjectionRunner::next_batch(BatchReader& reader, std:
 
 void ProjectionRunner::run(std::stop_token stop)
 {
+    if (record_.wanted == "pause") {
+        set_state(catalog_, record_.id, "paused");
+        return;
+    }
     if (record_.state == "paused" || record_.state == "failed") {
-        set_state(catalog_, record_.definition.name, "building");
+        set_state(catalog_, record_.id, "building");
         record_.state = "building";
     }
     record_start(stop);
-    owner_epoch_ = take_over();
+    owner_epoch_ = take_over(target_, record_.definition);
     writer_ = std::make_unique<BatchWriter>(record_.definition, target_, owner_epoch_);
-    next_ = positions();
-    anchor_progress(next_);
+    next_ = positions(target_, record_);
+    anchor_progress(target_, record_.definition, next_, owner_epoch_);
     check_kept();
     std::vector<kafka::TopicPartition> assigned;
     for (const auto& [partition, offset] : next_) {
@@ -195,7 +144,7 @@ void ProjectionRunner::run(std::stop_token stop)
     }
 }
 
-/// After the data transactions it speaks of, so that a reader who sees it sees them. While rows that were there before
+/// After the data transactions it speaks of, so that a reader who sees it sees them (INV-PRJ-2). While rows that were there before
 /// are still to come nothing is promised.
 void ProjectionRunner::tell_shown()
 {
@@ -317,10 +266,36 @@ void ProjectionRunner::finish_building()
         return consumer_.passed(entry.first.first, entry.first.second, entry.second, live_from_.at(entry.first.second));
     });
     if (reached) {
-        set_state(catalog_, record_.definition.name, "live");
+        set_state(catalog_, record_.id, "live");
         record_.state = "live";
         log::info("projections", "projection={} live", record_.definition.name);
     }
+}
+
+/// A generation that is complete takes the place of the one that serves; one that serves removes those it has succeeded.
+/// Both wait for others, so they have a thread of their own.
+void ProjectionRunner::begin_succession()
+{
+    if (succession_.joinable() || record_.state != "live") {
+        return;
+    }
+    succession_ = std::jthread([this, serving = record_.serving](std::stop_token stop) {
+        try {
+            if (!serving) {
+                succeed(catalog_settings_, record_.id, stop);
+            }
+        } catch (...) {
+            succession_failure_ = std::current_exception();
+            succession_failed_ = true;
+            return;
+        }
+        try {
+            remove_succeeded(catalog_settings_, record_.definition.name, stop);
+        } catch (const Error& error) {
+            log::warning("projections", "projection={} an earlier generation is left until the next start: {}",
+                         record_.definition.name, error.what());
+        }
+    });
 }
 
 bool ProjectionRunner::look_around()
@@ -331,22 +306,33 @@ bool ProjectionRunner::look_around()
     }
     looked_ = Clock::now();
     finish_building();
+    begin_succession();
+    if (succession_failed_) {
+        std::rethrow_exception(succession_failure_);
+    }
     const auto now_ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
             .count();
     const double lag = at_end() || last_applied_ms_ == 0
                            ? 0
                            : static_cast<double>(std::max<std::int64_t>(0, now_ms - last_applied_ms_)) / 1000;
-    metrics_.lag_seconds(record_.definition.name).set(lag);
     // By id: one that was dropped and made again under the same name is another projection.
     const pg::Result wanted =
-        catalog_.query("UPDATE keyshift.projection SET lag_seconds = $2 WHERE id = $1 RETURNING wanted",
-                       {std::to_string(record_.id), fmt::format("{:.3f}", lag)});
+        // What Kafka has not been given yet is not shown either.
+        catalog_.query(
+            "UPDATE keyshift.projection SET lag_seconds = greatest($2::float8, (SELECT max(s.lag_seconds) FROM keyshift.stream_status s "
+            "JOIN keyshift.captured_table t ON t.schema_name = $3 AND t.table_name = $4 AND coalesce(t.node, s.node) = s.node)) "
+            "WHERE id = $1 RETURNING wanted, serving, lag_seconds",
+            {std::to_string(record_.id), fmt::format("{:.3f}", lag), record_.definition.base.schema,
+             record_.definition.base.name});
     if (wanted.rows() == 0 || wanted.text(0, 0) == "drop") {
         return false;
     }
+    if (wanted.boolean(0, 1)) {
+        metrics_.lag_seconds(record_.definition.name).set(wanted.real(0, 2));
+    }
     if (wanted.text(0, 0) == "pause") {
-        set_state(catalog_, record_.definition.name, "paused");
+        set_state(catalog_, record_.id, "paused");
         return false;
     }
     return true;

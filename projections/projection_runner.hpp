@@ -24,16 +24,13 @@ namespace keyshift::projections {
 class ProjectionRunner {
 public:
     ProjectionRunner(pg::ConnectionSettings catalog, const ProjectionOptions& options,
-                     metrics::ProjectionMetrics& metrics, const std::string& name);
+                     metrics::ProjectionMetrics& metrics, std::int64_t id);
 
     /// Until stop, or until the catalog wants it paused or dropped. Throws what made it end.
     void run(std::stop_token stop);
 
 private:
     void record_start(std::stop_token stop);
-    std::int64_t take_over();
-    Offsets positions();
-    void anchor_progress(const Offsets& positions);
     void start_backfill();
     void check_kept();
     std::optional<EventBatch> next_batch(BatchReader& reader, std::stop_token stop);
@@ -47,6 +44,7 @@ private:
     /// Once a second: lag, state, what the catalog wants. False: stop running.
     bool look_around();
     void finish_building();
+    void begin_succession();
     bool at_end();
 
     pg::ConnectionSettings catalog_settings_;
@@ -71,8 +69,11 @@ private:
     std::map<std::string, Lsn> untold_;
     std::chrono::steady_clock::time_point told_ = {};
     std::int64_t owner_epoch_ = 0;
-    std::int64_t last_applied_ms_ = 0; ///< Kafka's time of the newest record applied; 0: none
+    std::int64_t last_applied_ms_ = 0;      ///< Kafka's time of the newest record applied; 0: none
+    std::exception_ptr succession_failure_; ///< read after succession_failed_
+    std::atomic<bool> succession_failed_ = false;
     std::jthread backfill_;
+    std::jthread succession_;
 };
 
 } // namespace keyshift::projections

@@ -75,6 +75,16 @@ nlohmann::json verify(pg::Connection& catalog, const std::string& name, std::sto
 /// docs/interface.md: `projection repair`. Writes what verify finds once more, from the base rows as they are, while writes
 /// go on. "refused": rows that PostgreSQL does not take.
 nlohmann::json repair(pg::Connection& catalog, const std::string& name, std::stop_token stop);
+/// Makes a new generation, which the daemon fills, verifies and lets take the place of the one that serves. The plan.
+nlohmann::json rebuild(pg::Connection& catalog, const std::string& name, bool dry_run);
+struct ExplainOptions {
+    std::map<std::string, std::string> kafka;
+    std::string topic_prefix;
+    std::int64_t records = 100'000; ///< newest ones of each partition that are looked through
+};
+/// docs/interface.md: `projection explain`.
+nlohmann::json explain(pg::Connection& catalog, const std::string& name, const std::vector<std::string>& key,
+                       const ExplainOptions& options, std::stop_token stop);
 void pause(pg::Connection& catalog, const std::string& name);
 void resume(pg::Connection& catalog, const std::string& name);
 /// Leaves nothing behind; restores the replica identity it changed.

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <set>
 #include <thread>
 
 namespace keyshift::projections {
@@ -19,41 +20,40 @@ struct ProjectionService::State {
     pg::ConnectionSettings catalog;
     ProjectionOptions options;
     metrics::ProjectionMetrics& metrics;
-    /// A projection's thread. Found by name; one that was dropped and made again has another id.
+    /// The thread of one generation.
     struct Running {
-        std::string id;
         std::shared_ptr<std::atomic<bool>> ended = std::make_shared<std::atomic<bool>>(false);
         std::jthread thread;
     };
-    std::map<std::string, Running> runners;
+    std::map<std::int64_t, Running> runners; ///< by id in keyshift.projection
 
-    void keep_running(const std::string& name, std::stop_token stop) noexcept;
-    bool run_once(const std::string& name, std::stop_token stop);
+    void keep_running(std::int64_t id, const std::string& name, std::stop_token stop) noexcept;
+    bool run_once(std::int64_t id, const std::string& name, std::stop_token stop);
     void refresh(pg::Connection& connection);
 };
 
 /// False: it shall not run now (paused, dropped), or it failed for good.
-bool ProjectionService::State::run_once(const std::string& name, std::stop_token stop)
+bool ProjectionService::State::run_once(std::int64_t id, const std::string& name, std::stop_token stop)
 {
     try {
-        ProjectionRunner(catalog, options, metrics, name).run(stop);
+        ProjectionRunner(catalog, options, metrics, id).run(stop);
         return false;
     } catch (const FatalError& error) {
         log::error("projections", "projection={} failed: {}", name, error.what());
         pg::Connection connection(catalog);
-        set_error(connection, name, error.parts());
+        set_error(connection, id, error.parts());
         return false;
     } catch (const RefusedError&) {
         return false; // dropped meanwhile
     }
 }
 
-void ProjectionService::State::keep_running(const std::string& name, std::stop_token stop) noexcept
+void ProjectionService::State::keep_running(std::int64_t id, const std::string& name, std::stop_token stop) noexcept
 {
     Backoff backoff(100ms, 5s);
     while (!stop.stop_requested()) {
         try {
-            if (!run_once(name, stop)) {
+            if (!run_once(id, name, stop)) {
                 return;
             }
         } catch (const Error& error) {
@@ -67,26 +67,26 @@ void ProjectionService::State::keep_running(const std::string& name, std::stop_t
     }
 }
 
-/// One thread for each projection that shall run. A thread that has ended by itself (paused, failed) is begun again when the
-/// catalog wants the projection to run.
+/// One thread for each projection that shall run. One that shall pause ends by itself, having said so in the catalog; a
+/// thread that has ended (paused, failed) is begun again when the catalog wants the projection to run.
 void ProjectionService::State::refresh(pg::Connection& connection)
 {
-    const pg::Result rows =
-        connection.query("SELECT name, id::text FROM keyshift.projection WHERE wanted = 'run' AND state <> 'failed'");
-    std::map<std::string, std::string> wanted;
+    const pg::Result rows = connection.query(
+        "SELECT id, name, wanted = 'run' AND state <> 'failed' FROM keyshift.projection WHERE wanted <> 'drop'");
+    std::map<std::int64_t, std::string> wanted;
+    std::set<std::int64_t> known;
     for (int row = 0; row < rows.rows(); ++row) {
-        wanted[std::string(rows.text(row, 0))] = rows.text(row, 1);
+        known.insert(rows.integer(row, 0));
+        if (rows.boolean(row, 2)) {
+            wanted[rows.integer(row, 0)] = rows.text(row, 1);
+        }
     }
-    std::erase_if(runners, [&](const auto& runner) {
-        const auto found = wanted.find(runner.first);
-        return found == wanted.end() || found->second != runner.second.id || *runner.second.ended;
-    });
-    for (const auto& [name, id] : wanted) {
-        if (!runners.contains(name)) {
-            Running& running = runners[name];
-            running.id = id;
-            running.thread = std::jthread([this, projection = name, ended = running.ended](std::stop_token stop) {
-                keep_running(projection, stop);
+    std::erase_if(runners, [&](const auto& runner) { return !known.contains(runner.first) || *runner.second.ended; });
+    for (const auto& [id, name] : wanted) {
+        if (!runners.contains(id)) {
+            Running& running = runners[id];
+            running.thread = std::jthread([this, id, projection = name, ended = running.ended](std::stop_token stop) {
+                keep_running(id, projection, stop);
                 *ended = true;
             });
         }

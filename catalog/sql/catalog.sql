@@ -114,7 +114,7 @@ ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS planned_rows bigint;
 
 CREATE TABLE IF NOT EXISTS keyshift.projection (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name          text NOT NULL UNIQUE,
+    name          text NOT NULL,
     view_schema   text NOT NULL,                        -- the view readers use
     generation    int NOT NULL DEFAULT 1,
     state         text NOT NULL DEFAULT 'building' CHECK (state IN ('building', 'live', 'paused', 'failed', 'dropping')),
@@ -130,6 +130,13 @@ CREATE TABLE IF NOT EXISTS keyshift.projection (
     error         jsonb,
     created_at    timestamptz NOT NULL DEFAULT now()
 );
+
+-- One row a generation. The one that serves is read through the view; another is being built to succeed it, or (wanted 'drop')
+-- has been succeeded and goes.
+ALTER TABLE keyshift.projection ADD COLUMN IF NOT EXISTS serving boolean NOT NULL DEFAULT true;
+ALTER TABLE keyshift.projection DROP CONSTRAINT IF EXISTS projection_name_key;
+CREATE UNIQUE INDEX IF NOT EXISTS projection_serving ON keyshift.projection (name) WHERE serving;
+CREATE UNIQUE INDEX IF NOT EXISTS projection_generation ON keyshift.projection (name, generation);
 
 CREATE TABLE IF NOT EXISTS keyshift.rejection (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

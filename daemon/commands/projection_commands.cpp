@@ -177,6 +177,7 @@ void add_projection_commands(CLI::App& app, CommandContext& context)
     add_change(*projection, context, "pause", "Stop applying; the topics keep what comes", "paused",
                projections::pause);
     add_change(*projection, context, "resume", "Go on applying", "resumed", projections::resume);
+    add_projection_life_commands(*projection, context);
     CLI::App* drop =
         add_named(*projection, context, "drop", "Remove it and all that it left on the nodes",
                   [](CommandContext& common, const std::string& name) {

@@ -58,9 +58,6 @@ void add_absent_commands(CLI::App& app)
         add_absent_verb(family("reshard"), name,
                         "`keyshift reshard start --buckets N --to NODE` moves buckets, also back.");
     }
-    add_absent_verb(
-        family("projection"), "rebuild",
-        "Drop the projection and create it again; `keyshift projection verify` tells whether that is needed.");
 }
 
 } // namespace keyshift::daemon

@@ -1,4 +1,5 @@
 #include "projections/commands/base_table.hpp"
+#include "projections/commands/projection_table.hpp"
 #include "projections/projection_record.hpp"
 
 #include "catalog/distributed_root.hpp"
@@ -47,52 +48,6 @@ void check_name(pg::Connection& catalog, pg::Connection& node, const CreateReque
     }
 }
 
-/// The projection's table as the partitioned root that catalog makes of it.
-catalog::TableDefinition table_of(const Definition& definition)
-{
-    catalog::TableDefinition table;
-    table.name = definition.table();
-    std::vector<std::string> primary = definition.key;
-    for (const ProjectedColumn& column : definition.columns) {
-        catalog::ColumnDefinition made;
-        made.name = column.name;
-        made.type = column.type;
-        made.element_type = column.type.substr(0, column.type.find('('));
-        table.columns.push_back(std::move(made));
-    }
-    const auto add = [&](const std::string& name, const std::string& type) {
-        catalog::ColumnDefinition made;
-        made.name = name;
-        made.type = type;
-        made.element_type = type;
-        made.not_null = true;
-        table.columns.push_back(std::move(made));
-    };
-    for (std::size_t at = 0; at < definition.pk.size(); ++at) {
-        const std::string& name = definition.pk_names[at];
-        if (name == "_pk_" + definition.pk[at]) {
-            add(name, definition.base_columns[definition.base_column(definition.pk[at])].type);
-        }
-        if (std::find(primary.begin(), primary.end(), name) == primary.end()) {
-            primary.push_back(name);
-        }
-    }
-    for (catalog::ColumnDefinition& column : table.columns) {
-        column.not_null = std::find(primary.begin(), primary.end(), column.name) != primary.end();
-    }
-    add("_epoch", "bigint");
-    add("_lsn", "bigint");
-    add("_seq", "bigint");
-    add("_live", "boolean");
-    catalog::ConstraintDefinition key;
-    key.name = definition.table().name + "_pkey";
-    key.kind = 'p';
-    key.columns = primary;
-    key.definition = "PRIMARY KEY (" + catalog::quoted_list(primary) + ")";
-    table.constraints.push_back(std::move(key));
-    return table;
-}
-
 catalog::DistributedRoot root_of(const Definition& definition, std::uint32_t buckets,
                                  const std::vector<catalog::Node>& nodes)
 {
@@ -110,23 +65,12 @@ catalog::DistributedRoot root_of(const Definition& definition, std::uint32_t buc
     return root;
 }
 
-void make_on(catalog::OpenNode& node, const Definition& definition, catalog::DistributedRoot root)
+void make_on(catalog::OpenNode& node, const Definition& definition, const catalog::DistributedRoot& root)
 {
     pg::Connection& connection = *node.connection;
     pg::Transaction transaction(connection);
-    // What an earlier try left behind: there is no catalog row, so nobody uses it.
-    connection.script("DROP TABLE IF EXISTS " + definition.table().quoted() + " CASCADE");
-    for (const char* table : {"projection_progress", "projection_source"}) {
-        connection.query(fmt::format("DELETE FROM keyshift.{} WHERE projection = $1", table), {definition.name});
-    }
-    root.definition.owner = connection.query("SELECT current_user").text(0, 0);
-    catalog::make_empty_root(connection, node.node, root);
-    std::string columns;
-    for (const ProjectedColumn& column : definition.columns) {
-        columns += (columns.empty() ? "" : ", ") + quote_identifier(column.name);
-    }
-    connection.script(fmt::format("CREATE VIEW {} AS SELECT {} FROM {} WHERE _live", definition.view().quoted(),
-                                  columns, definition.table().quoted()));
+    make_generation(connection, node.node, definition, root);
+    connection.script(view_statement(definition));
     catalog::set_alias(connection, definition.table(), definition.view());
     transaction.commit();
 }

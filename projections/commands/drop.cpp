@@ -1,3 +1,4 @@
+#include "projections/commands/projection_table.hpp"
 #include "projections/projection_record.hpp"
 #include "projections/projections.hpp"
 
@@ -11,6 +12,8 @@
 #include <algorithm>
 
 namespace keyshift::projections {
+
+using Json = nlohmann::json;
 
 namespace {
 
@@ -49,8 +52,9 @@ bool hand_over_identity(pg::Connection& catalog, const Definition& definition)
                     other.identity_indexes.push_back(index);
                 }
             }
-            catalog.query("UPDATE keyshift.projection SET definition = $2 WHERE name = $1",
-                          {other.name, to_json(other).dump()});
+            catalog.query(
+                "UPDATE keyshift.projection SET definition = jsonb_set(definition, '{identity_indexes}', $2) WHERE name = $1",
+                {other.name, Json(other.identity_indexes).dump()});
             return true;
         }
     }
@@ -61,29 +65,25 @@ bool hand_over_identity(pg::Connection& catalog, const Definition& definition)
 
 void drop(pg::Connection& catalog, const std::string& name)
 {
+    const catalog::CommandLock lock(catalog, "projection drop " + name);
     const Definition definition = read_projection(catalog, name).definition;
-    const pg::Result moves = catalog.query(
-        "SELECT job FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')", {name});
-    if (moves.rows() > 0) {
-        throw RefusedError(
-            {"dropping projection " + name,
-             fmt::format("job {} still moves its buckets or waits for their grace period", moves.text(0, 0)),
-             "Wait for it, or cancel it: `keyshift reshard status`."});
+    if (is_moving(catalog, name)) {
+        throw RefusedError({"dropping projection " + name, "its buckets are being moved or wait for their grace period",
+                            "Wait for it, or cancel it: `keyshift reshard status`."});
     }
     // The runner sees this within a second and writes no more; its tables may go under it meanwhile.
     catalog.query("UPDATE keyshift.projection SET wanted = 'drop', state = 'dropping' WHERE name = $1", {name});
     catalog::notify(catalog, "projection");
+    const std::vector<Definition> generations = all_generations(catalog, name);
     const bool handed_over = definition.identity_indexes.empty() || hand_over_identity(catalog, definition);
     for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection drop")) {
         pg::Transaction transaction(*node.connection);
         if (!handed_over) {
             restore_identity(*node.connection, definition);
         }
-        node.connection->script(fmt::format("DROP VIEW IF EXISTS {}; DROP TABLE IF EXISTS {} CASCADE",
-                                            definition.view().quoted(), definition.table().quoted()));
-        catalog::forget_table(*node.connection, definition.table(), name);
-        for (const char* table : {"projection_progress", "projection_source"}) {
-            node.connection->query(fmt::format("DELETE FROM keyshift.{} WHERE projection = $1", table), {name});
+        node.connection->script(fmt::format("DROP VIEW IF EXISTS {}", definition.view().quoted()));
+        for (const Definition& generation : generations) {
+            drop_generation(*node.connection, generation);
         }
         transaction.commit();
     }

@@ -1,6 +1,7 @@
 #include "projections/commands/lasting_differences.hpp"
 
 #include "core/backoff.hpp"
+#include "core/error.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -80,14 +81,21 @@ std::optional<Verdicts> judge_piece(Comparison& comparison, SettledRows& settled
 } // namespace
 
 Verdicts lasting_differences(Comparison& comparison, SettledRows& settled, const Definition& definition,
-                             std::stop_token stop)
+                             Stalled stalled, std::stop_token stop)
 {
     Differences different = comparison.differences();
     if (different.empty()) {
         return {};
     }
-    if (!comparison.wait_until_shown(stop)) {
+    const auto stand_still = [&] {
+        if (stalled == Stalled::refuse) {
+            throw TransientError(
+                {"verifying projection " + definition.name, "it does not move on", "It is tried again."});
+        }
         return standing_still(comparison, std::move(different), stop);
+    };
+    if (!comparison.wait_until_shown(stop)) {
+        return stand_still();
     }
     different = in_both(different, comparison.differences());
     Verdicts verdicts;
@@ -100,7 +108,7 @@ Verdicts lasting_differences(Comparison& comparison, SettledRows& settled, const
         }
         auto judged = judge_piece(comparison, settled, definition, std::exchange(piece, {}), stop);
         if (!judged) {
-            return standing_still(comparison, std::move(different), stop);
+            return stand_still();
         }
         verdicts.merge(*judged);
     }

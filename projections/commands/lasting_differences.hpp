@@ -12,9 +12,12 @@ namespace keyshift::projections {
 
 using Verdicts = std::map<RowKey, Verdict>;
 
+/// What to do while nobody moves the projection on: compare what stands still, or throw TransientError.
+enum class Stalled { compare, refuse };
+
 /// Rows that differ. While the projection runs each was compared at one place of its history, so none of them is a row in
 /// flight; while nobody moves it on, whatever differs and stays the same.
 Verdicts lasting_differences(Comparison& comparison, SettledRows& settled, const Definition& definition,
-                             std::stop_token stop);
+                             Stalled stalled, std::stop_token stop);
 
 } // namespace keyshift::projections

@@ -46,7 +46,7 @@ public:
 
     Json run(const std::stop_token& stop)
     {
-        const Verdicts found = lasting_differences(comparison_, settled_, definition_, stop);
+        const Verdicts found = lasting_differences(comparison_, settled_, definition_, Stalled::compare, stop);
         std::vector<RowKey> piece;
         for (const auto& [row, verdict] : found) {
             piece.push_back(row);

@@ -6,6 +6,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <map>
+
 namespace keyshift::projections {
 
 namespace {
@@ -27,11 +30,60 @@ std::int64_t count_rows(pg::Connection& catalog, const Definition& definition)
     return rows;
 }
 
+/// How far each base node is shown, by the projection's node that is least far.
+Json freshness(pg::Connection& catalog, const Definition& definition)
+{
+    std::vector<catalog::OpenNode> nodes = catalog::open_nodes(catalog, "projection show");
+    std::map<std::string, Lsn> shown;
+    for (catalog::OpenNode& node : nodes) {
+        const pg::Result rows = node.connection->query(
+            "SELECT node, lsn FROM keyshift.projection_source WHERE projection = $1 AND generation = $2",
+            {definition.name, std::to_string(definition.generation)});
+        for (int row = 0; row < rows.rows(); ++row) {
+            const auto [at, first] = shown.try_emplace(std::string(rows.text(row, 0)), rows.lsn(row, 1));
+            at->second = std::min(at->second, rows.lsn(row, 1));
+        }
+    }
+    Json fresh = Json::array();
+    for (catalog::OpenNode& node : nodes) {
+        if (const auto known = shown.find(node.node.name); known != shown.end()) {
+            const Lsn now = node.connection->query("SELECT pg_current_wal_insert_lsn()").lsn(0, 0);
+            fresh.push_back({{"node", node.node.name},
+                             {"lsn", known->second.to_string()},
+                             {"behind_bytes", now.value - std::min(now, known->second).value}});
+        }
+    }
+    return fresh;
+}
+
+double base_buckets(pg::Connection& catalog, const Definition& definition)
+{
+    const pg::Result buckets = catalog.query(
+        "SELECT coalesce(g.buckets, 1) FROM keyshift.captured_table t LEFT JOIN keyshift.table_group g ON g.name = t.group_name "
+        "WHERE t.schema_name = $1 AND t.table_name = $2",
+        {definition.base.schema, definition.base.name});
+    return buckets.rows() == 0 ? 1.0 : static_cast<double>(buckets.integer(0, 0));
+}
+
+Json rebuild_of(pg::Connection& catalog, const ProjectionRecord& successor)
+{
+    const pg::Result row = catalog.query(
+        "SELECT (SELECT count(*) FROM jsonb_object_keys(backfill)), error::text FROM keyshift.projection WHERE id = $1",
+        {std::to_string(successor.id)});
+    return {
+        {"generation", successor.definition.generation},
+        {"state", successor.state == "live" ? "verifying" : successor.state},
+        {"backfill_done",
+         row.rows() == 0 ? 1.0 : static_cast<double>(row.integer(0, 0)) / base_buckets(catalog, successor.definition)},
+        {"error", row.rows() == 0 || row.is_null(0, 1) ? Json() : Json::parse(row.text(0, 1))}};
+}
+
 void wish(pg::Connection& catalog, const std::string& name, const std::string& wanted)
 {
     static_cast<void>(read_projection(catalog, name));
     catalog.query(
-        "UPDATE keyshift.projection SET wanted = $2, state = CASE WHEN $2 = 'run' AND state = 'failed' THEN 'building' ELSE state END WHERE name = $1",
+        "UPDATE keyshift.projection SET wanted = $2, state = CASE WHEN $2 = 'run' AND state = 'failed' THEN 'building' ELSE state END "
+        "WHERE name = $1 AND wanted <> 'drop'",
         {name, wanted});
     catalog::notify(catalog, "projection");
 }
@@ -41,8 +93,8 @@ void wish(pg::Connection& catalog, const std::string& name, const std::string& w
 Json list(pg::Connection& catalog)
 {
     const pg::Result row = catalog.query(
-        "SELECT coalesce(json_agg(json_build_object('name', name, 'generation', generation, 'state', state, 'key', definition->'key', "
-        "'lag_seconds', lag_seconds, 'rejections', rejections) ORDER BY name), '[]')::text FROM keyshift.projection");
+        "SELECT coalesce(json_agg(json_build_object('name', name, 'generation', generation, 'state', CASE WHEN wanted = 'pause' THEN 'paused' ELSE state END, 'key', definition->'key', "
+        "'lag_seconds', lag_seconds, 'rejections', rejections) ORDER BY name), '[]')::text FROM keyshift.projection WHERE serving");
     return Json::parse(row.text(0, 0));
 }
 
@@ -50,8 +102,8 @@ Json show(pg::Connection& catalog, const std::string& name)
 {
     const ProjectionRecord record = read_projection(catalog, name);
     const pg::Result row = catalog.query(
-        "SELECT lag_seconds, rejections, error::text, (SELECT count(*) FROM jsonb_object_keys(backfill)) FROM keyshift.projection WHERE name = $1",
-        {name});
+        "SELECT lag_seconds, rejections, error::text, (SELECT count(*) FROM jsonb_object_keys(backfill)) FROM keyshift.projection WHERE id = $1",
+        {std::to_string(record.id)});
     Json shown{{"name", name},
                {"generation", record.definition.generation},
                {"state", record.wanted == "pause" ? "paused" : record.state},
@@ -61,15 +113,13 @@ Json show(pg::Connection& catalog, const std::string& name)
                {"rejections", row.integer(0, 1)},
                {"sql", record.sql},
                {"view", record.definition.view().to_string()},
-               {"error", row.is_null(0, 2) ? Json() : Json::parse(row.text(0, 2))}};
+               {"error", row.is_null(0, 2) ? Json() : Json::parse(row.text(0, 2))},
+               {"freshness", freshness(catalog, record.definition)}};
     if (record.state == "building") {
-        const pg::Result buckets = catalog.query(
-            "SELECT coalesce(g.buckets, 1) FROM keyshift.captured_table t LEFT JOIN keyshift.table_group g ON g.name = t.group_name "
-            "WHERE t.schema_name = $1 AND t.table_name = $2",
-            {record.definition.base.schema, record.definition.base.name});
-        shown["backfill_done"] =
-            buckets.rows() == 0 ? 0.0
-                                : static_cast<double>(row.integer(0, 3)) / static_cast<double>(buckets.integer(0, 0));
+        shown["backfill_done"] = static_cast<double>(row.integer(0, 3)) / base_buckets(catalog, record.definition);
+    }
+    if (const auto successor = read_successor(catalog, name)) {
+        shown["rebuild"] = rebuild_of(catalog, *successor);
     }
     return shown;
 }

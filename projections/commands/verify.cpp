@@ -29,7 +29,8 @@ Json verify(pg::Connection& catalog, const std::string& name, std::stop_token st
     const ProjectionRecord record = read_projection(catalog, name);
     Comparison comparison(catalog, record);
     SettledRows settled(catalog, record.definition);
-    const Verdicts verdicts = lasting_differences(comparison, settled, record.definition, std::move(stop));
+    const Verdicts verdicts =
+        lasting_differences(comparison, settled, record.definition, Stalled::compare, std::move(stop));
     Json examples = Json::array();
     for (const auto& [row, verdict] : verdicts) {
         if (examples.size() < kExamples) {

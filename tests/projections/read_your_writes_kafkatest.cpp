@@ -24,6 +24,7 @@ std::string failure(pg::Connection& connection, const std::string& sql)
     return {};
 }
 
+/// INV-PRJ-2.
 TEST(ReadYourWrites, EveryReadBehindWaitForShowsTheWriteOfTheToken)
 {
     ProjectedCluster cluster;

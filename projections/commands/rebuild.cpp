@@ -1,0 +1,121 @@
+#include "projections/commands/projection_table.hpp"
+#include "projections/projection_record.hpp"
+#include "projections/projections.hpp"
+
+#include "catalog/node_access.hpp"
+#include "catalog/node_sql.hpp"
+#include "catalog/rows.hpp"
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+namespace keyshift::projections {
+
+namespace {
+
+using Json = nlohmann::json;
+
+void refuse(const std::string& name, const std::string& why, const std::string& next)
+{
+    throw RefusedError({"rebuilding projection " + name, why, next});
+}
+
+/// A generation whose building has failed, or has paused, gives way to the next try; one that is under way does not.
+void clear_successor(pg::Connection& catalog, const std::string& name)
+{
+    const auto successor = read_successor(catalog, name);
+    if (!successor) {
+        return;
+    }
+    if (successor->state != "failed" && successor->state != "paused") {
+        refuse(name,
+               fmt::format("generation {} is being built or is replacing another", successor->definition.generation),
+               "`keyshift projection show " + name + "` shows how far it is.");
+    }
+    // Its runner, if it comes back, finds no row and ends.
+    catalog.query("DELETE FROM keyshift.projection WHERE id = $1", {std::to_string(successor->id)});
+    catalog.query("DELETE FROM keyshift.captured_table WHERE schema_name = $1 AND table_name = $2",
+                  {successor->definition.table().schema, successor->definition.table().name});
+    for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
+        pg::Transaction transaction(*node.connection);
+        drop_generation(*node.connection, successor->definition);
+        transaction.commit();
+    }
+}
+
+catalog::DistributedRoot root_of(pg::Connection& catalog, const std::string& name, const Definition& definition)
+{
+    catalog::DistributedRoot root;
+    root.definition = table_of(definition);
+    root.group = catalog::group(catalog, name);
+    root.key = definition.key;
+    root.captured = false;
+    root.placement = catalog::placement(catalog, name);
+    for (const catalog::Node& node : catalog::nodes(catalog)) {
+        root.addresses[node.name] = node.address;
+    }
+    return root;
+}
+
+bool same_placement(const std::vector<catalog::Placement>& a, const std::vector<catalog::Placement>& b)
+{
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& other) {
+        return one.node == other.node && one.epoch == other.epoch;
+    });
+}
+
+/// From here on moves of the group take the new table with them, so its leaves must be where those of the old one are.
+void record(pg::Connection& catalog, const ProjectionRecord& old, const Definition& definition,
+            const catalog::DistributedRoot& root)
+{
+    pg::Transaction transaction(catalog);
+    catalog.query("LOCK TABLE keyshift.move IN SHARE ROW EXCLUSIVE MODE");
+    if (is_moving(catalog, definition.name) ||
+        !same_placement(root.placement, catalog::placement(catalog, definition.name))) {
+        refuse(definition.name, "its buckets began to move meanwhile",
+               "Run it again when `keyshift reshard status` is done.");
+    }
+    catalog.query(
+        "INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns, captured) "
+        "VALUES ($1, $2, $3, $4, false)",
+        {definition.table().schema, definition.table().name, definition.name, catalog::write_array(definition.key)});
+    catalog.query(
+        "INSERT INTO keyshift.projection (name, generation, serving, view_schema, group_name, sql, definition) "
+        "VALUES ($1, $2, false, $3, $1, $4, $5)",
+        {definition.name, std::to_string(definition.generation), definition.view_schema, old.sql,
+         to_json(definition).dump()});
+    catalog::notify(catalog, "projection");
+    transaction.commit();
+}
+
+} // namespace
+
+Json rebuild(pg::Connection& catalog, const std::string& name, bool dry_run)
+{
+    const catalog::CommandLock lock(catalog, "projection rebuild " + name);
+    const ProjectionRecord old = read_projection(catalog, name);
+    if (is_moving(catalog, name)) {
+        refuse(name, "its buckets are being moved or wait for their grace period",
+               "Wait for it, or cancel it: `keyshift reshard status`.");
+    }
+    Definition definition = old.definition;
+    definition.generation = old.definition.generation + 1;
+    const Json plan{{"projection", name},
+                    {"generation", definition.generation},
+                    {"table", definition.table().to_string()},
+                    {"dry_run", dry_run}};
+    if (dry_run) {
+        return plan;
+    }
+    clear_successor(catalog, name);
+    const catalog::DistributedRoot root = root_of(catalog, name, definition);
+    for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
+        pg::Transaction transaction(*node.connection);
+        make_generation(*node.connection, node.node, definition, root);
+        transaction.commit();
+    }
+    record(catalog, old, definition, root);
+    return plan;
+}
+
+} // namespace keyshift::projections

@@ -216,6 +216,10 @@ void ChangeRouter::publish(const CapturedRelation& captured, const Change& chang
     if (change.kind == ChangeKind::truncate) {
         publisher_->control(
             TruncateRecord{state_.node.name, captured.table->root.to_string(), captured.bucket, event.position});
+        // A distributed table is truncated leaf by leaf on all its nodes, and that is one event: the first bucket's.
+        if (!captured.group.empty() && number(captured.bucket) != 0) {
+            return;
+        }
     }
     publisher_->publish(event, *captured.table, change);
 }

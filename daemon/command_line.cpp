@@ -71,6 +71,7 @@ int run_command_line(int count, char** arguments)
     add_setup_commands(app, context);
     add_node_commands(app, context);
     add_table_commands(app, context);
+    add_ddl_command(app, context);
     add_run_commands(app, context);
     add_reshard_commands(app, context);
     add_projection_commands(app, context);

@@ -1,6 +1,7 @@
 #include "catalog/operations.hpp"
 
 #include "catalog/captured_check.hpp"
+#include "catalog/definition_difference.hpp"
 #include "catalog/finding.hpp"
 #include "catalog/node_access.hpp"
 #include "catalog/node_preflight.hpp"
@@ -300,12 +301,35 @@ void check_group(pg::Connection& catalog, const OpenNode& open, const Group& of,
     }
 }
 
+/// Each table against its definition on the first node. DDL that did not go by `keyshift ddl` shows here.
+void check_definitions(const OpenNode& open, const std::vector<CapturedTable>& all,
+                       std::map<QualifiedName, DefinitionOnNode>& first, Findings& findings)
+{
+    constexpr int kMajor = 10000;
+    for (const CapturedTable& table : all) {
+        if (table.group.empty() || !table_exists(*open.connection, table.name)) {
+            continue;
+        }
+        DefinitionOnNode here{open.node.name, open.connection->server_version() / kMajor,
+                              read_table(*open.connection, table.name)};
+        const auto known = first.find(table.name);
+        if (known == first.end()) {
+            first.emplace(table.name, std::move(here));
+            continue;
+        }
+        for (Finding& finding : differences(known->second, here)) {
+            findings.push_back(std::move(finding));
+        }
+    }
+}
+
 Findings check_cluster(pg::Connection& catalog)
 {
     check_version(catalog);
     Findings findings;
     const std::vector<CapturedTable> all = tables(catalog);
     const std::vector<Group> every = groups(catalog);
+    std::map<QualifiedName, DefinitionOnNode> definitions;
     for (const Node& one : nodes(catalog)) {
         OpenNode open{one, nullptr};
         try {
@@ -333,6 +357,7 @@ Findings check_cluster(pg::Connection& catalog)
         for (const Group& of : every) {
             check_group(catalog, open, of, findings);
         }
+        check_definitions(open, all, definitions, findings);
     }
     return findings;
 }

@@ -1,6 +1,7 @@
 #include "catalog/operations.hpp"
 
 #include "catalog/node_sql.hpp"
+#include "catalog/operations/node_options.hpp"
 #include "catalog/option_json.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
@@ -71,6 +72,7 @@ nlohmann::json show_node(pg::Connection& catalog, const std::string& name)
     check_version(catalog);
     const Node one = node(catalog, name);
     nlohmann::json result = describe(catalog, one);
+    result.update(node_options(catalog, name));
     result["dsn"] = one.dsn;
     result["system_identifier"] = one.system_identifier;
     result["timeline"] = one.timeline;

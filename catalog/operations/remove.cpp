@@ -80,7 +80,7 @@ void drop_node_objects(pg::Connection& connection, const Node& node, bool keep_s
     }
     connection.script(
         "DROP TABLE IF EXISTS keyshift.local_identity, keyshift.local_table, keyshift.local_placement, keyshift.local_bucket, "
-        "keyshift.move_progress, keyshift.projection_progress, keyshift.projection_source CASCADE");
+        "keyshift.move_progress, keyshift.projection_progress, keyshift.projection_source, keyshift.local_ddl CASCADE");
     transaction.commit();
 }
 
@@ -164,7 +164,7 @@ nlohmann::json remove_node(pg::Connection& catalog, const std::string& name, boo
         failpoint("node.cleared.persisted");
         pg::Transaction transaction(catalog);
         catalog.query("UPDATE keyshift.node SET state = 'removed' WHERE name = $1", {name});
-        for (const char* table : {"stream_status", "schema_history", "captured_relation"}) {
+        for (const char* table : {"stream_status", "schema_history", "captured_relation", "pin"}) {
             catalog.query(fmt::format("DELETE FROM keyshift.{} WHERE node = $1", table), {name});
         }
         notify(catalog, "node");

@@ -21,6 +21,10 @@ CREATE TABLE IF NOT EXISTS keyshift.node (
 ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS capture_paused boolean NOT NULL DEFAULT false;
 -- By `keyshift cdc recover`: changes before this LSN that are in no topic may be missing; snapshots were queued with it.
 ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS gap_accepted pg_lsn;
+-- By `keyshift node set`: its share of what the planner balances, beside the others'; and what its database may grow to.
+ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS capacity double precision NOT NULL DEFAULT 1;
+ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS disk_limit bigint;
+
 -- Co-located tables share buckets and move together. kind 'projection': written by the projection runner only.
 CREATE TABLE IF NOT EXISTS keyshift.table_group (
     name         text PRIMARY KEY,                    -- name of the first table, unqualified when in public
@@ -108,9 +112,20 @@ CREATE TABLE IF NOT EXISTS keyshift.move (
 );
 -- No two unfinished moves of one bucket.
 CREATE UNIQUE INDEX IF NOT EXISTS move_one_per_bucket ON keyshift.move (group_name, bucket) WHERE state NOT IN ('done', 'aborted');
--- As the plan had it: its size with indexes, and an estimate of its rows.
+-- As the plan had it: its size with indexes, and an estimate of its rows. Then what the move is at: since when, how fast.
 ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS planned_bytes bigint;
 ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS planned_rows bigint;
+ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS phase_since timestamptz;
+ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS bytes_per_second double precision;
+ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS rows_per_second double precision;
+
+-- Buckets that the planner keeps on a node, by `keyshift node set --pin`.
+CREATE TABLE IF NOT EXISTS keyshift.pin (
+    group_name text NOT NULL REFERENCES keyshift.table_group ON DELETE CASCADE,
+    bucket     int NOT NULL,
+    node       text NOT NULL REFERENCES keyshift.node,
+    PRIMARY KEY (group_name, bucket)
+);
 
 CREATE TABLE IF NOT EXISTS keyshift.projection (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -212,6 +227,18 @@ ALTER TABLE keyshift.stream_status ADD COLUMN IF NOT EXISTS dead_letters bigint 
 -- Topics of events and how many partitions they had when first written to. Until `keyshift cdc accept-partitions` a stream
 -- refuses to write to one that has another number by now.
 CREATE TABLE IF NOT EXISTS keyshift.topic (name text PRIMARY KEY, partitions int NOT NULL);
+
+-- Statements of `keyshift ddl`. Waiting: for moves of these groups, as long as its session lives; running: a node may have it.
+CREATE TABLE IF NOT EXISTS keyshift.ddl (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    statement     text NOT NULL,
+    groups        text[] NOT NULL,
+    state         text NOT NULL CHECK (state IN ('waiting', 'running', 'done', 'undone')),
+    backend       int NOT NULL, backend_start timestamptz NOT NULL,
+    requested_by  text NOT NULL DEFAULT session_user,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    finished_at   timestamptz
+);
 
 -- The daemon that runs. Whoever holds the advisory lock hashtext('keyshift daemon') writes here; others are refused.
 CREATE TABLE IF NOT EXISTS keyshift.daemon (

@@ -42,6 +42,7 @@ void add_node_commands(CLI::App& app, CommandContext& context)
                       {"node", "state", "host", "port", "dbname", "slot", "buckets", "groups"});
     });
     add_drain_command(*node, context);
+    add_node_set_command(*node, context);
     const auto name = std::make_shared<std::string>();
     CLI::App* show = add_verb(*node, "show", "One node and what it owns", "keyshift node show n1");
     show->add_option("name", *name, "Name of the node")->required();

@@ -1,6 +1,7 @@
-// catalog_command CATALOG_CONNINFO distribute|distribute-online TABLE KEY | node-add NAME DSN: one operation in a process of its own, so
+// catalog_command CATALOG_CONNINFO distribute|distribute-online TABLE KEY | node-add NAME DSN | ddl STATEMENT: one operation in a process of its own, so
 // that a failpoint can kill it.
 #include "catalog/operations.hpp"
+#include "catalog/operations/ddl.hpp"
 #include "core/error.hpp"
 
 #include <nlohmann/json.hpp>
@@ -17,6 +18,8 @@ int main(int count, char** values)
         if (arguments.at(1).starts_with("distribute")) {
             const bool offline = arguments.at(1) == "distribute";
             keyshift::catalog::distribute(catalog, {arguments.at(2), {arguments.at(3)}, 8, "", offline, false});
+        } else if (arguments.at(1) == "ddl") {
+            keyshift::catalog::ddl(catalog, {arguments.at(2)});
         } else {
             keyshift::catalog::add_node(catalog, {arguments.at(2), arguments.at(3), "", false});
         }

@@ -26,7 +26,7 @@ CONFINED = {
     r"prometheus/.*": ("metrics/",),
     r"CLI/.*": ("daemon/", "demo/", "bench/"),
     r"boost/.*": ("daemon/",),
-    r"pg_query\.h|pg_query/.*": ("projections/",),
+    r"pg_query\.h|pg_query/.*": ("projections/", "catalog/sql_tree"),
     r"systemd/.*": ("daemon/",),
 }
 HEAVY_IN_HEADERS = r"nlohmann/json\.hpp"

@@ -305,6 +305,9 @@ std::vector<ConfigKey> all_keys()
             "reshard.write_block_limit", "Past it the switch backs out and tries again.",
             [](Config & c) -> auto& { return c.reshard.write_block_limit; }),
         duration_key(
+            "reshard.step_aside", "A move that waits in one step for longer holds up no other.",
+            [](Config & c) -> auto& { return c.reshard.step_aside; }),
+        duration_key(
             "reshard.grace", "How long the donor keeps the frozen bucket for readers with old maps.",
             [](Config & c) -> auto& { return c.reshard.grace; }),
         integer_key(

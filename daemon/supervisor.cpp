@@ -28,7 +28,8 @@ bool same_database(const catalog::Node& a, const catalog::Node& b)
 } // namespace
 
 Supervisor::Supervisor(const Config& config, metrics::Metrics& metrics)
-    : config_(config), metrics_(metrics), reshard_metrics_(metrics.registry()), projection_metrics_(metrics.registry())
+    : config_(config), metrics_(metrics), reshard_metrics_(metrics.registry()), projection_metrics_(metrics.registry()),
+      reshard_options_(std::make_shared<resharder::LiveOptions>(config.reshard))
 {
 }
 
@@ -42,7 +43,8 @@ void Supervisor::start(SingleDaemon claim)
     claim_.emplace(std::move(claim));
     claim_backend_ = claim_->connection().backend_pid();
     refresh_streams(claim_->connection());
-    resharder_ = make_resharder(config_.reshard);
+    reshard_options_->change(config_.reshard);
+    resharder_ = make_resharder();
     projections_ = make_projections(config_.projection);
     watcher_ = std::make_unique<Worker>("catalog", [this](std::stop_token stop) { watch_catalog(stop); });
     const std::scoped_lock lock(mutex_);
@@ -73,15 +75,15 @@ bool Supervisor::holds_claim() const
     return holds_lock(catalog, backend);
 }
 
-std::unique_ptr<Worker> Supervisor::make_resharder(resharder::ReshardOptions options)
+std::unique_ptr<Worker> Supervisor::make_resharder()
 {
-    return std::make_unique<Worker>("resharder", [this, options](std::stop_token stop) {
+    return std::make_unique<Worker>("resharder", [this](std::stop_token stop) {
         const auto stream_of = [this](const std::string& node) -> cdc::StreamPort* {
             const std::scoped_lock lock(mutex_);
             const auto found = streams_.find(node);
             return found == streams_.end() ? nullptr : found->second.stream.get();
         };
-        resharder::Resharder(config_.catalog("resharder"), stream_of, options, reshard_metrics_).run(stop);
+        resharder::Resharder(config_.catalog("resharder"), stream_of, reshard_options_, reshard_metrics_).run(stop);
     });
 }
 
@@ -241,9 +243,8 @@ void Supervisor::reconfigure(const Config& next)
         return; // standing by: nothing runs yet
     }
     if (next.reshard != config_.reshard) {
-        log::info("supervisor", "[reshard] changed: moves go on from their last step with the new settings");
-        resharder_.reset();
-        resharder_ = make_resharder(next.reshard);
+        log::info("supervisor", "[reshard] changed: moves that run take the new settings");
+        reshard_options_->change(next.reshard);
     }
     const std::scoped_lock lock(mutex_);
     for (auto& [name, stream] : streams_) {

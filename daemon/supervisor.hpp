@@ -33,7 +33,7 @@ public:
     void start(SingleDaemon claim);
     /// Streams flush and confirm, then all ends. Returns when it has.
     void stop();
-    /// After a reload: parts whose settings changed start again with the new ones; parts that a fatal error stopped try again.
+    /// After a reload: moves that run take the new settings; parts that a fatal error stopped try again.
     void reconfigure(const Config& next);
 
     /// Age of the last turn of the watcher, which turns whatever is away: for the watchdog and /livez.
@@ -61,7 +61,7 @@ private:
     void refresh_streams(pg::Connection& catalog);
     void retire(std::map<std::string, StreamWorker>::iterator stream);
     StreamWorker make_stream(const catalog::Node& node);
-    std::unique_ptr<Worker> make_resharder(resharder::ReshardOptions options);
+    std::unique_ptr<Worker> make_resharder();
     std::unique_ptr<Worker> make_projections(projections::ProjectionOptions options);
     void claim_again();
     /// Asked of the catalog itself: this daemon is the one that works.
@@ -82,6 +82,7 @@ private:
     std::string standing_by_;                                                         ///< guarded by mutex_
     std::atomic<int> claim_backend_ = 0; ///< process of the claim's session; 0: it is lost
     std::atomic<bool> displaced_ = false;
+    std::shared_ptr<resharder::LiveOptions> reshard_options_;
     std::unique_ptr<Worker> resharder_;
     std::unique_ptr<Worker> projections_;
     std::unique_ptr<Worker> watcher_;

@@ -22,7 +22,7 @@ namespace keyshift::resharder {
 struct MoveEnvironment {
     pg::ConnectionSettings catalog;
     Resharder::StreamOf stream;
-    ReshardOptions options;
+    std::shared_ptr<const LiveOptions> options;
     metrics::ReshardMetrics* metrics = nullptr;
 };
 

@@ -66,7 +66,7 @@ void MoveJournal::step(MoveState to, const std::function<void(pg::Connection&)>&
     }
     failpoint("move." + std::string(name(to)) + ".persisting");
     pg::Transaction transaction(catalog_);
-    update("state = $3, waiting_for = NULL, "
+    update("state = $3, waiting_for = NULL, phase_since = now(), rows_per_second = NULL, bytes_per_second = NULL, "
            "error = CASE WHEN $3 = 'switched' THEN NULL ELSE error END, "
            "switched_at = CASE WHEN $3 = 'switched' THEN now() ELSE switched_at END, "
            "finished_at = CASE WHEN $3 IN ('done', 'aborted') THEN now() ELSE finished_at END",
@@ -110,11 +110,14 @@ void MoveJournal::record_position(Lsn position, std::int64_t lag_bytes)
     update("position = $3::pg_lsn, lag_bytes = $4::bigint", {lsn, lag});
 }
 
-void MoveJournal::record_progress(std::int64_t rows, std::int64_t bytes)
+void MoveJournal::record_progress(const Progress& progress)
 {
-    const std::string row_count = std::to_string(rows);
-    const std::string byte_count = std::to_string(bytes);
-    update("rows = $3::bigint, bytes = $4::bigint", {row_count, byte_count});
+    const std::string row_count = std::to_string(progress.rows);
+    const std::string byte_count = std::to_string(progress.bytes);
+    const std::string row_rate = std::to_string(progress.rows_per_second);
+    const std::string byte_rate = std::to_string(progress.bytes_per_second);
+    update("rows = $3::bigint, bytes = $4::bigint, rows_per_second = $5::float8, bytes_per_second = $6::float8",
+           {row_count, byte_count, row_rate, byte_rate});
 }
 
 void MoveJournal::record_fence_try()

@@ -26,7 +26,13 @@ public:
     void record_copy(const std::string& snapshot, Lsn position);
     /// Never above what the recipient has durably applied: the slot is held from here after a restart.
     void record_position(Lsn position, std::int64_t lag_bytes);
-    void record_progress(std::int64_t rows, std::int64_t bytes);
+    struct Progress {
+        std::int64_t rows = 0;
+        std::int64_t bytes = 0;
+        double rows_per_second = 0;
+        double bytes_per_second = 0;
+    };
+    void record_progress(const Progress& progress);
     void record_fence_try();
     void record_hashes(const std::string& donor, const std::string& recipient, bool equal);
     void record_error(const ErrorParts& error);

@@ -66,7 +66,9 @@ private:
         switch (context_.move().state) {
         case MoveState::planned:
             preflight(context_);
-            journal.step(MoveState::copying);
+            journal.step(MoveState::copying, [this](pg::Connection& catalog) { refuse_ddl(catalog); });
+            // No statement of `keyshift ddl` begins from here to the fence; one may have ended since they were read.
+            context_.tables = tables_of_move(context_.catalog, context_.recipient, context_.move());
             return true;
         case MoveState::copying:
             copy();
@@ -99,6 +101,19 @@ private:
             return false;
         }
         return false;
+    }
+
+    void refuse_ddl(pg::Connection& catalog)
+    {
+        const auto rows = catalog.query(
+            "SELECT d.id, d.statement FROM keyshift.ddl d WHERE $1 = ANY (d.groups) AND (d.state = 'running' OR d.state = 'waiting' "
+            "AND EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = d.backend AND a.backend_start = d.backend_start)) LIMIT 1",
+            {context_.move().group});
+        if (rows.rows() > 0) {
+            throw TransientError({"moving " + context_.move().subject(),
+                                  "`keyshift ddl` changes its tables: " + std::string(rows.text(0, 1)),
+                                  "wait; where that command was interrupted, `keyshift ddl --finish`"});
+        }
     }
 
     void copy()
@@ -177,7 +192,7 @@ private:
 
     void begin_settling()
     {
-        const std::string grace = std::to_string(context_.environment.options.grace.count());
+        const std::string grace = std::to_string(context_.environment.options->now().grace.count());
         context_.journal.step(MoveState::settling, [&](pg::Connection& catalog) {
             catalog.query(
                 "UPDATE keyshift.move SET settle_until = now() + make_interval(secs => $2::float8 / 1000) WHERE id = $1",

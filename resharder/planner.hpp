@@ -24,8 +24,10 @@ struct GroupFacts {
 };
 struct NodeFacts {
     std::string name;
-    double capacity = 1;   ///< its share beside the others'; above 0
-    bool draining = false; ///< gives all it has, never receives
+    double capacity = 1;                             ///< its share beside the others'; above 0
+    bool draining = false;                           ///< gives all it has, never receives
+    std::optional<std::int64_t> disk_limit = {};     ///< bytes that its database may grow to
+    std::optional<std::int64_t> database_bytes = {}; ///< read where there is a limit
 };
 struct ClusterFacts {
     std::vector<NodeFacts> nodes; ///< that may own buckets, in order of name

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 namespace keyshift::resharder {
@@ -21,6 +22,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kTick = 200ms;
 constexpr auto kSettleRetry = 2s;
 constexpr std::size_t kSettlersAtOnce = 2;
+constexpr std::size_t kMostAside = 8; ///< each holds the WAL of its donor and a backlog
 
 /// An unfinished move and what its job wants, as one tick sees it.
 struct PendingMove {
@@ -30,13 +32,15 @@ struct PendingMove {
     std::string recipient;
     MoveState state = MoveState::planned;
     std::string wanted;
-    bool due = true; ///< its grace period is over
+    bool due = true;  ///< its grace period is over
+    double waits = 0; ///< seconds in one step before the fence, for something that it names; 0: it goes on
 };
 
 std::vector<PendingMove> pending_moves(pg::Connection& catalog)
 {
     const auto rows = catalog.query(
-        "SELECT m.id, m.job, m.donor, m.recipient, m.state, j.wanted, coalesce(m.settle_until <= now(), true) "
+        "SELECT m.id, m.job, m.donor, m.recipient, m.state, j.wanted, coalesce(m.settle_until <= now(), true), "
+        "CASE WHEN m.waiting_for IS NULL THEN 0 ELSE coalesce(extract(epoch FROM now() - coalesce(m.phase_since, m.started_at)), 0) END "
         "FROM keyshift.move m JOIN keyshift.job j ON j.id = m.job "
         "WHERE m.state NOT IN ('done', 'aborted') ORDER BY m.job, m.id");
     std::vector<PendingMove> moves;
@@ -49,6 +53,7 @@ std::vector<PendingMove> pending_moves(pg::Connection& catalog)
         move.state = parse_move_state(rows.text(row, 4)).value();
         move.wanted = rows.text(row, 5);
         move.due = rows.boolean(row, 6);
+        move.waits = rows.real(row, 7);
         moves.push_back(std::move(move));
     }
     return moves;
@@ -61,7 +66,10 @@ void finish_jobs(pg::Connection& catalog)
         "UPDATE keyshift.job j SET finished_at = now(), "
         "state = CASE WHEN NOT EXISTS (SELECT FROM keyshift.move m WHERE m.job = j.id AND m.state = 'aborted') THEN 'done' "
         "WHEN j.wanted = 'cancel' THEN 'cancelled' ELSE 'failed' END, "
-        "error = (SELECT m.error FROM keyshift.move m WHERE m.job = j.id AND m.state = 'aborted' AND m.error IS NOT NULL ORDER BY m.id LIMIT 1) "
+        "error = (SELECT jsonb_build_object('what', format('moving bucket %s of %s from %s to %s%s: %s', m.bucket, m.group_name, m.donor, "
+        "m.recipient, (SELECT CASE WHEN count(*) > 1 THEN format(' (and %s more)', count(*) - 1) ELSE '' END FROM keyshift.move f "
+        "WHERE f.job = j.id AND f.state = 'aborted' AND f.error IS NOT NULL), m.error ->> 'what'), 'why', m.error ->> 'why', 'next', m.error ->> 'next') "
+        "FROM keyshift.move m WHERE m.job = j.id AND m.state = 'aborted' AND m.error IS NOT NULL ORDER BY m.id LIMIT 1) "
         "WHERE j.state IN ('running', 'paused') AND j.kind = 'reshard' AND NOT EXISTS (SELECT FROM keyshift.move m "
         "WHERE m.job = j.id AND m.state NOT IN ('switched', 'settling', 'done', 'aborted'))");
     if (result.affected() > 0) {
@@ -89,6 +97,8 @@ struct Resharder::State {
     void tick(pg::Connection& catalog);
     void steer(Worker& worker, const PendingMove& now);
     void consider(const PendingMove& move);
+    /// Moves that wait for long: others go on beside them.
+    std::set<std::int64_t> standing_aside() const;
     bool has_room(const PendingMove& move) const;
     void start(const PendingMove& move, bool cancel);
     void pause_jobs(pg::Connection& catalog, const std::vector<PendingMove>& moves);
@@ -129,24 +139,39 @@ void Resharder::State::start(const PendingMove& move, bool cancel)
 void Resharder::State::steer(Worker& worker, const PendingMove& now)
 {
     worker.move.state = now.state;
+    worker.move.waits = now.waits;
     const bool stays = now.wanted == "run" || worker.cancel || !before_fence(now.state);
     if (!stays) {
         worker.thread.request_stop();
     }
 }
 
+std::set<std::int64_t> Resharder::State::standing_aside() const
+{
+    const double most = std::chrono::duration<double>(environment.options->now().step_aside).count();
+    std::set<std::int64_t> aside;
+    for (const auto& [id, worker] : workers) {
+        if (before_fence(worker->move.state) && worker->move.waits > most && aside.size() < kMostAside) {
+            aside.insert(id);
+        }
+    }
+    return aside;
+}
+
 bool Resharder::State::has_room(const PendingMove& move) const
 {
     int donor = 0;
     int recipient = 0;
+    const std::set<std::int64_t> aside = standing_aside();
     for (const auto& [id, worker] : workers) {
-        if (worker->move.state == MoveState::settling) {
+        if (worker->move.state == MoveState::settling || aside.contains(id)) {
             continue;
         }
         donor += worker->move.donor == move.donor || worker->move.recipient == move.donor ? 1 : 0;
         recipient += worker->move.donor == move.recipient || worker->move.recipient == move.recipient ? 1 : 0;
     }
-    return donor < environment.options.max_moves_per_node && recipient < environment.options.max_moves_per_node;
+    const int most = environment.options->now().max_moves_per_node;
+    return donor < most && recipient < most;
 }
 
 void Resharder::State::consider(const PendingMove& move)
@@ -212,11 +237,11 @@ void Resharder::State::tick(pg::Connection& catalog)
     show(moves);
 }
 
-Resharder::Resharder(pg::ConnectionSettings catalog, StreamOf stream, ReshardOptions options,
+Resharder::Resharder(pg::ConnectionSettings catalog, StreamOf stream, std::shared_ptr<const LiveOptions> options,
                      metrics::ReshardMetrics& metrics)
     : state_(std::make_unique<State>())
 {
-    state_->environment = {std::move(catalog), std::move(stream), options, &metrics};
+    state_->environment = {std::move(catalog), std::move(stream), std::move(options), &metrics};
 }
 
 Resharder::~Resharder() = default;

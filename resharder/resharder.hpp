@@ -3,10 +3,10 @@
 
 #include "cdc/source/subscription.hpp"
 #include "core/pg/connection.hpp"
+#include "resharder/options.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -22,21 +22,12 @@ struct ReshardMetrics;
 
 namespace keyshift::resharder {
 
-struct ReshardOptions {
-    int max_moves_per_node = 1;
-    int copy_workers = 2;
-    std::uint64_t max_copy_rate = 0; ///< bytes/s; 0: none
-    std::chrono::milliseconds write_block_limit{1000};
-    std::chrono::milliseconds grace{600'000};
-
-    bool operator==(const ReshardOptions&) const = default;
-};
-
 class Resharder {
 public:
     /// `stream` gives the stream of a node, nullptr while there is none.
     using StreamOf = std::function<cdc::StreamPort*(const std::string& node)>;
-    Resharder(pg::ConnectionSettings catalog, StreamOf stream, ReshardOptions options,
+    /// A change of `options` takes effect on moves that run.
+    Resharder(pg::ConnectionSettings catalog, StreamOf stream, std::shared_ptr<const LiveOptions> options,
               metrics::ReshardMetrics& metrics);
     ~Resharder();
     /// Works until stop; transient faults are retried inside, a move's fatal error is stored in its row.
@@ -51,8 +42,12 @@ private:
 struct PlanWish {
     std::vector<std::string> to; ///< only these recipients; empty: all active nodes
     std::vector<std::uint32_t> buckets;
-    std::optional<std::string> drain; ///< move everything off this node
-    std::string by = "count";         ///< count | size
+    std::optional<std::string> drain;         ///< move everything off this node
+    std::string by = "count";                 ///< count | size | load
+    double threshold = 0.1;                   ///< by size and load: part of the mean below which differences are left
+    double improvement = 0.25;                ///< by size and load: part of what a move could gain that it must gain
+    std::chrono::milliseconds sample{10'000}; ///< by load: how long rows written are counted
+    int moves_per_node = 1;                   ///< for the estimate of time
 };
 /// {"plan":"<id>","moves":[{group,bucket,donor,recipient,bytes,rows,why}],"bytes":..,"seconds":..,"nodes":[...]}; changes nothing.
 nlohmann::json plan(pg::Connection& catalog, const PlanWish& wish);

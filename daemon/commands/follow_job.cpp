@@ -12,6 +12,28 @@ namespace keyshift::daemon {
 
 using Json = nlohmann::json;
 
+namespace {
+
+/// What each node has and gets. Stock PostgreSQL does not tell free disk space; where a limit is set it is compared.
+void print_nodes(const CommandContext& context, const Json& plan)
+{
+    Json nodes = Json::array();
+    for (Json node : plan["nodes"]) {
+        node["arriving"] = size_words(node["arriving_bytes"].get<double>());
+        node["holds"] = size_words(node["bytes"].get<double>());
+        node["will_hold"] = size_words(node["bytes_after"].get<double>());
+        node["disk"] = node["disk_limit"].is_null()
+                           ? "not known"
+                           : fmt::format("{} of {}{}", size_words(node["database_bytes"].get<double>()),
+                                         size_words(node["disk_limit"].get<double>()),
+                                         node["disk_short"] == true ? ": too little" : "");
+        nodes.push_back(std::move(node));
+    }
+    context.print(nodes, {"node", "state", "buckets", "buckets_after", "holds", "will_hold", "arriving", "disk"});
+}
+
+} // namespace
+
 void print_plan(const CommandContext& context, const Json& plan)
 {
     if (context.format() != OutputFormat::table) {
@@ -29,8 +51,10 @@ void print_plan(const CommandContext& context, const Json& plan)
     if (plan["moves"].size() > kShown) {
         fmt::print("... and {} more\n", plan["moves"].size() - kShown);
     }
-    fmt::print("plan {}: {} moves, {} bytes, about {} s\n", plan["plan"].get<std::string>(), plan["moves"].size(),
-               plan["bytes"].dump(), plan["seconds"].dump());
+    print_nodes(context, plan);
+    fmt::print("plan {}: {} moves, {}, about {} ({})\n", plan["plan"].get<std::string>(), plan["moves"].size(),
+               size_words(plan["bytes"].get<double>()), duration_words(plan["seconds"].get<double>()),
+               plan["seconds_measured"] == true ? "as past moves went" : "a guess: nothing was moved yet");
 }
 
 namespace {

@@ -1,5 +1,6 @@
 #include "daemon/commands/commands.hpp"
 #include "daemon/commands/follow_job.hpp"
+#include "daemon/config_keys.hpp"
 
 #include "core/backoff.hpp"
 #include "resharder/resharder.hpp"
@@ -8,6 +9,12 @@
 #include <CLI/Formatter.hpp>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string_view>
+#include <unistd.h>
 
 namespace keyshift::daemon {
 
@@ -20,6 +27,21 @@ struct PlanOptions {
     resharder::PlanWish wish;
     std::string drain;
     std::string plan;
+    std::string sample = "10s";
+
+    /// The wish with what the configuration adds.
+    resharder::PlanWish complete(const CommandContext& context) const
+    {
+        resharder::PlanWish whole = wish;
+        whole.drain = drain.empty() ? std::nullopt : std::optional(drain);
+        const auto time = parse_duration(sample);
+        if (!time || time->count() <= 0) {
+            throw Error(ErrorKind::usage, {"--sample " + sample, "it is no duration", "Write it as 10s or 1min."});
+        }
+        whole.sample = *time;
+        whole.moves_per_node = context.config().reshard.max_moves_per_node;
+        return whole;
+    }
 };
 
 struct JobOptions {
@@ -29,8 +51,8 @@ struct JobOptions {
     std::optional<std::int64_t> wanted() const { return job == 0 ? std::nullopt : std::optional(job); }
 };
 
-const std::vector<std::string> kStatusColumns{"move", "bucket", "group",     "donor",          "recipient", "state",
-                                              "rows", "bytes",  "lag_bytes", "write_block_ms", "verified"};
+const std::vector<std::string> kStatusColumns{"move", "bucket", "group", "donor", "recipient",  "phase",
+                                              "rows", "rate",   "left",  "lag",   "write_block"};
 
 std::shared_ptr<PlanOptions> add_wish(CLI::App& verb)
 {
@@ -38,10 +60,43 @@ std::shared_ptr<PlanOptions> add_wish(CLI::App& verb)
     verb.add_option("--to", options->wish.to, "Only to these nodes")->delimiter(',');
     verb.add_option("--buckets", options->wish.buckets, "Only these buckets")->delimiter(',');
     verb.add_option("--drain", options->drain, "Move everything off this node");
-    verb.add_option("--by", options->wish.by, "Balance by count or size")
-        ->check(CLI::IsMember({"count", "size"}))
+    verb.add_option("--by", options->wish.by, "Balance by count, size or load (rows written, counted for --sample)")
+        ->check(CLI::IsMember({"count", "size", "load"}))
         ->capture_default_str();
+    verb.add_option("--threshold", options->wish.threshold,
+                    "By size and load: leave nodes that differ by less than this part of the mean")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    verb.add_option("--improvement", options->wish.improvement,
+                    "By size and load: what a move must gain, as a part of what one so large could")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    verb.add_option("--sample", options->sample, "By load: how long rows written are counted")->capture_default_str();
     return options;
+}
+
+/// The columns of a table, with units.
+Json for_people(const Json& move)
+{
+    Json line = move;
+    const auto set = [&](const char* column, const char* from, const std::function<std::string(double)>& words) {
+        line[column] = move[from].is_null() ? Json() : Json(words(move[from].get<double>()));
+    };
+    set("rate", "bytes_per_second", [](double value) { return size_words(value) + "/s"; });
+    set("left", "seconds_left", duration_words);
+    set("lag", "lag_bytes", size_words);
+    set("write_block", "write_block_ms", [](double value) { return fmt::format("{:.1f} ms", value); });
+    return line;
+}
+
+/// A frame of --watch takes the place of the one before.
+void clear_screen(const CommandContext& context)
+{
+    const char* kind = std::getenv("TERM");
+    if (context.format() == OutputFormat::table && isatty(STDOUT_FILENO) != 0 && kind != nullptr &&
+        std::string_view(kind) != "dumb") {
+        fmt::print("\033[H\033[2J");
+    }
 }
 
 void print_status(const CommandContext& context, const Json& status)
@@ -56,23 +111,33 @@ void print_status(const CommandContext& context, const Json& status)
         fmt::print("error: {}\n", status["error"].dump());
     }
     Json unfinished = Json::array();
+    int waiting = 0;
     for (const Json& move : status["moves"]) {
-        if (move["state"] != "done" && move["state"] != "planned") {
-            unfinished.push_back(move);
+        waiting += move["state"] == "planned" && move["waiting_for"].is_null() ? 1 : 0;
+        if (move["state"] != "done" && (move["state"] != "planned" || !move["waiting_for"].is_null())) {
+            unfinished.push_back(for_people(move));
         }
     }
     context.print(unfinished, kStatusColumns);
+    for (const Json& move : status["moves"]) {
+        if (move["waiting_for"].is_string() && move["state"] != "done") {
+            fmt::print("move {} waits for {}\n", move["move"].dump(), move["waiting_for"].get<std::string>());
+        }
+    }
+    if (waiting > 0) {
+        fmt::print("{} more wait for their turn\n", waiting);
+    }
 }
 
 void start(CommandContext& context, const PlanOptions& options)
 {
     pg::Connection catalog = context.catalog();
     if (context.dry_run) {
-        print_plan(context, resharder::plan(catalog, options.wish));
+        print_plan(context, resharder::plan(catalog, options.complete(context)));
         return;
     }
-    const std::int64_t job =
-        resharder::start(catalog, options.wish, options.plan.empty() ? std::nullopt : std::optional(options.plan));
+    const std::int64_t job = resharder::start(catalog, options.complete(context),
+                                              options.plan.empty() ? std::nullopt : std::optional(options.plan));
     if (job == 0) {
         note("nothing to do: the buckets are where they should be");
         return;
@@ -88,7 +153,11 @@ void show_status(CommandContext& context, const JobOptions& options)
     }
     while (true) {
         const Json status = resharder::status(catalog, options.wanted());
+        if (options.watch) {
+            clear_screen(context);
+        }
         print_status(context, status);
+        std::fflush(stdout);
         const bool ended = status["state"] != "running" && status["state"] != "paused";
         if (!options.watch || ended) {
             return;
@@ -108,17 +177,13 @@ void add_plan_and_start(CLI::App& reshard, CommandContext& context)
                               "keyshift reshard plan --drain n1");
     const auto wish = add_wish(*plan);
     plan->callback([&context, wish] {
-        wish->wish.drain = wish->drain.empty() ? std::nullopt : std::optional(wish->drain);
         pg::Connection catalog = context.catalog();
-        print_plan(context, resharder::plan(catalog, wish->wish));
+        print_plan(context, resharder::plan(catalog, wish->complete(context)));
     });
     CLI::App* verb = add_verb(reshard, "start", "Run the plan", "keyshift reshard start --wait");
     const auto started = add_wish(*verb);
     verb->add_option("--plan", started->plan, "Refuse when the placement has changed since this plan");
-    takes_long(changes(verb, context), context)->callback([&context, started] {
-        started->wish.drain = started->drain.empty() ? std::nullopt : std::optional(started->drain);
-        start(context, *started);
-    });
+    takes_long(changes(verb, context), context)->callback([&context, started] { start(context, *started); });
 }
 
 void add_rollback(CLI::App& reshard, CommandContext& context)

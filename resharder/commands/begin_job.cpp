@@ -3,6 +3,7 @@
 #include "catalog/catalog.hpp"
 #include "core/backoff.hpp"
 #include "resharder/commands/facts.hpp"
+#include "resharder/commands/plan_json.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -150,6 +151,7 @@ std::int64_t begin_job(pg::Connection& catalog, const std::string& what, const n
 {
     const nlohmann::json& moves = planned.at("moves");
     refuse_unfinished_job(catalog, what);
+    refuse_short_disk(what, planned);
     refuse_paused_capture(catalog, what);
     refuse_running_snapshot(catalog, what, moves);
     preflight_nodes(catalog, what, moves);

@@ -82,10 +82,14 @@ private:
 
 void read_nodes(pg::Connection& catalog, ClusterFacts& cluster)
 {
-    const auto rows = catalog.query("SELECT name, state = 'draining' FROM keyshift.node "
+    const auto rows = catalog.query("SELECT name, state = 'draining', capacity, disk_limit FROM keyshift.node "
                                     "WHERE state IN ('active', 'draining') ORDER BY name COLLATE \"C\"");
     for (int row = 0; row < rows.rows(); ++row) {
-        cluster.nodes.push_back({std::string(rows.text(row, 0)), 1, rows.boolean(row, 1)});
+        NodeFacts node{std::string(rows.text(row, 0)), rows.real(row, 2), rows.boolean(row, 1)};
+        if (!rows.is_null(row, 3)) {
+            node.disk_limit = rows.integer(row, 3);
+        }
+        cluster.nodes.push_back(std::move(node));
     }
 }
 
@@ -96,7 +100,21 @@ void read_groups(pg::Connection& catalog, ClusterFacts& cluster)
         for (const catalog::Placement& placement : catalog::placement(catalog, group.name)) {
             facts.buckets.push_back({placement.node});
         }
+        const auto pins = catalog.query("SELECT bucket, node FROM keyshift.pin WHERE group_name = $1", {group.name});
+        for (int row = 0; row < pins.rows(); ++row) {
+            facts.buckets.at(static_cast<std::size_t>(pins.integer(row, 0))).pinned = pins.text(row, 1);
+        }
         cluster.groups.push_back(std::move(facts));
+    }
+}
+
+void read_databases(NodeConnections& connections, ClusterFacts& cluster)
+{
+    for (NodeFacts& node : cluster.nodes) {
+        if (node.disk_limit) {
+            node.database_bytes =
+                connections.to(node.name).query("SELECT pg_database_size(current_database())").integer(0, 0);
+        }
     }
 }
 
@@ -111,6 +129,18 @@ pg::Connection& NodeConnections::to(const std::string& node)
     return open_.emplace(node, pg::Connection(catalog::node(catalog_, node).connection(purpose_))).first->second;
 }
 
+MoveCost read_cost(pg::Connection& catalog)
+{
+    const auto rows = catalog.query(
+        "SELECT extract(epoch FROM switched_at - started_at)::float8, planned_bytes::float8 FROM keyshift.move "
+        "WHERE switched_at IS NOT NULL AND started_at IS NOT NULL AND planned_bytes IS NOT NULL ORDER BY id DESC LIMIT 200");
+    std::vector<PastMove> past;
+    for (int row = 0; row < rows.rows(); ++row) {
+        past.push_back({rows.real(row, 0), rows.real(row, 1)});
+    }
+    return learn_cost(past);
+}
+
 ClusterFacts read_cluster(pg::Connection& catalog, std::chrono::milliseconds sample)
 {
     ClusterFacts cluster;
@@ -119,6 +149,7 @@ ClusterFacts read_cluster(pg::Connection& catalog, std::chrono::milliseconds sam
     NodeConnections connections(catalog, "reshard plan");
     Look look(catalog, connections, cluster);
     look.sizes();
+    read_databases(connections, cluster);
     if (sample.count() > 0) {
         const double seconds = std::chrono::duration<double>(sample).count();
         look.writes(-1 / seconds);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <map>
 
 namespace keyshift::resharder {
 
@@ -44,12 +45,34 @@ void check_recipients(const ClusterFacts& cluster, const PlanWish& wish)
     }
 }
 
+/// A bucket that is pinned leaves its node for nobody.
+void check_pins(const ClusterFacts& cluster, const PlanWish& wish)
+{
+    for (const GroupFacts& group : cluster.groups) {
+        for (std::size_t bucket = 0; bucket < group.buckets.size(); ++bucket) {
+            const std::string& home = group.buckets[bucket].pinned;
+            const bool named = std::find(wish.buckets.begin(), wish.buckets.end(), bucket) != wish.buckets.end();
+            const bool elsewhere = !wish.to.empty() && std::find(wish.to.begin(), wish.to.end(), home) == wish.to.end();
+            if (!home.empty() && (wish.drain == home || (named && elsewhere))) {
+                throw RefusedError(
+                    {wish.drain ? "draining node " + home : "planning moves",
+                     fmt::format("bucket {} of {} is pinned to node {}", bucket, group.name, home),
+                     fmt::format("unpin it: `keyshift node set {} --unpin {}/{}`", home, group.name, bucket)});
+            }
+        }
+    }
+}
+
 Wish checked(const ClusterFacts& cluster, const PlanWish& wish)
 {
-    if (wish.by != "count" && wish.by != "size") {
+    static const std::map<std::string, Balance> kBalances{
+        {"count", Balance::count}, {"size", Balance::size}, {"load", Balance::load}};
+    const auto by = kBalances.find(wish.by);
+    if (by == kBalances.end()) {
         throw Error(ErrorKind::usage,
-                    {"planning moves", "--by takes count or size, not " + wish.by, "leave it out for count"});
+                    {"planning moves", "--by takes count, size or load, not " + wish.by, "leave it out for count"});
     }
+    check_pins(cluster, wish);
     check_recipients(cluster, wish);
     const bool any = std::any_of(cluster.groups.begin(), cluster.groups.end(), [&](const GroupFacts& group) {
         return std::all_of(wish.buckets.begin(), wish.buckets.end(),
@@ -63,7 +86,9 @@ Wish checked(const ClusterFacts& cluster, const PlanWish& wish)
     planned.to = wish.to;
     planned.buckets = wish.buckets;
     planned.drain = wish.drain;
-    planned.by = wish.by == "size" ? Balance::size : Balance::count;
+    planned.by = by->second;
+    planned.threshold = wish.threshold;
+    planned.improvement = wish.improvement;
     return planned;
 }
 
@@ -72,8 +97,8 @@ Wish checked(const ClusterFacts& cluster, const PlanWish& wish)
 nlohmann::json plan(pg::Connection& catalog, const PlanWish& wish)
 {
     catalog::check_version(catalog);
-    const ClusterFacts cluster = read_cluster(catalog);
-    return plan_json(cluster, plan_moves(cluster, checked(cluster, wish)));
+    const ClusterFacts cluster = read_cluster(catalog, wish.by == "load" ? wish.sample : std::chrono::milliseconds(0));
+    return plan_json(cluster, plan_moves(cluster, checked(cluster, wish)), read_cost(catalog), wish.moves_per_node);
 }
 
 } // namespace keyshift::resharder

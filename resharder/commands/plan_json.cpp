@@ -1,5 +1,7 @@
 #include "resharder/commands/plan_json.hpp"
 
+#include "core/error.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -7,36 +9,53 @@ namespace keyshift::resharder {
 
 namespace {
 
-constexpr double kSecondsAMove = 0.3;
-constexpr double kBytesASecond = 40e6;
-
-nlohmann::json node_summary(const ClusterFacts& cluster, const std::vector<PlannedMove>& moves)
+template <typename Value>
+nlohmann::json or_null(const std::optional<Value>& value)
 {
-    nlohmann::json nodes = nlohmann::json::array();
-    for (const NodeFacts& one : cluster.nodes) {
-        const std::string& node = one.name;
-        std::int64_t now = 0;
-        std::int64_t bytes_now = 0;
-        for (const GroupFacts& group : cluster.groups) {
-            for (const BucketFacts& bucket : group.buckets) {
-                now += bucket.owner == node ? 1 : 0;
-                bytes_now += bucket.owner == node ? bucket.bytes : 0;
-            }
+    return value ? nlohmann::json(*value) : nlohmann::json();
+}
+
+nlohmann::json node_json(const ClusterFacts& cluster, const NodeFacts& node, const std::vector<PlannedMove>& moves)
+{
+    std::int64_t buckets = 0;
+    std::int64_t bytes = 0;
+    double writes = 0;
+    for (const GroupFacts& group : cluster.groups) {
+        for (const BucketFacts& bucket : group.buckets) {
+            const bool here = bucket.owner == node.name;
+            buckets += here ? 1 : 0;
+            bytes += here ? bucket.bytes : 0;
+            writes += here ? bucket.writes : 0;
         }
-        std::int64_t after = now;
-        std::int64_t bytes_after = bytes_now;
-        for (const PlannedMove& move : moves) {
-            const int sign = (move.recipient == node ? 1 : 0) - (move.donor == node ? 1 : 0);
-            after += sign;
-            bytes_after += sign * move.bytes;
-        }
-        nodes.push_back({{"node", node},
-                         {"buckets", now},
-                         {"buckets_after", after},
-                         {"bytes", bytes_now},
-                         {"bytes_after", bytes_after}});
     }
-    return nodes;
+    std::int64_t buckets_after = buckets;
+    std::int64_t bytes_after = bytes;
+    std::int64_t arriving = 0;
+    double writes_after = writes;
+    for (const PlannedMove& move : moves) {
+        const int sign = (move.recipient == node.name ? 1 : 0) - (move.donor == node.name ? 1 : 0);
+        buckets_after += sign;
+        bytes_after += sign * move.bytes;
+        writes_after += sign * move.writes;
+        arriving += move.recipient == node.name ? move.bytes : 0;
+    }
+    std::optional<bool> too_little;
+    if (node.disk_limit && node.database_bytes) {
+        too_little = arriving > 0 && *node.database_bytes + arriving > *node.disk_limit;
+    }
+    return {{"node", node.name},
+            {"state", node.draining ? "draining" : "active"},
+            {"capacity", node.capacity},
+            {"buckets", buckets},
+            {"buckets_after", buckets_after},
+            {"bytes", bytes},
+            {"bytes_after", bytes_after},
+            {"arriving_bytes", arriving},
+            {"writes_per_second", writes},
+            {"writes_per_second_after", writes_after},
+            {"database_bytes", or_null(node.database_bytes)},
+            {"disk_limit", or_null(node.disk_limit)},
+            {"disk_short", or_null(too_little)}};
 }
 
 } // namespace
@@ -62,7 +81,8 @@ std::string plan_id(const ClusterFacts& cluster, const std::vector<PlannedMove>&
     return fmt::format("{:016x}", hash);
 }
 
-nlohmann::json plan_json(const ClusterFacts& cluster, const std::vector<PlannedMove>& moves)
+nlohmann::json plan_json(const ClusterFacts& cluster, const std::vector<PlannedMove>& moves, const MoveCost& cost,
+                         int moves_per_node)
 {
     nlohmann::json list = nlohmann::json::array();
     std::int64_t bytes = 0;
@@ -74,15 +94,35 @@ nlohmann::json plan_json(const ClusterFacts& cluster, const std::vector<PlannedM
                         {"recipient", move.recipient},
                         {"bytes", move.bytes},
                         {"rows", move.rows},
+                        {"writes_per_second", move.writes},
                         {"why", move.why}});
     }
-    const double seconds =
-        static_cast<double>(moves.size()) * kSecondsAMove + static_cast<double>(bytes) / kBytesASecond;
+    nlohmann::json nodes = nlohmann::json::array();
+    for (const NodeFacts& node : cluster.nodes) {
+        nodes.push_back(node_json(cluster, node, moves));
+    }
     return {{"plan", plan_id(cluster, moves)},
             {"moves", std::move(list)},
             {"bytes", bytes},
-            {"seconds", seconds},
-            {"nodes", node_summary(cluster, moves)}};
+            {"seconds", seconds_for(moves, cost, moves_per_node)},
+            {"seconds_measured", cost.measured},
+            {"nodes", std::move(nodes)}};
+}
+
+void refuse_short_disk(const std::string& what, const nlohmann::json& planned)
+{
+    for (const auto& node : planned.at("nodes")) {
+        if (node.at("disk_short") == true) {
+            const std::string name = node.at("node");
+            throw RefusedError(
+                {what,
+                 fmt::format("node {} has {} bytes and would get {} more; its disk limit is {}", name,
+                             node.at("database_bytes").dump(), node.at("arriving_bytes").dump(),
+                             node.at("disk_limit").dump()),
+                 fmt::format("Plan for other nodes with --to, or raise it: `keyshift node set {} --disk-limit ...`.",
+                             name)});
+        }
+    }
 }
 
 } // namespace keyshift::resharder

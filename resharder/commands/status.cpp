@@ -1,4 +1,5 @@
 #include "resharder/commands/jobs.hpp"
+#include "resharder/commands/phase.hpp"
 #include "resharder/resharder.hpp"
 
 #include <nlohmann/json.hpp>
@@ -17,8 +18,28 @@ nlohmann::json text_or_null(const pg::Result& rows, int row, int column)
     return rows.is_null(row, column) ? nlohmann::json() : nlohmann::json(std::string(rows.text(row, column)));
 }
 
+nlohmann::json real_or_null(const pg::Result& rows, int row, int column)
+{
+    return rows.is_null(row, column) ? nlohmann::json() : nlohmann::json(rows.real(row, column));
+}
+
+MoveProgress progress_of(const pg::Result& rows, int row)
+{
+    MoveProgress move;
+    move.state = parse_move_state(rows.text(row, 5)).value();
+    move.rows = rows.integer(row, 6);
+    move.lag_bytes = rows.integer(row, 8);
+    move.waits = !rows.is_null(row, 12);
+    move.fence_tries = static_cast<int>(rows.integer(row, 13));
+    move.planned_rows = rows.is_null(row, 16) ? 0 : rows.integer(row, 16);
+    move.rows_per_second = rows.is_null(row, 18) ? 0 : rows.real(row, 18);
+    return move;
+}
+
 nlohmann::json move_json(const pg::Result& rows, int row)
 {
+    const MoveProgress progress = progress_of(rows, row);
+    const auto left = seconds_left(progress);
     return {{"move", rows.integer(row, 0)},
             {"bucket", rows.integer(row, 1)},
             {"group", std::string(rows.text(row, 2))},
@@ -34,7 +55,12 @@ nlohmann::json move_json(const pg::Result& rows, int row)
             {"waiting_for", text_or_null(rows, row, 12)},
             {"fence_tries", rows.integer(row, 13)},
             {"epoch", rows.integer(row, 14)},
-            {"switched_at", text_or_null(rows, row, 15)}};
+            {"switched_at", text_or_null(rows, row, 15)},
+            {"phase", phase(progress)},
+            {"phase_seconds", real_or_null(rows, row, 17)},
+            {"rows_per_second", real_or_null(rows, row, 18)},
+            {"bytes_per_second", real_or_null(rows, row, 19)},
+            {"seconds_left", left ? nlohmann::json(*left) : nlohmann::json()}};
 }
 
 } // namespace
@@ -48,7 +74,9 @@ nlohmann::json status(pg::Connection& catalog, std::optional<std::int64_t> job)
         {id});
     const auto rows = catalog.query(
         "SELECT id, bucket, group_name, donor, recipient, state, rows, bytes, lag_bytes, write_block_ms, verified, error, "
-        "waiting_for, fence_tries, epoch, switched_at::text FROM keyshift.move WHERE job = $1 ORDER BY id",
+        "waiting_for, fence_tries, epoch, switched_at::text, planned_rows, "
+        "extract(epoch FROM now() - coalesce(phase_since, started_at))::float8, rows_per_second, bytes_per_second "
+        "FROM keyshift.move WHERE job = $1 ORDER BY id",
         {id});
     nlohmann::json moves = nlohmann::json::array();
     int moved = 0;

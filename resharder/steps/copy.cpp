@@ -61,29 +61,24 @@ void store_position(MoveContext& context, Lsn position)
 class CopyWorkers {
 public:
     CopyWorkers(MoveContext& context, std::string snapshot)
-        : context_(context), snapshot_(std::move(snapshot)), meter_(context.environment.options.max_copy_rate)
+        : context_(context), snapshot_(std::move(snapshot)), meter_(context.environment.options)
     {
     }
 
     void run(std::stop_token stop)
     {
-        const std::size_t count = std::min(
-            context_.tables.size(), static_cast<std::size_t>(std::max(1, context_.environment.options.copy_workers)));
         std::stop_callback forward(stop, [this] { failed_.request_stop(); });
-        std::vector<std::jthread> workers;
-        working_ = count;
-        for (std::size_t i = 0; i < count; ++i) {
-            workers.emplace_back([this] { work(); });
-        }
         {
             std::unique_lock lock(mutex_);
+            hire();
             while (!idle_.wait_for(lock, 1s, [this] { return working_ == 0; })) {
                 lock.unlock();
                 report();
                 lock.lock();
+                hire();
             }
         }
-        workers.clear();
+        workers_.clear();
         if (failure_) {
             std::rethrow_exception(failure_);
         }
@@ -98,9 +93,32 @@ public:
     }
 
 private:
+    std::size_t wanted() const
+    {
+        return static_cast<std::size_t>(std::max(1, context_.environment.options->now().copy_workers));
+    }
+
+    /// As many as the options say by now, and as there are tables left. Under mutex_.
+    void hire()
+    {
+        while (working_ < std::min(wanted(), context_.tables.size() - copied_) && !failed_.stop_requested()) {
+            ++working_;
+            workers_.emplace_back([this] { work(); });
+        }
+    }
+
     void report()
     try {
-        context_.journal.record_progress(meter_.rows(), meter_.bytes());
+        const auto now = std::chrono::steady_clock::now();
+        const double seconds = std::chrono::duration<double>(now - reported_).count();
+        const auto rate = [seconds](std::int64_t done) {
+            return static_cast<double>(done) / std::max(seconds, 0.001);
+        };
+        context_.journal.record_progress(
+            {meter_.rows(), meter_.bytes(), rate(meter_.rows() - rows_), rate(meter_.bytes() - bytes_)});
+        reported_ = now;
+        rows_ = meter_.rows();
+        bytes_ = meter_.bytes();
     } catch (...) {
         failed_.request_stop();
         throw;
@@ -132,7 +150,7 @@ private:
     const MoveTable* next_table()
     {
         const std::lock_guard lock(mutex_);
-        if (next_ == context_.tables.size() || failed_.stop_requested()) {
+        if (next_ == context_.tables.size() || failed_.stop_requested() || working_ > wanted()) {
             return nullptr;
         }
         return &context_.tables[next_++];
@@ -148,6 +166,10 @@ private:
     std::size_t next_ = 0;
     std::atomic<std::size_t> copied_ = 0;
     std::size_t working_ = 0;
+    std::chrono::steady_clock::time_point reported_ = std::chrono::steady_clock::now();
+    std::int64_t rows_ = 0; ///< as reported
+    std::int64_t bytes_ = 0;
+    std::vector<std::jthread> workers_; ///< last: they end before what they use
 };
 
 void make_all_staging(MoveContext& context)
@@ -180,11 +202,11 @@ void copy_snapshot(MoveContext& context, std::stop_token stop)
 void copy_locked(MoveContext& context, pg::Connection& donor, std::stop_token stop)
 {
     make_all_staging(context);
-    CopyMeter meter(context.environment.options.max_copy_rate);
+    CopyMeter meter(context.environment.options);
     for (const MoveTable& table : context.tables) {
         copy_table(donor, context.recipient, table, meter, stop);
     }
-    context.journal.record_progress(meter.rows(), meter.bytes());
+    context.journal.record_progress({meter.rows(), meter.bytes()});
     context.environment.metrics->rows_copied(context.move().donor, context.move().recipient)
         .add(static_cast<double>(meter.rows()));
 }

@@ -3,13 +3,17 @@
 #include "core/backoff.hpp"
 #include "core/failpoint.hpp"
 
+#include <algorithm>
 #include <string_view>
 
 namespace keyshift::resharder {
 
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::size_t kChunkBytes = 64U << 10U;
+constexpr std::chrono::milliseconds kRateLook = 200ms; ///< how soon another rate is seen
 
 std::string column_list(const MoveTable& table)
 {
@@ -22,17 +26,33 @@ std::string column_list(const MoveTable& table)
 
 } // namespace
 
+std::chrono::milliseconds CopyMeter::ahead()
+{
+    const auto now = std::chrono::steady_clock::now();
+    const std::uint64_t rate = options_->now().max_copy_rate;
+    const std::lock_guard lock(mutex_);
+    if (rate != rate_) {
+        rate_ = rate;
+        bytes_at_rate_ = bytes_;
+        begin_ = now;
+    }
+    if (rate_ == 0) {
+        return 0ms;
+    }
+    const auto passed = static_cast<std::uint64_t>(bytes_ - bytes_at_rate_);
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+        begin_ + std::chrono::milliseconds(passed * 1000 / rate_) - now);
+}
+
 void CopyMeter::passed(std::int64_t rows, std::size_t bytes, std::stop_token stop)
 {
+    ahead(); // a rate that is new counts from before these bytes
     rows_ += rows;
-    const std::int64_t total = bytes_ += static_cast<std::int64_t>(bytes);
-    if (rate_ == 0) {
-        return;
-    }
-    const auto due = begin_ + std::chrono::milliseconds(static_cast<std::uint64_t>(total) * 1000 / rate_);
-    const auto ahead = std::chrono::duration_cast<std::chrono::milliseconds>(due - std::chrono::steady_clock::now());
-    if (ahead.count() > 0) {
-        sleep_for(ahead, stop);
+    bytes_ += static_cast<std::int64_t>(bytes);
+    for (auto left = ahead(); left > 0ms; left = ahead()) {
+        if (!sleep_for(std::min(left, kRateLook), stop)) {
+            return;
+        }
     }
 }
 

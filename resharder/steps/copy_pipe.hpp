@@ -3,10 +3,12 @@
 
 #include "core/pg/connection.hpp"
 #include "resharder/bucket_move.hpp"
+#include "resharder/options.hpp"
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <stop_token>
 #include <string>
@@ -16,16 +18,22 @@ namespace keyshift::resharder {
 /// What all workers of one copy have done so far, and the rate they share.
 class CopyMeter {
 public:
-    explicit CopyMeter(std::uint64_t bytes_per_second) : rate_(bytes_per_second) {}
-    /// Counts, and waits while the copy is ahead of its rate.
+    explicit CopyMeter(std::shared_ptr<const LiveOptions> options) : options_(std::move(options)) {}
+    /// Counts, and waits while the copy is ahead of the rate that is allowed by now.
     void passed(std::int64_t rows, std::size_t bytes, std::stop_token stop);
 
     std::int64_t rows() const { return rows_; }
     std::int64_t bytes() const { return bytes_; }
 
 private:
-    std::uint64_t rate_; ///< 0: no limit
-    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+    /// How far what has passed is ahead of the rate.
+    std::chrono::milliseconds ahead();
+
+    std::shared_ptr<const LiveOptions> options_;
+    std::mutex mutex_;
+    std::uint64_t rate_ = 0;         ///< guarded by mutex_; 0: no limit
+    std::int64_t bytes_at_rate_ = 0; ///< guarded by mutex_; that had passed when the rate changed
+    std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now(); ///< guarded by mutex_
     std::atomic<std::int64_t> rows_ = 0;
     std::atomic<std::int64_t> bytes_ = 0;
 };

@@ -29,7 +29,7 @@ class FenceTry {
 public:
     FenceTry(MoveContext& context, CatchUp& apply, BucketComparison& comparison, std::stop_token stop)
         : context_(context), apply_(apply), comparison_(comparison), stop_(std::move(stop)),
-          session_(context.connect_donor("fence")), limit_(context.environment.options.write_block_limit)
+          session_(context.connect_donor("fence")), limit_(context.environment.options->now().write_block_limit)
     {
         // The server itself ends the block when this daemon stops in it (corner 4).
         const std::string cap = quote_literal(std::to_string(limit_.count()) + "ms");

@@ -36,6 +36,8 @@ TEST(CommandLine, EveryVerbHasHelpWithAnExample)
                                                                   {"node", "list"},
                                                                   {"node", "show"},
                                                                   {"node", "drain"},
+                                                                  {"node", "set"},
+                                                                  {"ddl"},
                                                                   {"node", "remove"},
                                                                   {"table", "capture"},
                                                                   {"table", "distribute"},

@@ -44,5 +44,36 @@ TEST(DrainCommand, ADrainedNodeCanBeRemovedAndItsJobTakenBackBeforeThat)
     EXPECT_EQ(installation.json({"node", "list"}).size(), 1U);
 }
 
+TEST(Reload, ARunningCopyGoesOnAtTheNewRate)
+{
+    Installation installation(1);
+    installation.set_up();
+    installation.connect().script(
+        "CREATE TABLE public.users (user_id bigint PRIMARY KEY, name text);"
+        "INSERT INTO public.users SELECT i, repeat('x', 100) FROM generate_series(1, 20000) i");
+    installation.must({"table", "distribute", "users", "--key", "user_id", "--buckets", "2", "--offline"});
+    installation.connect().script("UPDATE keyshift.snapshot SET state = 'done'");
+    installation.add_node(2);
+    installation.directory().write("keyshift.toml",
+                                   installation.config_text("[reshard]\nmax_copy_rate = \"2000\"\n")); // minutes
+    installation.start_daemon();
+    installation.must({"reshard", "start"});
+    const auto move = [&] {
+        return installation.json({"reshard", "status"}).at("moves").at(0);
+    };
+    ASSERT_TRUE(comes_true([&] { return move().at("state") == "copying" && move().at("bytes") > 0; }));
+    const std::string snapshot(installation.connect().query("SELECT copy_snapshot FROM keyshift.move").text(0, 0));
+    installation.directory().write("keyshift.toml", installation.config_text("[reshard]\nmax_copy_rate = \"0\"\n"));
+    installation.must({"reload"});
+    EXPECT_TRUE(comes_true(
+        [&] {
+            return installation.json({"reshard", "status"}).at("state") == "done";
+        },
+        60))
+        << installation.json({"reshard", "status"});
+    EXPECT_EQ(installation.connect().query("SELECT copy_snapshot FROM keyshift.move").text(0, 0), snapshot)
+        << "the copy was not begun again";
+}
+
 } // namespace
 } // namespace keyshift::test

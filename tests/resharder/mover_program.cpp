@@ -24,6 +24,7 @@ int main(int count, char** arguments)
     const auto stream_of = [&](const std::string& node) -> cdc::StreamPort* {
         return node == "n1" ? &first : &second;
     };
-    resharder::Resharder(settings("catalog", arguments[1]), stream_of, options, reshard_metrics)
+    resharder::Resharder(settings("catalog", arguments[1]), stream_of,
+                         std::make_shared<resharder::LiveOptions>(options), reshard_metrics)
         .run(std::stop_source().get_token());
 }

@@ -140,10 +140,11 @@ pg::Connection TwoNodes::connect(const std::string& node) const
     return node == "n2" ? second_.connect(node) : first_.connect(node);
 }
 
-TwoNodes::Running::Running(TwoNodes& cluster, resharder::ReshardOptions options)
-    : resharder_(
+TwoNodes::Running::Running(TwoNodes& cluster, const resharder::ReshardOptions& options)
+    : options_(std::make_shared<resharder::LiveOptions>(options)),
+      resharder_(
           cluster.first_.settings("catalog"),
-          [&cluster](const std::string& node) -> cdc::StreamPort* { return &cluster.stream(node); }, options,
+          [&cluster](const std::string& node) -> cdc::StreamPort* { return &cluster.stream(node); }, options_,
           cluster.reshard_metrics_),
       thread_([this](std::stop_token stop) { resharder_.run(std::move(stop)); })
 {

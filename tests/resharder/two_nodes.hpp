@@ -33,10 +33,12 @@ public:
     /// Runs a Resharder in the background until it goes out of scope.
     class Running {
     public:
-        explicit Running(TwoNodes& cluster, resharder::ReshardOptions options = {});
+        explicit Running(TwoNodes& cluster, const resharder::ReshardOptions& options = {});
         ~Running();
+        void change(const resharder::ReshardOptions& options) { options_->change(options); }
 
     private:
+        std::shared_ptr<resharder::LiveOptions> options_;
         resharder::Resharder resharder_;
         std::jthread thread_;
     };

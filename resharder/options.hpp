@@ -1,0 +1,43 @@
+#pragma once
+/// How moves are carried out, changeable while they run.
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+
+namespace keyshift::resharder {
+
+struct ReshardOptions {
+    int max_moves_per_node = 1;
+    int copy_workers = 2;
+    std::uint64_t max_copy_rate = 0; ///< bytes/s of each move; 0: none
+    std::chrono::milliseconds write_block_limit{1000};
+    std::chrono::milliseconds grace{600'000};
+    /// A move that waits in one step for longer holds up no other.
+    std::chrono::milliseconds step_aside{60'000};
+
+    bool operator==(const ReshardOptions&) const = default;
+};
+
+/// Read wherever an option is needed, at the moment it is needed. Safe for any thread.
+class LiveOptions {
+public:
+    explicit LiveOptions(const ReshardOptions& options) : options_(options) {}
+
+    ReshardOptions now() const
+    {
+        const std::lock_guard lock(mutex_);
+        return options_;
+    }
+    void change(const ReshardOptions& next)
+    {
+        const std::lock_guard lock(mutex_);
+        options_ = next;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    ReshardOptions options_; ///< guarded by mutex_
+};
+
+} // namespace keyshift::resharder

@@ -36,20 +36,23 @@ void append_size(std::string& out, const std::optional<Tuple>& row, std::size_t 
     }
 }
 
-std::string limits_text(std::size_t topic_limit, std::size_t client_limit)
+std::string limits_text(const RecordLimits& limits)
 {
-    return fmt::format("max.message.bytes of the topic is {}, message.max.bytes in [kafka] is {}",
-                       topic_limit > 0 ? std::to_string(topic_limit)
-                                       : "not known (the right DescribeConfigs is missing)",
-                       client_limit);
+    std::string text = fmt::format("max.message.bytes of the topic is {}, message.max.bytes in [kafka] is {}",
+                                   limits.topic > 0 ? std::to_string(limits.topic)
+                                                    : "not known (the right DescribeConfigs is missing)",
+                                   limits.client);
+    if (limits.request > 0) {
+        text += fmt::format(", socket.request.max.bytes of the brokers is {}", limits.request);
+    }
+    return text;
 }
 
 /// What the settings must be for a record of `bytes`.
-std::string raise_text(const std::string& topic, std::size_t bytes)
+std::string raise_text(const std::string& topic, std::size_t bytes, const RecordLimits& limits)
 {
     constexpr std::size_t kRoom = 4096;
-    constexpr std::size_t kMost = 1'000'000'000;              // message.max.bytes of librdkafka
-    constexpr std::size_t kUsualRequest = 100U * 1024 * 1024; // socket.request.max.bytes
+    constexpr std::size_t kMost = 1'000'000'000; // message.max.bytes of librdkafka
     if (bytes + kRoom > kMost) {
         return fmt::format("No setting takes it: \"message.max.bytes\" in [kafka] ends at {}", kMost);
     }
@@ -57,7 +60,7 @@ std::string raise_text(const std::string& topic, std::size_t bytes)
         fmt::format("Raise both: `kafka-configs --alter --entity-type topics --entity-name {} --add-config "
                     "max.message.bytes={}` and \"message.max.bytes\" = \"{}\" in [kafka], then start keyshift again",
                     topic, bytes + 2 * kRoom, bytes + kRoom);
-    if (bytes + 2 * kRoom > kUsualRequest) {
+    if (bytes + 2 * kRoom > (limits.request > 0 ? limits.request : kUsualRequest)) {
         text +=
             fmt::format(" (a record of this size also needs socket.request.max.bytes={} on every broker, which is {} "
                         "unless set)",
@@ -68,13 +71,12 @@ std::string raise_text(const std::string& topic, std::size_t bytes)
 
 } // namespace
 
-ErrorParts too_large(const std::string& what, const std::string& topic, std::size_t bytes, std::size_t topic_limit,
-                     std::size_t client_limit)
+ErrorParts too_large(const std::string& what, const std::string& topic, std::size_t bytes, const RecordLimits& limits)
 {
     return {what,
             fmt::format("the record has {} bytes before compression, which is too large for topic {}: {}", bytes, topic,
-                        limits_text(topic_limit, client_limit)),
-            raise_text(topic, bytes) + "."};
+                        limits_text(limits)),
+            raise_text(topic, bytes, limits) + "."};
 }
 
 DeadLetters::DeadLetters(const CdcOptions& options, std::string node)
@@ -88,12 +90,12 @@ ErrorParts DeadLetters::stop(const OversizeRecord& oversize) const
     ErrorParts parts = too_large(fmt::format("writing an event of {} (op {}, LSN {}, commit LSN {}) of node {}", table,
                                              op_text(oversize.record), oversize.context.lsn.to_string(),
                                              oversize.context.position.commit_lsn.to_string(), node_),
-                                 oversize.topic, oversize.bytes, oversize.topic_limit, oversize.client_limit);
+                                 oversize.topic, oversize.bytes, oversize.limits);
     parts.next = fmt::format(
         "{}; or `keyshift table capture {} --on-error dead-letter`: such events go to topic {} without their values, and the "
         "stream goes on within a minute, or at once with `keyshift reload`. The slot keeps the WAL meanwhile. Only where "
         "the change may be lost: leave the large column out (--exclude-columns) or `keyshift cdc recover {}`.",
-        raise_text(oversize.topic, oversize.bytes), table, topic_, node_);
+        raise_text(oversize.topic, oversize.bytes, oversize.limits), table, topic_, node_);
     return parts;
 }
 
@@ -109,8 +111,8 @@ const EncodedRecord& DeadLetters::letter(const OversizeRecord& oversize, bool wi
         R"(,"key_bytes":{},"lsn":"{}","commit_lsn":"{}","xid":{},"ts_ms":{},"size":{},"limit":{},"topic_limit":{},"client_limit":{},"columns":[)",
         key ? std::to_string(key->size()) : "null", context.lsn.to_string(), context.position.commit_lsn.to_string(),
         context.xid == 0 ? "null" : std::to_string(context.xid), context.commit_time_us / 1000, oversize.bytes,
-        oversize.limit, oversize.topic_limit > 0 ? std::to_string(oversize.topic_limit) : "null",
-        oversize.client_limit);
+        oversize.limit, oversize.limits.topic > 0 ? std::to_string(oversize.limits.topic) : "null",
+        oversize.limits.client);
     append_columns(oversize);
     value_ += "]}";
     letter_ = {};

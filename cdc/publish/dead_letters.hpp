@@ -5,6 +5,7 @@
 
 #include "cdc/options.hpp"
 #include "cdc/publish/event_encoder.hpp"
+#include "cdc/publish/size_limits.hpp"
 #include "cdc/source/change.hpp"
 #include "core/error.hpp"
 #include "core/schema.hpp"
@@ -25,13 +26,11 @@ struct OversizeRecord {
     const std::string& topic;
     std::size_t bytes = 0; ///< of key, value and headers
     std::size_t limit = 0;
-    std::size_t topic_limit = 0;  ///< max.message.bytes of the topic; 0: the broker does not tell
-    std::size_t client_limit = 0; ///< message.max.bytes in [kafka]
+    RecordLimits limits; ///< what `limit` comes from
 };
 
 /// Of a record that has no table, too.
-ErrorParts too_large(const std::string& what, const std::string& topic, std::size_t bytes, std::size_t topic_limit,
-                     std::size_t client_limit);
+ErrorParts too_large(const std::string& what, const std::string& topic, std::size_t bytes, const RecordLimits& limits);
 
 class DeadLetters {
 public:

@@ -12,6 +12,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <mutex>
 #include <thread>
 
 namespace keyshift::cdc {
@@ -62,7 +64,8 @@ struct EventPublisher::State {
         : options(cdc), node(node_name), on_wait(wait), encoder(options, database), messages(options, database),
           counters(series), topics(options, "keyshift-" + node, sizes, counts, wait), dead_letters(options, node),
           writer(options, node, timeline, series, counters, topics, sizes,
-                 sizes.settle([this](const std::string& topic) { return topics.broker_limit(topic); })),
+                 std::min(sizes.settle([this](const std::string& topic) { return topics.broker_limit(topic); }),
+                          topics.request_limit())),
           heartbeats(heartbeat_topic(options.topic_prefix))
     {
     }
@@ -76,6 +79,16 @@ struct EventPublisher::State {
     void set_aside(const OversizeRecord& oversize);
     void hand_over(const std::string& topic, const EncodedRecord& record, EventCounters::Series series);
     void open_transaction(const EventContext& context);
+    std::string about_large() const;
+
+    /// The last record that was larger than what brokers take in a request unless they are told otherwise.
+    struct Large {
+        std::string topic;
+        std::size_t bytes = 0;
+        std::uint64_t records = 0; ///< handed over with it
+    };
+    mutable std::mutex large_mutex;
+    std::optional<Large> large; ///< guarded by large_mutex
 };
 
 kafka::Record EventPublisher::State::ready(const std::string& topic, const EncodedRecord& record)
@@ -91,6 +104,23 @@ void EventPublisher::State::push(const kafka::Record& record, EventCounters::Ser
         std::this_thread::sleep_for(1ms);
         on_wait();
     }
+    if (const std::size_t bytes = bytes_of(record); bytes > kUsualRequest) {
+        std::scoped_lock lock(large_mutex);
+        large = {std::string(record.topic), bytes, writer.handed_over()};
+    }
+}
+
+/// A broker that finds a request too large closes the connection and gives no reason, which looks like a broker that is away.
+std::string EventPublisher::State::about_large() const
+{
+    std::scoped_lock lock(large_mutex);
+    if (!large || writer.delivered(large->records)) {
+        return {};
+    }
+    return fmt::format("; a record of {} bytes for topic {} is under way: brokers close the connection where "
+                       "socket.request.max.bytes is smaller ({} unless set). Raise it on every broker and start them "
+                       "again, or grant DescribeConfigs on the cluster, so that --on-error of the table decides",
+                       large->bytes, large->topic, kUsualRequest);
 }
 
 /// One record of a change, with so many bytes left out. One that can never be written is found before it is in a transaction,
@@ -105,15 +135,8 @@ void EventPublisher::State::event(const EventContext& context, const TableSchema
         push(made, counters.series(encoded.name(), record.op));
         return;
     }
-    const OversizeRecord oversize{context,
-                                  table,
-                                  change,
-                                  record,
-                                  topic,
-                                  bytes,
-                                  topics.limit(topic),
-                                  topics.known_broker_limit(topic),
-                                  topics.client_limit()};
+    const OversizeRecord oversize{
+        context, table, change, record, topic, bytes, topics.limit(topic), topics.limits(topic)};
     if (table.capture.on_error == OnError::stop) {
         throw FatalError(dead_letters.stop(oversize));
     }
@@ -147,8 +170,7 @@ void EventPublisher::State::set_aside(const OversizeRecord& oversize)
         }
     }
     throw FatalError(too_large("writing what is left of an event of " + oversize.table.root.to_string(), topic,
-                               bytes_of(ready(topic, dead_letters.letter(oversize, false))),
-                               topics.known_broker_limit(topic), topics.client_limit()));
+                               bytes_of(ready(topic, dead_letters.letter(oversize, false))), topics.limits(topic)));
 }
 
 /// Of records that have no table, and so nobody who said what becomes of them.
@@ -157,8 +179,7 @@ void EventPublisher::State::hand_over(const std::string& topic, const EncodedRec
 {
     const kafka::Record made = ready(topic, record);
     if (const std::size_t bytes = bytes_of(made); !topics.takes(topic, bytes)) {
-        throw FatalError(too_large("writing a record of node " + node, topic, bytes, topics.known_broker_limit(topic),
-                                   topics.client_limit()));
+        throw FatalError(too_large("writing a record of node " + node, topic, bytes, topics.limits(topic)));
     }
     push(made, series);
 }
@@ -307,7 +328,8 @@ void EventPublisher::check() const
 
 std::string EventPublisher::broker_error() const
 {
-    return state_->writer.broker_error();
+    const std::string told = state_->writer.broker_error();
+    return told.empty() ? told : told + state_->about_large();
 }
 
 std::uint64_t EventPublisher::dead_letters() const

@@ -20,6 +20,16 @@
 
 namespace keyshift::cdc {
 
+/// What bounds the records of a topic; 0: nobody tells.
+struct RecordLimits {
+    std::size_t topic = 0;   ///< max.message.bytes of the topic
+    std::size_t client = 0;  ///< message.max.bytes in [kafka]
+    std::size_t request = 0; ///< the brokers' smallest socket.request.max.bytes
+};
+
+/// The brokers' socket.request.max.bytes unless somebody set it.
+inline constexpr std::size_t kUsualRequest = 100U * 1024 * 1024;
+
 class SizeLimits {
 public:
     /// `batch_bytes`: the largest batch that the configuration allows.

@@ -16,6 +16,8 @@ namespace {
 
 // What the format of a batch adds to a single record, with room to spare for lengths of headers.
 constexpr std::size_t kBatchOverhead = 512;
+// What a request adds to its batch: names of topic, client and transaction.
+constexpr std::size_t kRequestOverhead = 4096;
 // librdkafka's own; brokers take it unless somebody changed them.
 constexpr std::size_t kUsualLimit = 1'000'000;
 constexpr auto kLookAgain = std::chrono::seconds(5);
@@ -111,9 +113,15 @@ int Topics::partitions_of(kafka::Admin& admin, const std::string& topic) const
 
 std::size_t Topics::broker_limit(kafka::Admin& admin, const std::string& topic) const
 {
+    return asked([&] { return std::strtoull(admin.topic_config(topic, "max.message.bytes").c_str(), nullptr, 10); });
+}
+
+/// 0: the broker does not tell.
+std::size_t Topics::asked(const std::function<std::size_t()>& ask) const
+{
     for (int tries = 1;; ++tries) {
         try {
-            return std::strtoull(admin.topic_config(topic, "max.message.bytes").c_str(), nullptr, 10);
+            return ask();
         } catch (const FatalError&) {
             // DescribeConfigs is not allowed: what is too large is then refused by the broker.
             return 0;
@@ -140,13 +148,26 @@ std::size_t Topics::limit(std::string_view topic) const
         most = std::min(most, known->second.broker_limit);
     }
     most -= std::min(most, kBatchOverhead);
+    if (request_bytes_ > 0) {
+        most = std::min(most, request_bytes_ - std::min(request_bytes_, kRequestOverhead));
+    }
     return std::min(most, sizes_.of(topic).value_or(most));
 }
 
-std::size_t Topics::known_broker_limit(std::string_view topic) const
+RecordLimits Topics::limits(std::string_view topic) const
 {
     const auto known = known_.find(topic);
-    return known == known_.end() ? 0 : known->second.broker_limit;
+    return {known == known_.end() ? 0 : known->second.broker_limit, client_limit_, request_bytes_};
+}
+
+std::size_t Topics::request_limit()
+{
+    if (client_limit_ <= kUsualLimit) {
+        return SIZE_MAX;
+    }
+    kafka::Admin admin(options_.kafka, client_id_, on_wait_);
+    request_bytes_ = asked([&] { return admin.least_of_brokers("socket.request.max.bytes"); });
+    return request_bytes_ == 0 ? SIZE_MAX : request_bytes_ - std::min(request_bytes_, kRequestOverhead);
 }
 
 bool Topics::takes(const std::string& topic, std::size_t bytes)
@@ -159,6 +180,7 @@ bool Topics::takes(const std::string& topic, std::size_t bytes)
         return false;
     }
     const std::size_t broker = broker_limit(topic);
+    request_limit();
     std::scoped_lock lock(mutex_);
     known.broker_limit = broker;
     known.looked_at = Clock::now();

@@ -43,10 +43,11 @@ public:
     bool takes(const std::string& topic, std::size_t bytes);
     /// The topic's max.message.bytes as the broker has it; 0: it does not tell.
     std::size_t broker_limit(const std::string& topic);
-    /// As last looked up.
-    std::size_t known_broker_limit(std::string_view topic) const;
-    /// librdkafka's message.max.bytes.
-    std::size_t client_limit() const { return client_limit_; }
+    /// What limit() comes from, as last looked up.
+    RecordLimits limits(std::string_view topic) const;
+    /// Asks the brokers how large a request they take, where [kafka] allows records that may be larger. Returns the largest
+    /// batch for one, SIZE_MAX where it does not matter or they do not tell.
+    std::size_t request_limit();
 
     /// A topic that was there when it was first used and is not any more. Any thread; waits for a broker for a second.
     std::optional<std::string> gone() const;
@@ -63,6 +64,7 @@ private:
     const std::string& make(const std::string& topic, int partitions, std::optional<int> expected);
     int partitions_of(kafka::Admin& admin, const std::string& topic) const;
     std::size_t broker_limit(kafka::Admin& admin, const std::string& topic) const;
+    std::size_t asked(const std::function<std::size_t()>& ask) const;
 
     using Names = std::map<std::string, Known, std::less<>>;
     /// Known or end(). Records mostly go where the one before went.
@@ -74,6 +76,7 @@ private:
     PartitionCounts& counts_;
     const std::function<void()> on_wait_;
     const std::size_t client_limit_; ///< of one record, as [kafka] has it
+    std::size_t request_bytes_ = 0;  ///< the brokers' socket.request.max.bytes; 0: not known. The stream's thread
     mutable std::mutex mutex_;
     /// Guarded by mutex_; written by the stream's thread only.
     Names known_;

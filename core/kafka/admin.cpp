@@ -4,7 +4,10 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
+#include <cstdlib>
 
 namespace keyshift::kafka {
 
@@ -106,10 +109,31 @@ std::optional<std::set<std::string>> Admin::topics(std::chrono::milliseconds wai
 
 std::string Admin::topic_config(const std::string& topic, const std::string& key)
 {
-    const std::string doing = "reading the settings of topic " + topic;
     const Resource resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic.c_str()));
-    rd_kafka_ConfigResource_t* list = resource.get();
-    rd_kafka_DescribeConfigs(state_->client.get(), &list, 1, nullptr, state_->queue.get());
+    return setting(resource.get(), key, "reading the settings of topic " + topic);
+}
+
+std::size_t Admin::least_of_brokers(const std::string& key)
+{
+    const rd_kafka_metadata_t* raw = nullptr;
+    if (const auto error = rd_kafka_metadata(state_->client.get(), 0, nullptr, &raw, kTimeoutMs);
+        error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        throw_error(error, "asking which brokers there are");
+    }
+    const Handle<const rd_kafka_metadata_t, &rd_kafka_metadata_destroy> metadata(raw);
+    std::size_t least = SIZE_MAX;
+    for (int at = 0; at < metadata->broker_cnt; ++at) {
+        const std::string broker = std::to_string(metadata->brokers[at].id);
+        const Resource resource(rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_BROKER, broker.c_str()));
+        const std::string value = setting(resource.get(), key, "reading the settings of broker " + broker);
+        least = std::min<std::size_t>(least, std::strtoull(value.c_str(), nullptr, 10));
+    }
+    return least;
+}
+
+std::string Admin::setting(rd_kafka_ConfigResource_t* resource, const std::string& key, const std::string& doing)
+{
+    rd_kafka_DescribeConfigs(state_->client.get(), &resource, 1, nullptr, state_->queue.get());
     const Event event = wait_event(state_->queue.get(), doing, state_->on_wait);
     std::size_t count = 0;
     const auto** resources =

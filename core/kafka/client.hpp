@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+struct rd_kafka_ConfigResource_s;
+
 namespace keyshift::kafka {
 
 /// librdkafka settings as the [kafka] section of the configuration has them.
@@ -180,10 +182,14 @@ public:
     std::optional<std::set<std::string>> topics(std::chrono::milliseconds wait);
     /// One setting of a topic as the broker has it.
     std::string topic_config(const std::string& topic, const std::string& key);
+    /// The smallest value that any broker has for a setting of brokers which is a number.
+    std::size_t least_of_brokers(const std::string& key);
     /// Throws Error(unreachable) when no broker answers in time.
     void ping(std::chrono::milliseconds timeout);
 
 private:
+    std::string setting(rd_kafka_ConfigResource_s* resource, const std::string& key, const std::string& doing);
+
     struct State;
     std::unique_ptr<State> state_;
 };

@@ -3,6 +3,7 @@
 #include "metrics/families.hpp"
 #include "tests/cdc/publish/changes.hpp"
 #include "tests/support/kafka_tool.hpp"
+#include "tests/support/private_kafka.hpp"
 #include "tests/support/test_servers.hpp"
 
 #include <fmt/core.h>
@@ -218,6 +219,68 @@ TEST_F(DeadLettersTest, WithoutThatPolicyTheStreamStopsAndNamesPlaceSizeLimitsAn
     }
     publisher->commit(Lsn{200}, Lsn{210});
     EXPECT_TRUE(publisher->wait_acknowledged(Lsn{210}, 20s)) << "the publisher itself is sound";
+}
+
+/// Beyond it a broker closes the connection without a word.
+TEST_F(DeadLettersTest, WhatABrokerTakesInARequestIsALimitLikeTheOthers)
+{
+    const test::PrivateKafka broker({"socket.request.max.bytes=2000000"});
+    settings_ = broker.settings();
+    settings_["message.max.bytes"] = "10000000";
+    options_.kafka = settings_;
+    SizeLimits sizes{10'000'000};
+    EventPublisher publisher(options_, "n1", "shop", 7, series_, sizes, counts_, [] {});
+    publisher.take_over();
+    std::vector<std::string> values;
+    std::vector<std::string> ids;
+    for (int id = 0; id < 30; ++id) {
+        values.push_back(noise(id == 10 ? 3'000'000 : 400'000));
+        ids.push_back(std::to_string(id));
+    }
+    for (std::size_t id = 0; id < values.size(); ++id) {
+        publisher.publish(context(200, id), table_, insert({text(ids[id]), text(values[id]), kNull}));
+    }
+    publisher.commit(Lsn{200}, Lsn{210});
+    ASSERT_TRUE(publisher.wait_acknowledged(Lsn{210}, 60s)) << publisher.broker_error();
+    EXPECT_EQ(test::read_topic(settings_, topic_, 29).size(), 29U);
+    const auto letters = this->letters(1);
+    ASSERT_EQ(letters.size(), 1U);
+    EXPECT_EQ(nlohmann::json::parse(letters[0].value.value()).at("limit"), 2'000'000 - 4096);
+    table_.capture.on_error = OnError::stop;
+    try {
+        publisher.publish(context(300, 0), table_, insert({text("10"), text(values[10]), kNull}));
+        FAIL() << "accepted";
+    } catch (const FatalError& error) {
+        EXPECT_THAT(error.parts().why, HasSubstr("socket.request.max.bytes of the brokers is 2000000"));
+        EXPECT_THAT(error.parts().next, AllOf(HasSubstr("socket.request.max.bytes=30"), HasSubstr("on every broker")));
+    }
+}
+
+TEST_F(DeadLettersTest, WhereABrokerDoesNotTellOfThatLimitTheWaitingRecordIsNamed)
+{
+    const test::PrivateKafka broker({"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                                     "allow.everyone.if.no.acl.found=true"});
+    for (const auto& [verb, operation] : {std::pair("allow", "All"), std::pair("deny", "DescribeConfigs")}) {
+        test::kafka_tool(
+            broker.settings(), "kafka.admin.AclCommand",
+            {"--add", fmt::format("--{}-principal", verb), "User:ANONYMOUS", "--cluster", "--operation", operation});
+    }
+    options_.kafka = broker.settings();
+    options_.kafka["message.max.bytes"] = "200000000";
+    SizeLimits sizes{200'000'000};
+    EventPublisher publisher(options_, "n1", "shop", 7, series_, sizes, counts_, [] {});
+    publisher.take_over();
+    const std::string large = noise(110'000'000);
+    publisher.publish(context(), table_, insert({text("1"), text(large), kNull}));
+    publisher.commit(Lsn{200}, Lsn{210});
+    const auto told = [&] {
+        return publisher.broker_error().find("bytes for topic " + topic_) != std::string::npos;
+    };
+    const auto end = std::chrono::steady_clock::now() + 120s;
+    while (!told() && std::chrono::steady_clock::now() < end) {
+        EXPECT_FALSE(publisher.wait_acknowledged(Lsn{210}, 100ms)) << "the broker takes it";
+    }
+    EXPECT_THAT(publisher.broker_error(), AllOf(HasSubstr("socket.request.max.bytes"), HasSubstr(topic_)));
 }
 
 TEST_F(DeadLettersTest, SmallRecordsOfATopicWithALowLimitAllArrive)

@@ -2,6 +2,7 @@
 
 #include "core/backoff.hpp"
 #include "core/failpoint.hpp"
+#include "projections/rejection_log.hpp"
 
 #include <fmt/core.h>
 
@@ -62,15 +63,40 @@ bool Backfill::copy_bucket(const Source& from, const std::string& node, std::uin
         if (changes.empty()) {
             return true;
         }
-        std::vector<RowChange*> pointers;
-        for (RowChange& change : changes) {
-            pointers.push_back(&change);
-        }
-        writer_.write(std::move(pointers), {}, stop);
+        write_or_reject(changes, stop);
         failpoint("projection.backfill.chunk");
     }
     throw TransientError(
         {"building projection " + definition_.name, "the daemon stops", "It goes on at its next start."});
+}
+
+/// As with events: halves of the piece find the row that PostgreSQL does not take, and its neighbours are written.
+void Backfill::write_or_reject(std::span<RowChange> changes, std::stop_token stop)
+{
+    std::vector<RowChange*> pointers;
+    for (RowChange& change : changes) {
+        pointers.push_back(&change);
+    }
+    try {
+        writer_.write(std::move(pointers), {}, stop);
+    } catch (const pg::SqlError& error) {
+        if (!blames_the_row(error.sqlstate())) {
+            throw;
+        }
+        if (changes.size() > 1) {
+            write_or_reject(changes.first(changes.size() / 2), stop);
+            write_or_reject(changes.subspan(changes.size() / 2), stop);
+            return;
+        }
+        add_rejected_row(target_.catalog(), definition_, changes.front(), error.parts().why);
+        if (++rejected_ >= max_rejections_) {
+            throw FatalError(
+                {"building projection " + definition_.name,
+                 fmt::format("{} rows of {} could not be used (projection.max_rejections)", rejected_,
+                             definition_.base.to_string()),
+                 "`keyshift rejections list " + definition_.name + "` says why. Mend the cause and resume."});
+        }
+    }
 }
 
 /// With a synchronous standby a commit is decodable, and its event in Kafka, before any snapshot sees it. Whoever was in

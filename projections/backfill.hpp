@@ -6,6 +6,7 @@
 #include "projections/projection_record.hpp"
 
 #include <set>
+#include <span>
 #include <stop_token>
 #include <string>
 
@@ -14,9 +15,11 @@ namespace keyshift::projections {
 class Backfill {
 public:
     /// `id`: the generation's row in keyshift.projection.
-    Backfill(std::int64_t id, const Definition& definition, pg::ConnectionSettings catalog, std::size_t batch_rows)
+    /// With `max_rejections` rows that PostgreSQL does not take it gives up.
+    Backfill(std::int64_t id, const Definition& definition, pg::ConnectionSettings catalog, std::size_t batch_rows,
+             std::int64_t max_rejections)
         : id_(id), definition_(definition), target_(std::move(catalog), definition, Target::Progress::elsewhere),
-          writer_(definition, target_, 0), batch_rows_(batch_rows)
+          writer_(definition, target_, 0), batch_rows_(batch_rows), max_rejections_(max_rejections)
     {
     }
 
@@ -34,6 +37,7 @@ private:
     std::string owner(const Source& source, std::uint32_t bucket);
     /// False: the node does not own the bucket (any more).
     bool copy_bucket(const Source& source, const std::string& node, std::uint32_t bucket, std::stop_token stop);
+    void write_or_reject(std::span<RowChange> changes, std::stop_token stop);
     /// False: stop was requested.
     bool wait_visible(const std::string& node, std::stop_token stop);
     void mark_done(std::uint32_t bucket);
@@ -43,6 +47,8 @@ private:
     Target target_;
     BatchWriter writer_;
     std::size_t batch_rows_;
+    std::int64_t max_rejections_;
+    std::int64_t rejected_ = 0;
 };
 
 } // namespace keyshift::projections

@@ -70,7 +70,8 @@ void ProjectionRunner::start_backfill()
     backfill_done_ = false;
     backfill_ = std::jthread([this, done = record_.backfilled](std::stop_token stop) {
         try {
-            Backfill(record_.id, record_.definition, catalog_settings_, options_.batch_rows).run(done, stop);
+            Backfill(record_.id, record_.definition, catalog_settings_, options_.batch_rows, options_.max_rejections)
+                .run(done, stop);
         } catch (...) {
             backfill_failure_ = std::current_exception();
         }
@@ -81,6 +82,15 @@ void ProjectionRunner::start_backfill()
 /// Nothing is skipped: where the topic does not hold the next event any more, only its rows can be read again.
 void ProjectionRunner::check_kept()
 {
+    const int partitions = consumer_.partitions(topic_);
+    if (partitions != static_cast<int>(next_.size())) {
+        const std::string& name = record_.definition.name;
+        throw FatalError(
+            {"keeping projection " + name,
+             fmt::format("topic {} has {} partitions, and this generation was begun with {}", topic_, partitions,
+                         next_.size()),
+             "`keyshift projection rebuild " + name + "` reads the rows again; until then it stays as it is."});
+    }
     for (const auto& [partition, next] : next_) {
         const auto [first, end] = consumer_.watermarks(partition.first, partition.second);
         if (next >= first && next <= end) {
@@ -150,7 +160,11 @@ void ProjectionRunner::tell_shown()
 {
     constexpr auto kInterval = 20ms;
     for (const auto& [node, lsn] : shown_->advance([this](std::int32_t partition, std::int64_t until) {
-             return consumer_.passed(topic_, partition, next_.at({topic_, partition}), until);
+             const auto next = next_.find({topic_, partition});
+             if (next == next_.end()) {
+                 check_kept(); // it has partitions that were not there before
+             }
+             return next != next_.end() && consumer_.passed(topic_, partition, next->second, until);
          })) {
         untold_[node] = lsn;
     }
@@ -258,6 +272,10 @@ void ProjectionRunner::finish_building()
         std::rethrow_exception(backfill_failure_);
     }
     if (live_from_.empty()) {
+        const std::int64_t before = rejections_.count();
+        rejections_.load();
+        metrics_.rejections(record_.definition.name, "refused_by_postgresql")
+            .add(static_cast<double>(std::max<std::int64_t>(0, rejections_.count() - before)));
         for (const auto& [partition, offset] : next_) {
             live_from_[partition.second] = consumer_.watermarks(partition.first, partition.second).second;
         }

@@ -70,8 +70,30 @@ std::int64_t count_rejections(pg::Connection& catalog, const std::string& projec
     return row.rows() == 0 ? 0 : row.integer(0, 0);
 }
 
+void add_rejected_row(pg::Connection& catalog, const Definition& definition, const RowChange& row,
+                      const std::string& why)
+{
+    const std::string identity = row_identity(definition, row.base);
+    Json value = Json::object();
+    for (std::size_t at = 0; at < definition.base_columns.size(); ++at) {
+        value[definition.base_columns[at].name] = row.base[at] ? Json(*row.base[at]) : Json();
+    }
+    catalog.query(
+        "INSERT INTO keyshift.rejection (projection, topic, partition, kafka_offset, reason, detail, key, value, row_key) "
+        "VALUES ($1, '', -1, hashtextextended($2, 0), 'refused_by_postgresql', $3, NULL, $4, $2) ON CONFLICT (projection, topic, partition, kafka_offset) DO UPDATE SET detail = excluded.detail, value = excluded.value, at = excluded.at",
+        {definition.name, identity, why, value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)});
+    count_rejections(catalog, definition.name);
+    log::warning("projections", "projection={} a row that was there before could not be used: refused_by_postgresql",
+                 definition.name);
+}
+
 RejectionLog::RejectionLog(pg::Connection& catalog, const Definition& definition)
     : catalog_(catalog), definition_(definition)
+{
+    load();
+}
+
+void RejectionLog::load()
 {
     const pg::Result rows = catalog_.query(
         "SELECT row_key, coalesce((SELECT h ->> 1 FROM jsonb_array_elements(headers) h WHERE h ->> 0 = $2 LIMIT 1), '') "

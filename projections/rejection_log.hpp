@@ -25,6 +25,8 @@ public:
     /// These are in the projection at their versions: what was rejected of the same rows before is healed. Returns how many.
     std::size_t heal(std::span<const std::pair<RowChange, const kafka::Message*>> rows);
     std::int64_t count() const { return count_; }
+    /// Takes in what the backfill has rejected.
+    void load();
 
 private:
     void recount();
@@ -35,6 +37,9 @@ private:
     std::int64_t count_ = 0;
 };
 
+/// A row of the base table, read by the backfill: no record speaks of it, so topic is empty.
+void add_rejected_row(pg::Connection& catalog, const Definition& definition, const RowChange& row,
+                      const std::string& why);
 /// After rejections were taken away: writes and returns how many are left.
 std::int64_t count_rejections(pg::Connection& catalog, const std::string& projection);
 /// Bad value, constraint, limit (too wide for an index), raised by a function of the definition; the rest is not the row's

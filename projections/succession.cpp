@@ -10,7 +10,9 @@
 #include "projections/rejection_log.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <memory>
 
 namespace keyshift::projections {
 
@@ -18,28 +20,43 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::size_t unexplained(pg::Connection& catalog, const Definition& definition, const Verdicts& verdicts)
+/// Rows that the generation which serves shows and this one could not use, beyond those whose events neither could use.
+std::size_t lost_rows(pg::Connection& catalog, const ProjectionRecord& record)
 {
-    std::size_t count = 0;
-    for (const auto& [row, verdict] : verdicts) {
-        const std::string identity = nlohmann::json::parse(row).dump();
-        count += catalog.query("SELECT FROM keyshift.rejection WHERE projection = $1 AND row_key = $2",
-                               {definition.name, identity})
-                             .rows() == 0
-                     ? 1U
-                     : 0U;
+    const pg::Result rows = catalog.query(
+        "SELECT DISTINCT r.row_key::jsonb::text FROM keyshift.rejection r JOIN keyshift.projection p ON p.id = $1 AND p.name = r.projection "
+        "WHERE r.topic = '' AND r.at >= p.created_at AND NOT EXISTS (SELECT FROM keyshift.rejection o "
+        "WHERE o.projection = r.projection AND o.row_key = r.row_key AND o.topic <> '')",
+        {std::to_string(record.id)});
+    std::vector<RowKey> rejected;
+    for (int row = 0; row < rows.rows(); ++row) {
+        rejected.emplace_back(rows.text(row, 0));
     }
-    return count;
+    if (rejected.empty()) {
+        return 0;
+    }
+    const ProjectionRecord serving = read_projection(catalog, record.definition.name);
+    const Registers held = Comparison(catalog, serving).registers(rejected);
+    return static_cast<std::size_t>(
+        std::count_if(held.begin(), held.end(), [](const auto& one) { return one.second.live; }));
 }
 
-/// Rows whose events were rejected are missing in both generations, and are told of in keyshift.rejection.
+/// Beyond the rows that were rejected, which keyshift.rejection tells of.
 void check(pg::Connection& catalog, const ProjectionRecord& record, const std::stop_token& stop)
 {
     const Definition& definition = record.definition;
     Comparison comparison(catalog, record);
     SettledRows settled(catalog, definition);
-    const std::size_t count =
-        unexplained(catalog, definition, lasting_differences(comparison, settled, definition, Stalled::refuse, stop));
+    if (const std::size_t lost = lost_rows(catalog, record); lost > 0) {
+        throw FatalError(
+            {fmt::format("rebuilding projection {}: generation {}", definition.name, definition.generation),
+             fmt::format("{} rows that generation {} shows could not be used", lost, definition.generation - 1),
+             fmt::format(
+                 "The other generation goes on serving. `keyshift rejections list {0}` says why; mend the cause, then "
+                 "`keyshift projection rebuild {0}` begins anew.",
+                 definition.name)});
+    }
+    const std::size_t count = lasting_differences(comparison, settled, definition, Stalled::refuse, stop).size();
     if (count > 0) {
         throw FatalError(
             {fmt::format("rebuilding projection {}: generation {}", definition.name, definition.generation),
@@ -50,12 +67,40 @@ void check(pg::Connection& catalog, const ProjectionRecord& record, const std::s
     }
 }
 
+/// A node that joins is made like another one. None joins while this is held.
+std::unique_ptr<catalog::CommandLock> lock_commands(pg::Connection& catalog, const std::string& name,
+                                                    const std::stop_token& stop)
+{
+    const std::string what = "rebuilding projection " + name;
+    Backoff backoff(200ms, 5s);
+    while (true) {
+        try {
+            return std::make_unique<catalog::CommandLock>(catalog, what);
+        } catch (const RefusedError&) {
+            if (!backoff.wait(stop)) {
+                throw TransientError({what, "the daemon stops", "It goes on at its next start."});
+            }
+        }
+    }
+}
+
 void take_view(pg::Connection& node, const Definition& definition)
 {
     node.script(view_statement(definition));
     node.query("UPDATE keyshift.local_table SET alias = NULL WHERE alias = $1::regclass AND root <> $2::regclass",
                {definition.view().quoted(), definition.table().quoted()});
     catalog::set_alias(node, definition.table(), definition.view());
+}
+
+bool all_turned(pg::Connection& catalog, const Definition& definition)
+{
+    std::vector<catalog::OpenNode> nodes = catalog::open_nodes(catalog, "projection rebuild");
+    return std::all_of(nodes.begin(), nodes.end(), [&](catalog::OpenNode& node) {
+        return node.connection
+                   ->query("SELECT FROM keyshift.local_table WHERE root = to_regclass($1) AND alias = to_regclass($2)",
+                           {definition.table().quoted(), definition.view().quoted()})
+                   .rows() == 1;
+    });
 }
 
 void take_over_catalog(pg::Connection& catalog, const ProjectionRecord& record)
@@ -69,7 +114,7 @@ void take_over_catalog(pg::Connection& catalog, const ProjectionRecord& record)
     // What was rejected before this generation read the rows is in it as it is by now.
     catalog.query(
         "DELETE FROM keyshift.rejection r USING keyshift.projection p WHERE p.id = $1 AND r.projection = p.name "
-        "AND r.kafka_offset < (p.start_offsets -> r.topic ->> r.partition::text)::bigint",
+        "AND (r.topic = '' AND r.at < p.created_at OR r.kafka_offset < (p.start_offsets -> r.topic ->> r.partition::text)::bigint)",
         {id});
     count_rejections(catalog, record.definition.name);
     catalog::notify(catalog, "projection");
@@ -83,13 +128,19 @@ void succeed(const pg::ConnectionSettings& settings, std::int64_t id, std::stop_
     pg::Connection catalog(settings);
     const ProjectionRecord record = read_projection(catalog, id);
     check(catalog, record, stop);
-    for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
-        // Readers of the old generation are waited for in short tries: nobody queues behind this.
-        pg::with_short_locks(
-            *node.connection, [&] { take_view(*node.connection, record.definition); }, [] {}, stop);
-        failpoint("projection.succession.node");
+    while (true) {
+        for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
+            // Readers of the old generation are waited for in short tries: nobody queues behind this.
+            pg::with_short_locks(
+                *node.connection, [&] { take_view(*node.connection, record.definition); }, [] {}, stop);
+            failpoint("projection.succession.node");
+        }
+        const auto lock = lock_commands(catalog, record.definition.name, stop);
+        if (all_turned(catalog, record.definition)) {
+            take_over_catalog(catalog, record);
+            break;
+        }
     }
-    take_over_catalog(catalog, record);
     failpoint("projection.succession.recorded");
     log::info("projections", "projection={} generation={} serves", record.definition.name,
               record.definition.generation);
@@ -97,9 +148,11 @@ void succeed(const pg::ConnectionSettings& settings, std::int64_t id, std::stop_
 
 namespace {
 
-/// The moves of a group take all its tables with them. From here on none that begins knows this one.
-bool leave_group(pg::Connection& catalog, const Definition& old)
+/// The moves of a group take all its tables with them, and a node that joins has them all. From here on neither knows this one.
+/// False: a move is under way.
+bool leave_group(pg::Connection& catalog, const Definition& old, const std::stop_token& stop)
 {
+    const auto lock = lock_commands(catalog, old.name, stop);
     pg::Transaction transaction(catalog);
     catalog.query("LOCK TABLE keyshift.move IN SHARE ROW EXCLUSIVE MODE");
     if (catalog
@@ -120,7 +173,7 @@ void remove_succeeded(const pg::ConnectionSettings& settings, const std::string&
     pg::Connection catalog(settings);
     for (const ProjectionRecord& old : succeeded_generations(catalog, projection)) {
         Backoff backoff(500ms, 10s);
-        while (!leave_group(catalog, old.definition)) {
+        while (!leave_group(catalog, old.definition, stop)) {
             if (!backoff.wait(stop)) {
                 return;
             }

@@ -84,7 +84,9 @@ void verify(CommandContext& context, const std::string& name)
     pg::Connection catalog = context.catalog();
     const Json result = projections::verify(catalog, name, {});
     context.print(result);
-    if (result["missing"].get<long>() + result["extra"].get<long>() + result["different"].get<long>() > 0) {
+    if (result["missing"].get<long>() + result["extra"].get<long>() + result["different"].get<long>() +
+            result["rejected"].get<long>() >
+        0) {
         note("it differs from its definition");
         context.status = exit_status(ErrorKind::differs);
     }

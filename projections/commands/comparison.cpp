@@ -71,9 +71,9 @@ std::string Comparison::row_query(bool by_definition) const
         for (const std::string& name : definition_.pk_names) {
             keys.push_back("q." + quote_identifier(name));
         }
-        return fmt::format("SELECT {} AS pk, {} AS hash FROM {} q WHERE _live AND {}", row_key_expression(keys),
+        return fmt::format("SELECT {} AS pk, {} AS hash FROM {} q WHERE _live AND {}{}", row_key_expression(keys),
                            row_hash(definition_, "q"), definition_.table().quoted(),
-                           open_only(definition_.name, definition_.table()));
+                           open_only(definition_.name, definition_.table()), without_rejected(keys));
     }
     std::string list = definition_.select_list;
     for (std::size_t at = 0; at < definition_.pk.size(); ++at) {
@@ -81,11 +81,34 @@ std::string Comparison::row_query(bool by_definition) const
                             quote_identifier(definition_.pk[at]), at);
         keys.push_back(fmt::format("q.\"_ks_pk{}\"", at));
     }
-    const std::string only = table_.group.empty() ? "true" : open_only(table_.group, definition_.base);
+    std::vector<std::string> primary;
+    for (const std::string& name : definition_.pk) {
+        primary.push_back(quote_identifier(name));
+    }
+    const std::string only =
+        (table_.group.empty() ? "true" : open_only(table_.group, definition_.base)) + without_rejected(primary);
     const std::string where = definition_.condition.empty() ? "" : " WHERE " + definition_.condition;
     return fmt::format("SELECT {} AS pk, {} AS hash FROM (SELECT {} FROM (SELECT * FROM {} WHERE {}) AS {}{}) q",
                        row_key_expression(keys), row_hash(definition_, "q"), list, definition_.base.quoted(), only,
                        quote_identifier(definition_.alias), where);
+}
+
+std::string Comparison::without_rejected(const std::vector<std::string>& primary_key) const
+{
+    return rejected_.empty() ? ""
+                             : fmt::format(" AND {} NOT IN (SELECT jsonb_array_elements_text({}::jsonb))",
+                                           row_key_expression(primary_key), quote_literal(Json(rejected_).dump()));
+}
+
+void Comparison::read_rejected()
+{
+    const pg::Result rows = catalog_.query(
+        "SELECT DISTINCT row_key::jsonb::text FROM keyshift.rejection WHERE projection = $1 AND row_key <> ''",
+        {definition_.name});
+    rejected_.clear();
+    for (int row = 0; row < rows.rows(); ++row) {
+        rejected_.emplace_back(rows.text(row, 0));
+    }
 }
 
 Comparison::Slices Comparison::sums(bool by_definition)
@@ -156,6 +179,7 @@ Differences Comparison::compare_rows(const std::set<int>& slices)
 
 Differences Comparison::differences()
 {
+    read_rejected();
     const Slices wanted = sums(true);
     const Slices found = sums(false);
     std::set<int> suspicious;

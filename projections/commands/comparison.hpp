@@ -34,7 +34,11 @@ class Comparison {
 public:
     Comparison(pg::Connection& catalog, const ProjectionRecord& record);
 
+    /// Without the rows that keyshift.rejection has, which may not even be evaluated. Throws SqlError for such a row that it has
+    /// not yet.
     Differences differences();
+    /// How many rows the last call of differences() left out.
+    std::int64_t rejected() const { return static_cast<std::int64_t>(rejected_.size()); }
     /// In the projection, at the last call of differences().
     std::int64_t rows() const { return rows_; }
     /// All that the projection holds of these rows, tombstones too.
@@ -53,6 +57,8 @@ private:
     using RowHashes = std::map<RowKey, std::string>;
 
     std::string row_query(bool by_definition) const;
+    std::string without_rejected(const std::vector<std::string>& primary_key) const;
+    void read_rejected();
     Slices sums(bool by_definition);
     RowHashes hashes(bool by_definition, const std::set<int>& slices);
     Differences compare_rows(const std::set<int>& slices);
@@ -64,6 +70,7 @@ private:
     catalog::CapturedTable table_;
     std::vector<catalog::OpenNode> nodes_;
     std::int64_t rows_ = 0;
+    std::vector<RowKey> rejected_;
 };
 
 /// The captured table that a projection is made from. Throws Error(refused) when it is captured no more.

@@ -2,6 +2,7 @@
 
 #include "core/backoff.hpp"
 #include "core/error.hpp"
+#include "projections/rejection_log.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -53,6 +54,21 @@ Verdicts standing_still(Comparison& comparison, Differences different, std::stop
     return verdicts;
 }
 
+/// A row that the definition cannot be evaluated for is rejected when the projection comes to it.
+Differences first_look(Comparison& comparison, const std::stop_token& stop)
+{
+    constexpr int kTries = 5;
+    for (int tries = 1;; ++tries) {
+        try {
+            return comparison.differences();
+        } catch (const pg::SqlError& error) {
+            if (!blames_the_row(error.sqlstate()) || tries == kTries || !comparison.wait_until_shown(stop)) {
+                throw;
+            }
+        }
+    }
+}
+
 /// nullopt: the projection stopped moving. Rows whose later changes kept passing are rewritten by each of them.
 std::optional<Verdicts> judge_piece(Comparison& comparison, SettledRows& settled, const Definition& definition,
                                     std::vector<RowKey> rows, const std::stop_token& stop)
@@ -83,7 +99,7 @@ std::optional<Verdicts> judge_piece(Comparison& comparison, SettledRows& settled
 Verdicts lasting_differences(Comparison& comparison, SettledRows& settled, const Definition& definition,
                              Stalled stalled, std::stop_token stop)
 {
-    Differences different = comparison.differences();
+    Differences different = first_look(comparison, stop);
     if (different.empty()) {
         return {};
     }
@@ -97,7 +113,7 @@ Verdicts lasting_differences(Comparison& comparison, SettledRows& settled, const
     if (!comparison.wait_until_shown(stop)) {
         return stand_still();
     }
-    different = in_both(different, comparison.differences());
+    different = in_both(different, first_look(comparison, stop));
     Verdicts verdicts;
     std::vector<RowKey> piece;
     for (auto at = different.begin(); at != different.end();) {

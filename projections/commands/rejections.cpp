@@ -1,4 +1,5 @@
 #include "projections/batch_writer.hpp"
+#include "projections/commands/settled_rows.hpp"
 #include "projections/event_mapper.hpp"
 #include "projections/projection_record.hpp"
 #include "projections/projections.hpp"
@@ -38,13 +39,9 @@ kafka::Message message_of(const pg::Result& row)
 }
 
 /// "applied" or "stale", or why not.
-std::variant<std::string, Rejection> apply(pg::Connection& catalog, const Definition& definition,
-                                           const kafka::Message& message, std::stop_token stop)
+std::variant<std::string, Rejection> write(pg::Connection& catalog, const Definition& definition,
+                                           std::vector<RowChange> changes, std::stop_token stop)
 {
-    Mapped mapped = EventMapper(definition).map(message);
-    auto* rejection = std::get_if<Rejection>(&mapped);
-    auto changes =
-        rejection != nullptr ? std::move(rejection->left) : std::get<std::vector<RowChange>>(std::move(mapped));
     Target target(catalog.settings(), definition, Target::Progress::elsewhere);
     std::vector<RowChange*> usable;
     for (RowChange& change : changes) {
@@ -56,9 +53,6 @@ std::variant<std::string, Rejection> apply(pg::Connection& catalog, const Defini
     }
     try {
         const Written written = BatchWriter(definition, target, 0).write(std::move(usable), {}, std::move(stop));
-        if (rejection != nullptr) {
-            return *rejection;
-        }
         return written.applied > 0 ? "applied" : "stale";
     } catch (const pg::SqlError& error) {
         if (!blames_the_row(error.sqlstate())) {
@@ -66,6 +60,36 @@ std::variant<std::string, Rejection> apply(pg::Connection& catalog, const Defini
         }
         return Rejection{"refused_by_postgresql", error.parts().why};
     }
+}
+
+std::variant<std::string, Rejection> apply(pg::Connection& catalog, const Definition& definition,
+                                           const kafka::Message& message, std::stop_token stop)
+{
+    Mapped mapped = EventMapper(definition).map(message);
+    if (auto* rejection = std::get_if<Rejection>(&mapped)) {
+        static_cast<void>(write(catalog, definition, std::move(rejection->left), std::move(stop)));
+        return *rejection;
+    }
+    return write(catalog, definition, std::get<std::vector<RowChange>>(std::move(mapped)), std::move(stop));
+}
+
+/// Of a row that the backfill could not use: the row as it is now.
+std::variant<std::string, Rejection> apply_row(pg::Connection& catalog, const Definition& definition,
+                                               const std::string& row_key, std::stop_token stop)
+{
+    std::optional<SettledRow> row;
+    try {
+        row = SettledRows(catalog, definition).read({row_key}, stop).front();
+    } catch (const pg::SqlError& error) {
+        if (!blames_the_row(error.sqlstate())) {
+            throw;
+        }
+        return Rejection{"refused_by_postgresql", error.parts().why};
+    }
+    if (!row->present) {
+        return "stale";
+    }
+    return write(catalog, definition, {RowChange{row->base, row->version, true, {}, {}}}, std::move(stop));
 }
 
 void forget(pg::Connection& catalog, const std::string& projection, std::int64_t id)
@@ -106,14 +130,16 @@ FROM keyshift.rejection WHERE id = $1::bigint)",
 Json retry_rejection(pg::Connection& catalog, std::int64_t id, std::stop_token stop)
 {
     const pg::Result row = catalog.query(
-        "SELECT projection, topic, partition, kafka_offset, key, value, headers::text FROM keyshift.rejection WHERE id = $1",
+        "SELECT projection, topic, partition, kafka_offset, key, value, headers::text, row_key FROM keyshift.rejection WHERE id = $1",
         {std::to_string(id)});
     if (row.rows() == 0) {
         refuse_unknown(id);
     }
     const std::string projection(row.text(0, 0));
     const Definition definition = read_projection(catalog, projection).definition;
-    const auto outcome = apply(catalog, definition, message_of(row), std::move(stop));
+    const auto outcome = row.text(0, 1).empty()
+                             ? apply_row(catalog, definition, std::string(row.text(0, 7)), std::move(stop))
+                             : apply(catalog, definition, message_of(row), std::move(stop));
     if (const auto* rejection = std::get_if<Rejection>(&outcome)) {
         catalog.query("UPDATE keyshift.rejection SET reason = $2, detail = $3, tried_at = now() WHERE id = $1",
                       {std::to_string(id), rejection->reason, rejection->detail});

@@ -42,6 +42,7 @@ Json verify(pg::Connection& catalog, const std::string& name, std::stop_token st
             {"missing", count(verdicts, Verdict::missing)},
             {"extra", count(verdicts, Verdict::extra)},
             {"different", count(verdicts, Verdict::different)},
+            {"rejected", comparison.rejected()},
             {"examples", examples}};
 }
 

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <stdexcept>
 
 namespace keyshift::test {
 namespace {
@@ -88,6 +89,90 @@ TEST_F(ProjectionLife, IsPausedRepairedExplainedAndRebuilt)
     EXPECT_EQ(installation_.json({"route", "by_user", "77"}).at("node"), "n1");
     installation_.must({"projection", "drop", "by_user", "--yes"});
     EXPECT_EQ(installation_.json({"projection", "list"}).size(), 0U);
+}
+
+/// Two nodes, a projection on both, and a daemon whose moves leave nothing frozen behind for long.
+class RebuiltProjection : public ::testing::Test {
+protected:
+    void SetUp() override
+    {
+        installation_.set_up();
+        installation_.add_node(2);
+        installation_.connect().script(
+            "CREATE TABLE public.likes (post_id bigint, like_id bigint, user_id bigint NOT NULL, PRIMARY KEY (post_id, like_id)); "
+            "INSERT INTO public.likes SELECT i % 50, i, i % 20 FROM generate_series(1, 400) i");
+        installation_.must({"table", "distribute", "likes", "--key", "post_id", "--buckets", "4", "--offline"});
+    }
+
+    void start(Environment environment = {})
+    {
+        environment["KEYSHIFT_RESHARD__GRACE"] = "1s";
+        installation_.start_daemon(environment);
+    }
+
+    void create()
+    {
+        installation_.must({"projection", "create", "by_user", "--key", "user_id", "--buckets", "4", "--sql",
+                            "SELECT user_id, like_id FROM likes", "--apply", "--wait", "--timeout", "60s"});
+    }
+
+    /// The second generation serves alone, on both nodes, and is right.
+    void expect_rebuilt()
+    {
+        EXPECT_TRUE(comes_true(
+            [&] {
+                return installation_.connect()
+                    .query("SELECT count(*) = 1 AND min(generation) = 2 AND bool_and(serving) FROM keyshift.projection")
+                    .boolean(0, 0);
+            },
+            120))
+            << installation_.json({"projection", "show", "by_user"}).dump(2);
+        EXPECT_EQ(installation_.keyshift({"projection", "verify", "by_user"}).status, 0);
+        for (const int node : {1, 2}) {
+            EXPECT_EQ(installation_.connect(node)
+                          .query("SELECT count(*) FROM pg_class WHERE relname LIKE 'by\\_user\\_\\_g1%'")
+                          .integer(0, 0),
+                      0);
+        }
+    }
+
+    Installation installation_{1};
+};
+
+TEST_F(RebuiltProjection, IsFinishedByTheNextDaemonWhereverThisOneDies)
+{
+    start();
+    create();
+    installation_.stop_daemon();
+    installation_.must({"projection", "rebuild", "by_user"});
+    for (const std::string failpoint : {"projection.succession.node", "projection.succession.recorded"}) {
+        try {
+            start({{"KEYSHIFT_FAILPOINTS", failpoint + "=kill"}});
+        } catch (const std::runtime_error&) { // it died before it was ready
+        }
+        ASSERT_TRUE(comes_true([&] { return !installation_.daemon().running(); }, 60)) << failpoint;
+        EXPECT_THAT(installation_.daemon().output(), HasSubstr("failpoint " + failpoint + " fired"));
+    }
+    start();
+    expect_rebuilt();
+}
+
+TEST_F(RebuiltProjection, MovesWithItsBucketsWhileItIsBuilt)
+{
+    start();
+    create();
+    installation_.stop_daemon();
+    installation_.must({"projection", "rebuild", "by_user"});
+    installation_.must({"reshard", "start", "--drain", "n1"});
+    start();
+    EXPECT_TRUE(comes_true(
+        [&] {
+            return installation_.json({"reshard", "status"}).at("state") == "done";
+        },
+        120))
+        << installation_.json({"reshard", "status"}).dump(2);
+    expect_rebuilt();
+    EXPECT_EQ(installation_.connect(2).query("SELECT count(*) FROM public.by_user").integer(0, 0), 400);
 }
 
 } // namespace

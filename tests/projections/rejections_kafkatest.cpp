@@ -113,6 +113,36 @@ TEST(Rejections, RetryGoesTheNormalWayAndDropForgets)
     EXPECT_THAT(cluster.rows("SELECT content FROM public.by_user WHERE like_id > 6000"), ElementsAre("fine", "poison"));
 }
 
+TEST(Rejections, ARowThatWasThereBeforeIsOneToo)
+{
+    ProjectedCluster cluster;
+    cluster.create_and_wait("shares", "user_id",
+                            "SELECT user_id, like_id, 12 / amount AS share FROM likes WHERE like_id < 13");
+    const std::string shares = "SELECT like_id || ':' || share FROM public.shares WHERE like_id < 7";
+    EXPECT_THAT(cluster.rows(shares), ElementsAre("1:12", "2:6", "4:12", "5:6"));
+    EXPECT_EQ(projections::show(cluster.catalog(), "shares").at("rejections"), 4);
+    pg::Connection node = cluster.connect(0);
+    node.script("UPDATE public.likes SET amount = 3 WHERE like_id = 3"); // a newer version heals it
+    EXPECT_TRUE(cluster.wait_until("SELECT rejections = 3 FROM keyshift.projection"));
+    EXPECT_THAT(cluster.rows(shares), ElementsAre("1:12", "2:6", "3:4", "4:12", "5:6"));
+    const auto list = projections::rejections(cluster.catalog(), "shares");
+    const auto sixth =
+        std::find_if(list.begin(), list.end(), [](const auto& one) { return one.at("row") == R"(["6","6"])"; });
+    ASSERT_NE(sixth, list.end()) << list.dump(2);
+    EXPECT_EQ(projections::retry_rejection(cluster.catalog(), sixth->at("id"), {}).at("outcome"), "rejected");
+    // They can be told apart in verify, and stand in the way of no rebuild.
+    EXPECT_EQ(cluster.verify("shares"), "0/0/0");
+    EXPECT_EQ(projections::verify(cluster.catalog(), "shares", {}).at("rejected"), 3);
+    projections::rebuild(cluster.catalog(), "shares", false);
+    ASSERT_TRUE(cluster.wait_until("SELECT generation = 2 AND rejections = 3 FROM keyshift.projection WHERE serving"));
+    EXPECT_EQ(cluster.verify("shares"), "0/0/0");
+    projections::pause(cluster.catalog(), "shares");
+    ASSERT_TRUE(cluster.wait_until("SELECT state = 'paused' FROM keyshift.projection"));
+    node.script("UPDATE public.likes SET amount = 4 WHERE like_id = 6");
+    EXPECT_EQ(projections::retry_rejection(cluster.catalog(), sixth->at("id"), {}).at("outcome"), "applied");
+    EXPECT_THAT(cluster.rows(shares), ElementsAre("1:12", "2:6", "3:4", "4:12", "5:6", "6:3"));
+}
+
 TEST(Rejections, TooManyOfThemPauseTheProjectionWhichSaysSoAndGoesOnWhenResumed)
 {
     ProjectedCluster cluster;

@@ -49,6 +49,7 @@ struct CapturedTable {
     std::vector<std::string> key_columns;
     bool captured = true;
     CaptureOptions options;
+    Epoch epoch{1}; ///< of its events while it is not distributed
 };
 struct Placement {
     std::string node;

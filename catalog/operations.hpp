@@ -45,6 +45,10 @@ struct Distribute {
 };
 /// Interrupted or failed before its end, it takes back what it made; killed, the next run does.
 nlohmann::json distribute(pg::Connection& catalog, const Distribute& request, const OnlineWork& online = {});
+/// The way back, while the table is read and written: a plain table on the one node that owns all of its buckets, captured
+/// as before. Killed, the next run goes on.
+nlohmann::json undistribute(pg::Connection& catalog, const std::string& table, bool dry_run,
+                            const OnlineWork& online = {});
 /// Of tables that are captured already only the options change. {"captured","options","notes","dry_run"}
 nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& tables, bool all,
                        const std::optional<std::string>& node, bool dry_run, const OptionChanges& changes = {});

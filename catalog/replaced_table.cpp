@@ -53,6 +53,13 @@ void restore_sequences(pg::Connection& connection, const QualifiedName& table,
     }
 }
 
+void adopt_sequences(pg::Connection& from, pg::Connection& to, const QualifiedName& table)
+{
+    std::vector<OwnedSequence> sequences = read_sequences(from, table);
+    std::erase_if(sequences, [](const OwnedSequence& one) { return one.identity; });
+    restore_sequences(to, table, sequences);
+}
+
 std::vector<std::string> publications_of(pg::Connection& connection, const QualifiedName& table)
 {
     const pg::Result rows = connection.query(

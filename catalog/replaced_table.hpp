@@ -25,6 +25,9 @@ void release_sequences(pg::Connection& connection, const std::vector<OwnedSequen
 void restore_sequences(pg::Connection& connection, const QualifiedName& table,
                        const std::vector<OwnedSequence>& sequences);
 
+/// On another node, where the sequences of the table's serial columns were made by themselves: its columns own them there too.
+void adopt_sequences(pg::Connection& from, pg::Connection& to, const QualifiedName& table);
+
 std::vector<std::string> publications_of(pg::Connection& connection, const QualifiedName& table);
 
 /// DROP TABLE `stands_at`; throws RefusedError that names `table` where views or functions depend on it.

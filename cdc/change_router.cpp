@@ -150,7 +150,7 @@ void ChangeRouter::publish_message(const LogicalMessage& message)
     event.origin = {state_.node.name, BucketId{0}};
     event.lsn = message.lsn;
     if (message.transactional) {
-        event.position = {kPlainEpoch, transaction_->begin.commit_lsn, transaction_->messages++};
+        event.position = {kMessageEpoch, transaction_->begin.commit_lsn, transaction_->messages++};
         event.last_commit_lsn = last_commit_;
         event.commit_time_us = transaction_->begin.commit_time_us;
         event.xid = transaction_->begin.xid;
@@ -158,7 +158,7 @@ void ChangeRouter::publish_message(const LogicalMessage& message)
         return;
     }
     // It stands between transactions, whatever becomes of the one that wrote it, and has no time of its own.
-    event.position = {kPlainEpoch, message.lsn, 0};
+    event.position = {kMessageEpoch, message.lsn, 0};
     event.last_commit_lsn = last_commit_ = message.lsn;
     event.commit_time_us = last_commit_time_us_;
     publisher_->message(event, message);
@@ -208,7 +208,7 @@ void ChangeRouter::publish(const CapturedRelation& captured, const Change& chang
     if (transaction_->skipped) {
         return;
     }
-    const std::optional<Epoch> epoch = epoch_of(captured.ownership);
+    const std::optional<Epoch> epoch = epoch_of(captured);
     if (!epoch) {
         return;
     }
@@ -224,6 +224,12 @@ void ChangeRouter::publish(const CapturedRelation& captured, const Change& chang
     publisher_->publish(event, *captured.table, change);
 }
 
+Epoch ChangeRouter::plain_epoch(const TableSchema& table) const
+{
+    const auto found = view_->tables.by_name.find(table.root);
+    return found == view_->tables.by_name.end() ? Epoch{1} : found->second.epoch;
+}
+
 void ChangeRouter::release(const std::shared_ptr<SnapshotChunk>& chunk)
 {
     const SnapshotSource& source = *chunk->source;
@@ -232,11 +238,12 @@ void ChangeRouter::release(const std::shared_ptr<SnapshotChunk>& chunk)
                                     source.group,
                                     source.bucket,
                                     source.group.empty() ? nullptr : &ownership_.bucket(source.group, source.bucket),
+                                    plain_epoch(*source.table),
                                     {},
                                     {}};
     Change marker;
     marker.lsn = message_lsn_;
-    const std::optional<Epoch> epoch = epoch_of(captured.ownership);
+    const std::optional<Epoch> epoch = epoch_of(captured);
     publication_.add(chunk, epoch ? std::optional(context(captured, *epoch, marker)) : std::nullopt);
 }
 
@@ -250,10 +257,11 @@ std::shared_ptr<const TableSchema> ChangeRouter::form_now(const SnapshotSource& 
     return forms_.of(source.table, table->second.options);
 }
 
-std::optional<Epoch> ChangeRouter::epoch_of(const BucketOwnership* ownership)
+std::optional<Epoch> ChangeRouter::epoch_of(const CapturedRelation& captured)
 {
+    const BucketOwnership* ownership = captured.ownership;
     if (ownership == nullptr) {
-        return kPlainEpoch;
+        return captured.plain_epoch;
     }
     BucketOwnership::Answer answer = ownership->at(transaction_->begin.commit_lsn);
     while (answer.verdict == BucketOwnership::Verdict::undecided) {

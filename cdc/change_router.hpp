@@ -73,7 +73,9 @@ private:
     /// The rows of a chunk go out from now on.
     void release(const std::shared_ptr<SnapshotChunk>& chunk);
     /// The epoch of an event of this bucket in the present transaction; nullopt: not this node's.
-    std::optional<Epoch> epoch_of(const BucketOwnership* ownership);
+    std::optional<Epoch> epoch_of(const CapturedRelation& captured);
+    /// Of rows of a table that is not distributed.
+    Epoch plain_epoch(const TableSchema& table) const;
     EventContext context(const CapturedRelation& captured, Epoch epoch, const Change& change) const;
     void apply(const CheckedMessage& checked);
     const CapturedTables& fresh_tables();

@@ -85,6 +85,25 @@ CREATE TRIGGER keyshift_z_follow AFTER INSERT OR UPDATE OR DELETE ON {table} FOR
 CREATE TRIGGER keyshift_z_follow_truncate AFTER TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {schema}.follow_truncate();
 ALTER TABLE {table} ENABLE ALWAYS TRIGGER keyshift_z_follow, ENABLE ALWAYS TRIGGER keyshift_z_follow_truncate;)sql";
 
+// A leaf may be truncated by itself, and has its row triggers from the root.
+constexpr const char* kAttachToLeaf = R"sql(
+CREATE TRIGGER keyshift_z_follow_truncate AFTER TRUNCATE ON {leaf} FOR EACH STATEMENT EXECUTE FUNCTION {schema}.follow_truncate();
+ALTER TABLE {leaf} ENABLE ALWAYS TRIGGER keyshift_z_follow, ENABLE ALWAYS TRIGGER keyshift_z_follow_truncate;)sql";
+
+std::string attach_to_leaves(pg::Connection& node, const QualifiedName& table, const std::string& schema)
+{
+    const pg::Result leaves = node.query(
+        "SELECT n.nspname, c.relname FROM pg_partition_tree($1::regclass) p JOIN pg_class c ON c.oid = p.relid "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.isleaf AND p.parentrelid IS NOT NULL",
+        {table.quoted()});
+    std::string script;
+    for (int row = 0; row < leaves.rows(); ++row) {
+        const QualifiedName leaf{std::string(leaves.text(row, 0)), std::string(leaves.text(row, 1))};
+        script += fmt::format(fmt::runtime(kAttachToLeaf), fmt::arg("leaf", leaf.quoted()), fmt::arg("schema", schema));
+    }
+    return script;
+}
+
 } // namespace
 
 FollowTrigger follow_trigger(pg::Connection& node, const TableDefinition& table, const QualifiedName& twin)
@@ -115,7 +134,8 @@ FollowTrigger follow_trigger(pg::Connection& node, const TableDefinition& table,
         fmt::arg("new_in_table", same_key(key, "f", "NEW")), fmt::arg("both_keys", same_key(key, "t", "f")),
         fmt::arg("others", quoted_list(others)), fmt::arg("excluded", of_row("excluded", others)));
     trigger.attach =
-        fmt::format(fmt::runtime(kAttach), fmt::arg("schema", schema), fmt::arg("table", table.name.quoted()));
+        fmt::format(fmt::runtime(kAttach), fmt::arg("schema", schema), fmt::arg("table", table.name.quoted())) +
+        attach_to_leaves(node, table.name, schema);
     return trigger;
 }
 

@@ -4,7 +4,9 @@
 #include "catalog/node_access.hpp"
 #include "catalog/node_preflight.hpp"
 #include "catalog/node_slot.hpp"
+#include "catalog/replaced_table.hpp"
 #include "catalog/schema_copy.hpp"
+#include "catalog/sequence_ranges.hpp"
 #include "catalog/table_ddl.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
@@ -30,7 +32,8 @@ Node write_row(pg::Connection& catalog, const AddNode& request, const NodeIdenti
         "INSERT INTO keyshift.node (name, dsn, password_file, host, port, dbname, system_identifier, timeline, slot, state) "
         "VALUES ($1, $2, $3, $4, $5::int, $6, $7, $8::bigint, $9, 'adding') ON CONFLICT (name) DO UPDATE SET dsn = excluded.dsn, "
         "password_file = excluded.password_file, host = excluded.host, port = excluded.port, dbname = excluded.dbname, "
-        "system_identifier = excluded.system_identifier, timeline = excluded.timeline, slot = excluded.slot, state = 'adding'",
+        "system_identifier = excluded.system_identifier, timeline = excluded.timeline, slot = excluded.slot, state = 'adding', "
+        "number = CASE WHEN node.state = 'removed' THEN excluded.number ELSE node.number END",
         {request.name, request.dsn, request.password_file, address.host, std::to_string(address.port), address.dbname,
          identity.system_identifier, std::to_string(identity.timeline), slot});
     return node(catalog, request.name);
@@ -130,8 +133,10 @@ std::vector<std::string> copy_schema(pg::Connection& catalog, const Node& added,
                                    addresses,
                                    table.captured};
         append(warnings, make_empty_root(to, added, root));
+        adopt_sequences(from, to, table.name);
         append(warnings, copy_view(from, to, table.name));
     }
+    append(warnings, set_ranges(to, node_number(catalog, added.name), read_ranges(catalog)));
     return warnings;
 }
 

@@ -1,8 +1,10 @@
 #include "catalog/online/fill.hpp"
 #include "catalog/online/swap.hpp"
 #include "catalog/operations/distribution_work.hpp"
+#include "catalog/replaced_table.hpp"
 #include "catalog/rows.hpp"
 #include "catalog/schema_copy.hpp"
+#include "catalog/sequence_ranges.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
 
@@ -21,14 +23,15 @@ void write_catalog(pg::Connection& catalog, const DistributionWork& work)
     if (work.new_group) {
         const std::string& holder = work.nodes[work.holder].node.name;
         const std::string buckets = std::to_string(root.group.buckets);
+        const std::string epoch = std::to_string(number(root.placement.front().epoch));
         catalog.query("INSERT INTO keyshift.table_group (name, buckets, key_types) VALUES ($1, $2::int, $3::text[])",
                       {root.group.name, buckets, write_array(root.group.key_types)});
         catalog.query(
-            "INSERT INTO keyshift.bucket (group_name, bucket, node, epoch) SELECT $1, b, $3, 1 FROM pg_catalog.generate_series(0, $2::int - 1) b",
-            {root.group.name, buckets, holder});
+            "INSERT INTO keyshift.bucket (group_name, bucket, node, epoch) SELECT $1, b, $3, $4::bigint FROM pg_catalog.generate_series(0, $2::int - 1) b",
+            {root.group.name, buckets, holder, epoch});
         catalog.query(
-            "INSERT INTO keyshift.bucket_history (group_name, bucket, epoch, node, open_lsn) SELECT $1, b, 1, $3, '0/0' FROM pg_catalog.generate_series(0, $2::int - 1) b",
-            {root.group.name, buckets, holder});
+            "INSERT INTO keyshift.bucket_history (group_name, bucket, epoch, node, open_lsn) SELECT $1, b, $4::bigint, $3, '0/0' FROM pg_catalog.generate_series(0, $2::int - 1) b",
+            {root.group.name, buckets, holder, epoch});
     }
     const std::string key = write_array(root.key);
     bool snapshot = true;
@@ -62,10 +65,12 @@ void append(std::vector<std::string>& all, const std::vector<std::string>& more)
     all.insert(all.end(), more.begin(), more.end());
 }
 
-std::vector<std::string> make_other_roots(DistributionWork& work)
+std::vector<std::string> make_other_roots(pg::Connection& catalog, DistributionWork& work)
 {
     std::vector<std::string> warnings;
     pg::Connection& holder = *work.nodes[work.holder].connection;
+    const std::vector<SequenceRange> ranges =
+        plan_ranges(catalog, holder, work.nodes[work.holder].node, work.root.definition.name, warnings);
     for (std::size_t i = 0; i < work.nodes.size(); ++i) {
         if (i == work.holder) {
             continue;
@@ -74,6 +79,9 @@ std::vector<std::string> make_other_roots(DistributionWork& work)
             pg::Transaction transaction(*work.nodes[i].connection);
             append(warnings, copy_prerequisites(holder, *work.nodes[i].connection));
             append(warnings, make_empty_root(*work.nodes[i].connection, work.nodes[i].node, work.root));
+            adopt_sequences(holder, *work.nodes[i].connection, work.root.definition.name);
+            append(warnings,
+                   set_ranges(*work.nodes[i].connection, node_number(catalog, work.nodes[i].node.name), ranges));
             transaction.commit();
         });
     }
@@ -89,10 +97,11 @@ bool is_together(pg::Connection& catalog, const DistributionWork& work)
 
 void convert_offline(pg::Connection& catalog, DistributionWork& work, std::vector<std::string>& warnings)
 {
-    append(warnings, make_other_roots(work));
+    append(warnings, make_other_roots(catalog, work));
     pg::Connection& holder = *work.nodes[work.holder].connection;
     pg::Transaction transaction(holder);
     append(warnings, convert_table(holder, work.nodes[work.holder].node, work.root));
+    append(warnings, set_ranges(holder, node_number(catalog, work.nodes[work.holder].node.name), read_ranges(catalog)));
     if (is_together(catalog, work)) {
         write_catalog(holder, work);
     }
@@ -109,7 +118,10 @@ void swap(pg::Connection& catalog, DistributionWork& work, const Twin& twin, con
     const auto join = [&] {
         join_group(holder, node, at_twin);
     };
+    const std::vector<SequenceRange> ranges = read_ranges(catalog);
+    const std::int64_t number = node_number(catalog, node.name);
     const auto record = [&] {
+        set_ranges(holder, number, ranges);
         if (is_together(catalog, work)) {
             write_catalog(holder, work);
         }
@@ -130,7 +142,7 @@ void convert_online(pg::Connection& catalog, DistributionWork& work, const Onlin
         compare_twin(holder, twin, online);
         wait_for_snapshots(holder, twin, online);
         prepare_references(holder, twin, online);
-        append(warnings, make_other_roots(work));
+        append(warnings, make_other_roots(catalog, work));
         swap(catalog, work, twin, online, warnings);
     } catch (const Error&) {
         drop_twin(holder, name);
@@ -144,7 +156,7 @@ std::vector<std::string> carry_out(pg::Connection& catalog, DistributionWork& wo
 {
     std::vector<std::string> warnings;
     if (work.converted) {
-        append(warnings, make_other_roots(work));
+        append(warnings, make_other_roots(catalog, work));
     } else if (offline) {
         convert_offline(catalog, work, warnings);
     } else {
@@ -155,19 +167,6 @@ std::vector<std::string> carry_out(pg::Connection& catalog, DistributionWork& wo
         pg::Transaction transaction(catalog);
         write_catalog(catalog, work);
         transaction.commit();
-    }
-    return warnings;
-}
-
-std::vector<std::string> sequence_warnings(const TableDefinition& table)
-{
-    std::vector<std::string> warnings;
-    for (const ColumnDefinition& column : table.columns) {
-        if (column.identity != '\0' || column.default_expression.find("nextval(") != std::string::npos) {
-            warnings.push_back(fmt::format(
-                "{}.{} takes its values from a sequence, and each node has its own: give each a range of its own before a second node takes writes",
-                table.name.to_string(), column.name));
-        }
     }
     return warnings;
 }
@@ -188,7 +187,7 @@ nlohmann::json distribute(pg::Connection& catalog, const Distribute& request, co
     if (!request.offline && !work.converted) {
         check_replaceable(*work.nodes[work.holder].connection, work.root.definition);
     }
-    std::vector<std::string> warnings = sequence_warnings(work.root.definition);
+    std::vector<std::string> warnings;
     for (const Finding& finding : work.warnings) {
         if (finding.check != "key_column_nullable") {
             warnings.push_back(fmt::format("{}: {}", finding.object, finding.why));

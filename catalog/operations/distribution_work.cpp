@@ -184,6 +184,18 @@ std::string free_group_name(pg::Connection& catalog, const QualifiedName& table)
     return taken ? table.quoted() : plain;
 }
 
+/// Above all that events of the table, or of an earlier group of that name, can carry.
+Epoch first_epoch(pg::Connection& catalog, const DistributionWork& work)
+{
+    const std::int64_t before =
+        catalog
+            .query("SELECT coalesce(max(epoch), 0) FROM keyshift.bucket_history WHERE group_name = $1",
+                   {work.root.group.name})
+            .integer(0, 0);
+    const std::uint64_t plain = work.captured_before ? number(work.captured_before->epoch) : 1;
+    return Epoch{std::max(static_cast<std::uint64_t>(before) + 1, plain > 1 ? plain + 1 : 1)};
+}
+
 void choose_group(pg::Connection& catalog, const Distribute& request, DistributionWork& work)
 {
     DistributedRoot& root = work.root;
@@ -193,7 +205,7 @@ void choose_group(pg::Connection& catalog, const Distribute& request, Distributi
     if (request.with.empty()) {
         work.new_group = true;
         root.group = {free_group_name(catalog, name), request.buckets, types, false};
-        root.placement.assign(request.buckets, {work.nodes[work.holder].node.name, Epoch{1}});
+        root.placement.assign(request.buckets, {work.nodes[work.holder].node.name, first_epoch(catalog, work)});
         return;
     }
     const QualifiedName with = QualifiedName::parse(request.with);
@@ -212,6 +224,16 @@ void choose_group(pg::Connection& catalog, const Distribute& request, Distributi
                          quote_identifier(request.key.front()), root.group.key_types.front())});
     }
     root.placement = placement(catalog, root.group.name);
+    if (work.captured_before && std::any_of(root.placement.begin(), root.placement.end(), [&](const Placement& one) {
+            return number(one.epoch) < number(work.captured_before->epoch);
+        })) {
+        throw RefusedError(
+            {distributing(request),
+             fmt::format("its events have epoch {} since it was brought together, and buckets of {} have a "
+                         "lower one: newer events would look older",
+                         number(work.captured_before->epoch), root.group.name),
+             "Distribute it in a group of its own."});
+    }
     const Node& holder = work.nodes[work.holder].node;
     const bool elsewhere = std::any_of(root.placement.begin(), root.placement.end(),
                                        [&](const Placement& p) { return p.node != holder.name; });

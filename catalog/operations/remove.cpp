@@ -66,6 +66,11 @@ void drop_node_objects(pg::Connection& connection, const Node& node, bool keep_s
 {
     pg::Transaction transaction(connection);
     connection.script(fmt::format("DROP PUBLICATION IF EXISTS {}", quote_identifier(node.slot)));
+    const pg::Result copies =
+        connection.query("SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname ~ '^keyshift_copy_[0-9]+$'");
+    for (int row = 0; row < copies.rows(); ++row) { // of a `table distribute` that was killed
+        connection.script(fmt::format("DROP SCHEMA {} CASCADE", quote_identifier(copies.text(row, 0))));
+    }
     if (!keep_schema) {
         connection.script("DROP SCHEMA IF EXISTS keyshift CASCADE");
         transaction.commit();

@@ -24,6 +24,11 @@ ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS gap_accepted pg_lsn;
 -- By `keyshift node set`: its share of what the planner balances, beside the others'; and what its database may grow to.
 ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS capacity double precision NOT NULL DEFAULT 1;
 ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS disk_limit bigint;
+-- Which of the ranges of a sequence is this node's. Never given twice.
+CREATE SEQUENCE IF NOT EXISTS keyshift.node_number MINVALUE 0 START WITH 0;
+ALTER TABLE keyshift.node ADD COLUMN IF NOT EXISTS number bigint;
+ALTER TABLE keyshift.node ALTER COLUMN number SET DEFAULT pg_catalog.nextval('keyshift.node_number');
+UPDATE keyshift.node SET number = DEFAULT WHERE number IS NULL;
 
 -- Co-located tables share buckets and move together. kind 'projection': written by the projection runner only.
 CREATE TABLE IF NOT EXISTS keyshift.table_group (
@@ -48,6 +53,16 @@ CREATE TABLE IF NOT EXISTS keyshift.captured_table (
 -- What its events show: {"include_columns","exclude_columns","mask","hash","truncate","key","where","on_error","columns"},
 -- each only where it was set. docs/interface.md, `table capture`.
 ALTER TABLE keyshift.captured_table ADD COLUMN IF NOT EXISTS options jsonb NOT NULL DEFAULT '{}';
+
+-- Of the events of a table that is not distributed; raised above its buckets' epochs by `table undistribute`.
+ALTER TABLE keyshift.captured_table ADD COLUMN IF NOT EXISTS epoch bigint NOT NULL DEFAULT 1;
+
+-- Sequences of distributed tables: node `home` takes [first_block * width, (first_block + 1) * width), the others follow.
+CREATE TABLE IF NOT EXISTS keyshift.sequence_range (
+    schema_name text NOT NULL, sequence_name text NOT NULL,
+    width bigint NOT NULL, first_block bigint NOT NULL, home bigint NOT NULL,
+    PRIMARY KEY (schema_name, sequence_name)
+);
 
 -- Who owns a bucket now.
 CREATE TABLE IF NOT EXISTS keyshift.bucket (

@@ -17,15 +17,16 @@ struct CapturedRelation {
     std::shared_ptr<const TableSchema> table;
     std::string group; ///< empty: not distributed
     BucketId bucket{};
-    /// nullptr: not distributed, always this node's, epoch 1.
+    /// nullptr: not distributed, always this node's, of plain_epoch.
     const BucketOwnership* ownership = nullptr;
+    Epoch plain_epoch{1};
     /// Columns of an enum type.
     std::vector<std::size_t> enums;
     /// Set: for changes behind it the schema is to be looked up anew.
     std::optional<Lsn> until;
 };
 
-/// Epoch of every event of a table that is not distributed.
-inline constexpr Epoch kPlainEpoch{1};
+/// Epoch of logical messages, which belong to no table.
+inline constexpr Epoch kMessageEpoch{1};
 
 } // namespace keyshift::cdc

@@ -45,20 +45,21 @@ std::optional<ErrorParts> find_topic_clash(pg::Connection& catalog, const std::s
 
 } // namespace
 
-const CaptureOptions& CapturedTables::options_of(std::int64_t table_id) const
+const catalog::CapturedTable& CapturedTables::with_number(std::int64_t table_id) const
 {
     const auto table = std::ranges::find(by_name, table_id, [](const auto& entry) { return entry.second.id; });
     if (table == by_name.end()) {
         throw std::logic_error("no captured table has the number " + std::to_string(table_id));
     }
-    return table->second.options;
+    return table->second;
 }
 
 bool CapturedTables::operator==(const CapturedTables& other) const
 {
     const auto same = [](const auto& left, const auto& right) {
         return left.first == right.first && left.second.id == right.second.id &&
-               left.second.group == right.second.group && left.second.options == right.second.options;
+               left.second.group == right.second.group && left.second.epoch == right.second.epoch &&
+               left.second.options == right.second.options;
     };
     return buckets_of_group == other.buckets_of_group && std::ranges::equal(by_name, other.by_name, same);
 }

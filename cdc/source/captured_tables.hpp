@@ -21,7 +21,8 @@ struct CapturedTables {
     std::map<std::string, std::uint32_t> buckets_of_group;
 
     /// Of the table with this number, which is one of these.
-    const CaptureOptions& options_of(std::int64_t table_id) const;
+    const CaptureOptions& options_of(std::int64_t table_id) const { return with_number(table_id).options; }
+    const catalog::CapturedTable& with_number(std::int64_t table_id) const;
     bool operator==(const CapturedTables& other) const;
 };
 

@@ -67,7 +67,8 @@ std::optional<CapturedRelation> RelationResolver::look_up(const std::shared_ptr<
 {
     const CapturedTables* known = &tables;
     auto place = reader_.locate(*relation, *known);
-    if (!place) {
+    // Not distributed any more, by the WAL: its epoch was raised in the catalog before.
+    if (!place || (place->group.empty() && !known->with_number(place->table_id).group.empty())) {
         known = &fresh_();
         place = reader_.locate(*relation, *known);
     }
@@ -91,6 +92,7 @@ std::optional<CapturedRelation> RelationResolver::look_up(const std::shared_ptr<
             captured.enums.push_back(column);
         }
     }
+    captured.plain_epoch = known->with_number(place->table_id).epoch;
     captured.group = place->group;
     captured.bucket = place->bucket;
     captured.ownership = place->group.empty() ? nullptr : &ownership_.bucket(place->group, place->bucket);

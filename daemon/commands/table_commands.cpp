@@ -5,6 +5,7 @@
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
@@ -62,6 +63,28 @@ void add_distribute(CLI::App& table, CommandContext& context)
     });
 }
 
+void add_undistribute(CLI::App& table, CommandContext& context)
+{
+    const auto name = std::make_shared<std::string>();
+    CLI::App* verb = add_verb(table, "undistribute", "Bring a table together again on the node that has its buckets",
+                              "keyshift table undistribute posts --yes");
+    verb->add_option("table", *name, "Distributed table")->required();
+    verb->add_flag("--wait", context.wait, "As always: the command does the work itself, and ends when it is done");
+    verb->add_option("--timeout", context.timeout, "Take back and give up after 30s, 5min, ... (exit 124)");
+    destroys(verb, context)->callback([&context, name] {
+        pg::Connection catalog = context.catalog();
+        if (!context.dry_run) {
+            context.confirm(fmt::format("Bring {} together on one node?", *name));
+        }
+        const auto done = online(context, [&](const catalog::OnlineWork& work) {
+            return catalog::undistribute(catalog, *name, context.dry_run, work);
+        });
+        if (done) {
+            context.print(*done);
+        }
+    });
+}
+
 } // namespace
 
 void add_table_commands(CLI::App& app, CommandContext& context)
@@ -70,6 +93,7 @@ void add_table_commands(CLI::App& app, CommandContext& context)
     table->require_subcommand(1);
     add_capture_command(*table, context);
     add_distribute(*table, context);
+    add_undistribute(*table, context);
     add_verb(*table, "list", "All captured tables", "keyshift table list -o json")->callback([&context] {
         pg::Connection catalog = context.catalog();
         context.print(catalog::list_tables(catalog), {"table", "kind", "group", "key", "buckets", "node"});

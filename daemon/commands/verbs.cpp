@@ -50,8 +50,6 @@ void add_absent_commands(CLI::App& app)
     add_absent_verb(app, "advise", "`keyshift doctor --plan TABLE=COLUMN,...` shows what shard keys would break.");
     add_absent_verb(family("table"), "reference",
                     "`keyshift table capture TABLE` streams a table that stays where it is.");
-    add_absent_verb(family("table"), "undistribute",
-                    "Tables that are distributed stay so; `keyshift deinit` leaves them as plain partitioned tables.");
     for (const char* name : {"split", "isolate"}) {
         add_absent_verb(family("reshard"), name,
                         "`keyshift reshard start --buckets N --to NODE` moves buckets, also back.");

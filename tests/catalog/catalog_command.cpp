@@ -1,4 +1,4 @@
-// catalog_command CATALOG_CONNINFO distribute|distribute-online TABLE KEY | node-add NAME DSN | ddl STATEMENT: one operation in a process of its own, so
+// catalog_command CATALOG_CONNINFO distribute|distribute-online TABLE KEY | undistribute TABLE | node-add NAME DSN | ddl STATEMENT: one operation in a process of its own, so
 // that a failpoint can kill it.
 #include "catalog/operations.hpp"
 #include "catalog/operations/ddl.hpp"
@@ -20,6 +20,8 @@ int main(int count, char** values)
             keyshift::catalog::distribute(catalog, {arguments.at(2), {arguments.at(3)}, 8, "", offline, false});
         } else if (arguments.at(1) == "ddl") {
             keyshift::catalog::ddl(catalog, {arguments.at(2)});
+        } else if (arguments.at(1) == "undistribute") {
+            keyshift::catalog::undistribute(catalog, arguments.at(2), false);
         } else {
             keyshift::catalog::add_node(catalog, {arguments.at(2), arguments.at(3), "", false});
         }

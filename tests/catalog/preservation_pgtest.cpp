@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <regex>
 #include <string_view>
 
 namespace keyshift::test {
@@ -51,12 +52,18 @@ INSERT INTO shop.parent SELECT n, 'p' FROM generate_series(1, 50) n;
 INSERT INTO shop."Odd name" (tenant, mail, pair) SELECT n, 'M' || n, (n, 'b'::text)::shop.pair FROM generate_series(1, 50) n;
 )sql";
 
+/// Each node's sequences have a range of its own.
+std::string without_range(const std::string& sequence_options)
+{
+    return std::regex_replace(sequence_options, std::regex("MINVALUE [0-9]+ MAXVALUE [0-9]+ START WITH [0-9]+ "), "");
+}
+
 nlohmann::json as_json(const catalog::TableDefinition& table)
 {
     nlohmann::json columns = nlohmann::json::array();
     for (const auto& c : table.columns) {
         columns.push_back({c.name, c.type, c.collation, c.not_null, c.default_expression, std::string(1, c.generated),
-                           std::string(1, c.identity), c.storage, c.sequence_options});
+                           std::string(1, c.identity), c.storage, without_range(c.sequence_options)});
     }
     nlohmann::json constraints = nlohmann::json::array();
     for (const auto& c : table.constraints) {
@@ -169,6 +176,30 @@ TEST_P(Rich, foreign_keys_into_the_table_stay_and_a_replica_identity_by_index_is
             "SELECT count(*) FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE i.inhparent = 'shop.child'::regclass AND c.relreplident = 'i'"),
         "8");
     EXPECT_EQ(sqlstate_of(n1, "INSERT INTO shop.child VALUES (1, 424242, 9)"), "23503");
+}
+
+TEST_P(Rich, sequences_take_their_numbers_from_a_range_of_each_node)
+{
+    pg::Connection n1 = cluster.connect(0);
+    cluster.add_database();
+    cluster.add_node(1);
+    cluster.distribute("shop.\"Odd name\"", {"tenant"}, "shop.parent");
+    cluster.add_database();
+    cluster.add_node(2);
+    const std::string numbers =
+        "SELECT nextval(pg_get_serial_sequence('shop.\"Odd name\"', 'id')) || ',' || "
+        "nextval(pg_get_serial_sequence('shop.\"Odd name\"', 'line')) || ',' || nextval('shop.numbers')";
+    EXPECT_EQ(one(n1, numbers), "55,51,450");
+    pg::Connection n2 = cluster.connect(1);
+    EXPECT_EQ(one(n2, numbers), "8796093022209,134217729,8796093022209");
+    EXPECT_EQ(one(n2, numbers), "8796093022210,134217730,8796093022216");
+    pg::Connection n3 = cluster.connect(2);
+    EXPECT_EQ(one(n3, numbers), "17592186044417,268435457,17592186044417");
+    EXPECT_EQ(one(n1, "SELECT max_value FROM pg_sequences WHERE sequencename = 'numbers'"), "8796093022207");
+    // A second table over the same sequence takes nothing back.
+    n1.script("CREATE TABLE shop.also (tenant int PRIMARY KEY, number bigint DEFAULT nextval('shop.numbers'))");
+    cluster.distribute("shop.also", {"tenant"}, "shop.parent");
+    EXPECT_EQ(one(n2, "SELECT nextval('shop.numbers')"), "8796093022223");
 }
 
 class RichOffline : public Rich {};

@@ -117,7 +117,6 @@ TEST(Distribute, refuses_an_unknown_table_a_second_time_and_an_odd_bucket_count)
     cluster.add_node(0);
     expect_refused([&] { cluster.distribute("absent", {"k"}); }, "no node has such a table");
     expect_refused([&] { cluster.distribute("t", {"k"}, {}, 48); }, "power of two");
-    expect_refused([&] { catalog::distribute(cluster.catalog(), {"t", {"k"}, 8, "", false, false}); }, "--offline");
     expect_refused([&] { cluster.distribute("t", {"k"}, "u"); }, "not a distributed table");
     cluster.distribute("t", {"k"});
     expect_refused([&] { cluster.distribute("t", {"k"}); }, "distributed already");

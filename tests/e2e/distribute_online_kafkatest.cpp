@@ -84,5 +84,40 @@ TEST_F(DistributeOnline, GoesOnInTheSameTopicThroughACrashOfTheDaemonAndAMove)
     EXPECT_EQ(installation_.json({"doctor"}), nlohmann::json::array());
 }
 
+TEST_F(DistributeOnline, AndBackAgainAfterMovesGoesOnInTheSameTopic)
+{
+    installation_.must({"table", "distribute", "accounts", "--key", "user_id", "--buckets", "8"});
+    installation_.add_node(2);
+    installation_.must({"reshard", "start", "--wait", "--timeout", "120s"});
+    installation_.must({"node", "drain", "n2", "--wait", "--timeout", "120s"});
+    {
+        const std::jthread writer([&](const std::stop_token& stop) { transfer(stop); });
+        ASSERT_TRUE(comes_true([&] { return transferred_ > 50; }));
+        EXPECT_TRUE(comes_true(
+            [&] {
+                return installation_.keyshift({"table", "undistribute", "accounts", "--yes"}).status == 0;
+            },
+            120));
+        const int then = transferred_;
+        ASSERT_TRUE(comes_true([&] { return transferred_ > then + 50; }));
+    }
+    EXPECT_EQ(installation_.connect().query("SELECT sum(balance) FROM public.accounts").integer(0, 0), 100 * kRows);
+    std::map<std::string, std::string> rows;
+    const pg::Result all = installation_.connect().query("SELECT user_id, row_to_json(a)::text FROM public.accounts a");
+    for (int row = 0; row < all.rows(); ++row) {
+        rows[fmt::format("{{\"user_id\":{}}}", all.text(row, 0))] = nlohmann::json::parse(all.text(row, 1)).dump();
+    }
+    Fold fold;
+    EXPECT_TRUE(comes_true([&] {
+        fold = fold_topic(installation_, "accounts");
+        std::map<std::string, std::string> folded;
+        for (const auto& [identity, row] : fold.rows) {
+            folded[nlohmann::json::parse(identity).dump()] = row;
+        }
+        return folded == rows;
+    })) << fold.rows.size();
+    EXPECT_EQ(fold.backward, 0);
+}
+
 } // namespace
 } // namespace keyshift::test

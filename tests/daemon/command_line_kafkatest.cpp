@@ -206,6 +206,14 @@ TEST(CommandLine, WorkForTheDaemonIsQueuedAndWaitingForItCanBeLeft)
     EXPECT_THAT(watching.output(), HasSubstr("the job goes on"));
     EXPECT_EQ(installation.json({"reshard", "status"}).at("state"), "running");
 
+    const std::string watch = keyshift_binary() + " --config " + installation.config_file() + " reshard status --watch";
+    BackgroundProgram on_a_terminal({"/usr/bin/script", "-qec", watch, "/dev/null"}, {{"TERM", "xterm"}});
+    ASSERT_TRUE(on_a_terminal.wait_for_output("0 of 2 moved"));
+    EXPECT_TRUE(on_a_terminal.wait_for_output("2 more wait for their turn"));
+    EXPECT_THAT(on_a_terminal.output(), HasSubstr("\033[H\033[2Jjob 1: running"))
+        << "each look takes the place of the one before";
+    EXPECT_EQ(watching.output().find('\033'), std::string::npos) << "elsewhere there are no such characters";
+
     installation.must({"reshard", "cancel", "1", "--yes"});
 }
 

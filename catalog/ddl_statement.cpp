@@ -229,6 +229,7 @@ private:
         if (const auto refused = kRefused.find(subtype); refused != kRefused.end()) {
             refuse(refused->second.first, refused->second.second);
         }
+        refuse_sequences(command);
         const std::string name = command.value("name", "");
         if (subtype == "AT_DropColumn") {
             read_.dropped_columns.push_back(name);
@@ -243,6 +244,24 @@ private:
             for (const Json& of_column : column.value("constraints", Json::array())) {
                 constraint(of_column.at("Constraint"), column.at("colname"));
             }
+        }
+    }
+
+    /// serial, identity, nextval: without ranges of their own the nodes would hand out the same numbers.
+    static void refuse_sequences(const Json& command)
+    {
+        static const std::vector<std::string> kSerial{"smallserial", "serial2",   "serial",
+                                                      "serial4",     "bigserial", "serial8"};
+        const Json column = command.value("def", Json::object()).value("ColumnDef", Json::object());
+        const auto type = strings(column.value("typeName", Json::object()).value("names", Json::array()));
+        const bool serial = !type.empty() && std::find(kSerial.begin(), kSerial.end(), type.back()) != kSerial.end();
+        const std::string text = command.dump();
+        if (serial || command.at("subtype") == "AT_AddIdentity" ||
+            text.find("\"CONSTR_IDENTITY\"") != std::string::npos ||
+            text.find("\"sval\":\"nextval\"") != std::string::npos) {
+            refuse("each node would number rows from a sequence of its own, and the same numbers would be given twice",
+                   "Sequences that a table had when it was distributed have ranges; give new columns a uuid, or values "
+                   "of the application's.");
         }
     }
 

@@ -193,6 +193,16 @@ TEST_F(DdlTest, IsRefusedWhileAMoveOfTheGroupIsUnderWay)
     EXPECT_EQ(run("ALTER TABLE posts ADD COLUMN a int").at("state"), "done");
 }
 
+TEST_F(DdlTest, SequencesWithRangesAreNoDifference)
+{
+    cluster.connect(0).script(
+        "CREATE TABLE public.orders (id bigserial, n int DEFAULT 3, at timestamptz DEFAULT now(), PRIMARY KEY (id))");
+    cluster.distribute("orders", {"id"});
+    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}).size(), 0U) << catalog::doctor(cluster.catalog(), {});
+    EXPECT_EQ(run("ALTER TABLE orders ADD COLUMN note text DEFAULT 'none'").at("state"), "done");
+    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}).size(), 0U);
+}
+
 class KilledDdl : public DdlTest {
 protected:
     void kill(const std::string& failpoint, const std::string& statement)

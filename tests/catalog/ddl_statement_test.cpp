@@ -80,6 +80,12 @@ TEST(DdlStatement, RefusesWhatItCannotDoEverywhereAndSaysWhatToDo)
     EXPECT_THAT(refusal("ALTER TABLE ONLY users ADD COLUMN a int"), HasSubstr("ONLY"));
     EXPECT_THAT(refusal("ALTER TABLE users DETACH PARTITION users_b1"), HasSubstr("Keyshift's own"));
     EXPECT_THAT(refusal("ALTER TABLE users REPLICA IDENTITY FULL"), HasSubstr("replica identity"));
+    for (const char* column : {"n bigserial", "n int GENERATED ALWAYS AS IDENTITY", "n int DEFAULT nextval('s')"}) {
+        EXPECT_THAT(refusal(std::string("ALTER TABLE users ADD COLUMN ") + column), HasSubstr("given twice")) << column;
+    }
+    EXPECT_THAT(refusal("ALTER TABLE users ALTER n SET DEFAULT nextval('s')"), HasSubstr("given twice"));
+    EXPECT_THAT(refusal("ALTER TABLE users ALTER n ADD GENERATED ALWAYS AS IDENTITY"), HasSubstr("given twice"));
+    EXPECT_EQ(refusal("ALTER TABLE users ALTER n SET DEFAULT 7"), "not refused");
     EXPECT_THAT(refusal("TRUNCATE users CASCADE"), HasSubstr("CASCADE"));
     EXPECT_THAT(refusal("COMMENT ON SCHEMA public IS 'x'"), HasSubstr("of which table"));
 }

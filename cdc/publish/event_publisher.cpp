@@ -56,17 +56,17 @@ struct EventPublisher::State {
     EventCounters counters;
     Topics topics;
     DeadLetters dead_letters;
+    const std::string heartbeats; // the writer's thread reads it
     RecordWriter writer;
-    const std::string heartbeats;
 
     State(const CdcOptions& cdc, const std::string& node_name, const std::string& database, std::uint32_t timeline,
           metrics::CdcMetrics& series, SizeLimits& sizes, PartitionCounts& counts, const std::function<void()>& wait)
         : options(cdc), node(node_name), on_wait(wait), encoder(options, database), messages(options, database),
           counters(series), topics(options, "keyshift-" + node, sizes, counts, wait), dead_letters(options, node),
+          heartbeats(heartbeat_topic(options.topic_prefix)),
           writer(options, node, timeline, series, counters, topics, sizes,
                  std::min(sizes.settle([this](const std::string& topic) { return topics.broker_limit(topic); }),
-                          topics.request_limit())),
-          heartbeats(heartbeat_topic(options.topic_prefix))
+                          topics.request_limit()))
     {
     }
 

@@ -3,8 +3,8 @@
 /// in its own transaction on the recipient (corner 8). One thread.
 
 #include "core/lsn.hpp"
+#include "core/snapshot_filter.hpp"
 #include "resharder/move_context.hpp"
-#include "resharder/snapshot_filter.hpp"
 #include "resharder/touched_keys.hpp"
 
 #include <chrono>

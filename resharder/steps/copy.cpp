@@ -1,8 +1,8 @@
 #include "core/backoff.hpp"
 #include "core/log.hpp"
+#include "core/snapshot_filter.hpp"
 #include "metrics/families.hpp"
 #include "resharder/move_owner.hpp"
-#include "resharder/snapshot_filter.hpp"
 #include "resharder/steps/copy_pipe.hpp"
 #include "resharder/steps/steps.hpp"
 

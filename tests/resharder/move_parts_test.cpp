@@ -1,8 +1,8 @@
 /// The small pure parts of a move.
 
+#include "core/snapshot_filter.hpp"
 #include "resharder/apply_statement.hpp"
 #include "resharder/move_state.hpp"
-#include "resharder/snapshot_filter.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,13 +1,13 @@
 #pragma once
 /// Which transactions a copy's snapshot already holds: pg_current_snapshot() "xmin:xmax:xip,..." against the 32-bit xid of
-/// a Begin message (research/resharding.md 6.2). Pure.
+/// a Begin message. Pure.
 
 #include <cstdint>
 #include <set>
 #include <string_view>
 #include <vector>
 
-namespace keyshift::resharder {
+namespace keyshift {
 
 class SnapshotFilter {
 public:
@@ -28,4 +28,4 @@ private:
     std::set<std::uint64_t> running_;
 };
 
-} // namespace keyshift::resharder
+} // namespace keyshift

@@ -1,10 +1,10 @@
-#include "resharder/snapshot_filter.hpp"
+#include "core/snapshot_filter.hpp"
 
 #include <charconv>
 #include <stdexcept>
 #include <string>
 
-namespace keyshift::resharder {
+namespace keyshift {
 
 namespace {
 
@@ -58,4 +58,4 @@ std::vector<std::uint32_t> SnapshotFilter::in_progress() const
     return xids;
 }
 
-} // namespace keyshift::resharder
+} // namespace keyshift

@@ -49,7 +49,8 @@ struct CapturedTable {
     std::vector<std::string> key_columns;
     bool captured = true;
     CaptureOptions options;
-    Epoch epoch{1}; ///< of its events while it is not distributed
+    Epoch epoch{1};         ///< of its events while it is not distributed
+    bool reference = false; ///< the other nodes have copies of it
 };
 struct Placement {
     std::string node;

@@ -77,9 +77,13 @@ void check_outgoing(const TableFacts& facts, const Plan& plan, std::vector<Findi
         if (other == plan.end()) {
             findings.push_back(
                 {"foreign_key_direction", name.to_string(), "error",
-                 fmt::format("foreign key {} points at {}, which is not distributed and so is on one node only",
-                             key.name, key.referenced.to_string()),
-                 drop_constraint(name, key.name)});
+                 fmt::format(
+                     "foreign key {} points at {}, which is not distributed and so is on one node only. As a "
+                     "reference table every node has it: `keyshift table reference {}`, or drop the foreign key: {}",
+                     key.name, key.referenced.to_string(), key.referenced.to_string(), drop_constraint(name, key.name)),
+                 fmt::format("-- keyshift table reference {}", key.referenced.to_string())});
+        } else if (other->second.reference) {
+            continue;
         } else if (!keeps_to_one_bucket(key, self, other->second)) {
             findings.push_back(crossing(name, key, self, other->second));
         }
@@ -92,6 +96,16 @@ void check_incoming(const TableFacts& facts, const Plan& plan, bool may_wait, st
     const PlannedTable& self = plan.at(name);
     for (const IncomingForeignKey& incoming : facts.incoming) {
         const auto other = plan.find(incoming.table);
+        if (other != plan.end() && other->second.reference) {
+            findings.push_back(
+                {"foreign_key_direction", incoming.table.to_string(), "error",
+                 fmt::format(
+                     "foreign key {} of the reference table points at {}, whose rows are to be on several nodes: "
+                     "no node could check it",
+                     incoming.constraint.name, name.to_string()),
+                 drop_constraint(incoming.table, incoming.constraint.name)});
+            continue;
+        }
         if (other != plan.end()) {
             if (!keeps_to_one_bucket(incoming.constraint, other->second, self)) {
                 findings.push_back(crossing(incoming.table, incoming.constraint, other->second, self));

@@ -25,6 +25,7 @@ struct PlannedTable {
     std::vector<std::string> key;
     std::vector<std::string> key_types;
     std::string group;
+    bool reference = false; ///< not distributed at all: every node has a copy
 };
 using Plan = std::map<QualifiedName, PlannedTable>;
 

@@ -48,6 +48,20 @@ void refuse_for_projections(const std::string& what, pg::Connection& catalog, co
             row_key.push_back(column.name);
         }
     }
+    if (catalog
+            .query(
+                "SELECT EXISTS (SELECT FROM keyshift.captured_table WHERE schema_name = $1 AND table_name = $2 AND reference)",
+                {table.name.schema, table.name.name})
+            .boolean(0, 0)) {
+        std::vector<std::string> columns;
+        for (const OptionTable::Column& column : table.columns) {
+            columns.push_back(column.name);
+        }
+        if (const std::string why = projection_conflict(options, row_key, columns); !why.empty()) {
+            throw RefusedError({what, "the copies of this reference table are made from its events, and then " + why,
+                                "Leave the option away."});
+        }
+    }
     const pg::Result rows = catalog.query(
         "SELECT p.name, c ->> 'name' FROM keyshift.projection p, jsonb_array_elements(p.definition -> 'base_columns') c "
         "WHERE p.definition -> 'base' ->> 'schema' = $1 AND p.definition -> 'base' ->> 'table' = $2 ORDER BY p.id",

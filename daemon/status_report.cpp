@@ -1,6 +1,7 @@
 #include "daemon/status_report.hpp"
 
 #include "catalog/operations.hpp"
+#include "catalog/reference_check.hpp"
 #include "daemon/command_context.hpp"
 
 #include <fmt/core.h>
@@ -62,6 +63,14 @@ Json status_report(pg::Connection& catalog)
     report["nodes"] = catalog::list_nodes(catalog);
     report["streams"] = cdc_status(catalog);
     report["tables"] = catalog::list_tables(catalog);
+    report["references"] = Json::array();
+    for (const catalog::CapturedTable& table : catalog::tables(catalog)) {
+        for (Json& copy : table.reference ? catalog::reference_copies(catalog, table.id) : Json::array()) {
+            copy["table"] = table.name.to_string();
+            copy["home"] = table.node;
+            report["references"].push_back(std::move(copy));
+        }
+    }
     report["jobs"] = json_of(catalog, R"(
 SELECT json_agg(json_build_object('job', j.id, 'state', j.state, 'moved', m.moved, 'total', m.total, 'error', j.error) ORDER BY j.id DESC)::text
 FROM (SELECT * FROM keyshift.job ORDER BY id DESC LIMIT 5) j, LATERAL (SELECT count(*) AS total,

@@ -4,6 +4,7 @@
 #include "core/log.hpp"
 #include "core/pg/bucket_probe.hpp"
 #include "projections/projections.hpp"
+#include "projections/reference/reference_service.hpp"
 #include "resharder/resharder.hpp"
 
 #include <fmt/core.h>
@@ -29,7 +30,7 @@ bool same_database(const catalog::Node& a, const catalog::Node& b)
 
 Supervisor::Supervisor(const Config& config, metrics::Metrics& metrics)
     : config_(config), metrics_(metrics), reshard_metrics_(metrics.registry()), projection_metrics_(metrics.registry()),
-      reshard_options_(std::make_shared<resharder::LiveOptions>(config.reshard))
+      reference_metrics_(metrics.registry()), reshard_options_(std::make_shared<resharder::LiveOptions>(config.reshard))
 {
 }
 
@@ -46,6 +47,7 @@ void Supervisor::start(SingleDaemon claim)
     reshard_options_->change(config_.reshard);
     resharder_ = make_resharder();
     projections_ = make_projections(config_.projection);
+    references_ = make_references(config_.projection);
     watcher_ = std::make_unique<Worker>("catalog", [this](std::stop_token stop) { watch_catalog(stop); });
     const std::scoped_lock lock(mutex_);
     started_ = true;
@@ -91,6 +93,13 @@ std::unique_ptr<Worker> Supervisor::make_projections(projections::ProjectionOpti
 {
     return std::make_unique<Worker>("projections", [this, options](std::stop_token stop) {
         projections::ProjectionService(config_.catalog("projections"), options, projection_metrics_).run(stop);
+    });
+}
+
+std::unique_ptr<Worker> Supervisor::make_references(projections::ProjectionOptions options)
+{
+    return std::make_unique<Worker>("references", [this, options](std::stop_token stop) {
+        projections::ReferenceService(config_.catalog("references"), options, reference_metrics_).run(stop);
     });
 }
 
@@ -210,7 +219,7 @@ Supervisor::StreamWorker Supervisor::make_stream(const catalog::Node& node)
 
 void Supervisor::stop()
 {
-    for (const auto* worker : {&watcher_, &resharder_, &projections_}) {
+    for (const auto* worker : {&watcher_, &resharder_, &projections_, &references_}) {
         if (*worker) {
             (*worker)->request_stop();
         }
@@ -224,6 +233,7 @@ void Supervisor::stop()
     watcher_.reset();
     resharder_.reset();
     projections_.reset();
+    references_.reset();
     std::map<std::string, StreamWorker> streams;
     std::vector<StreamWorker> retired;
     {
@@ -252,6 +262,7 @@ void Supervisor::reconfigure(const Config& next)
     }
     resharder_->retry_now();
     projections_->retry_now();
+    references_->retry_now();
 }
 
 void Supervisor::turned()
@@ -311,6 +322,7 @@ std::vector<WorkerStatus> Supervisor::troubled() const
     }
     look(resharder_);
     look(projections_);
+    look(references_);
     look(watcher_);
     return found;
 }

@@ -1,5 +1,5 @@
 #pragma once
-/// The daemon's workers: a stream for each node, the resharder, the projections, and the watcher of the catalog, which
+/// The daemon's workers: a stream for each node, the resharder, the projections, the reference tables, and the watcher of the catalog, which
 /// holds the daemon's claim and starts and ends streams as nodes come and go.
 
 #include "catalog/catalog.hpp"
@@ -63,6 +63,7 @@ private:
     StreamWorker make_stream(const catalog::Node& node);
     std::unique_ptr<Worker> make_resharder();
     std::unique_ptr<Worker> make_projections(projections::ProjectionOptions options);
+    std::unique_ptr<Worker> make_references(projections::ProjectionOptions options);
     void claim_again();
     /// Asked of the catalog itself: this daemon is the one that works.
     bool holds_claim() const;
@@ -73,6 +74,7 @@ private:
     metrics::Metrics& metrics_;
     metrics::ReshardMetrics reshard_metrics_;
     metrics::ProjectionMetrics projection_metrics_;
+    metrics::ReferenceMetrics reference_metrics_;
     std::optional<SingleDaemon> claim_; ///< the watcher's thread
     mutable std::mutex mutex_;
     std::map<std::string, StreamWorker> streams_;                                     ///< guarded by mutex_
@@ -85,6 +87,7 @@ private:
     std::shared_ptr<resharder::LiveOptions> reshard_options_;
     std::unique_ptr<Worker> resharder_;
     std::unique_ptr<Worker> projections_;
+    std::unique_ptr<Worker> references_;
     std::unique_ptr<Worker> watcher_;
 };
 

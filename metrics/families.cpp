@@ -136,4 +136,33 @@ Counter ProjectionMetrics::rejections(const std::string& projection, std::string
                            {{"projection", projection}, {"reason", std::string(reason)}}));
 }
 
+Gauge ReferenceMetrics::lag_seconds(const std::string& table, const std::string& node) const
+{
+    return Gauge(gauge(*registry_, "keyshift_reference_lag_seconds",
+                       "Age of the oldest change that the node's copy of a reference table does not show.",
+                       {{"table", table}, {"node", node}}));
+}
+
+Gauge ReferenceMetrics::live(const std::string& table, const std::string& node) const
+{
+    return Gauge(
+        gauge(*registry_, "keyshift_reference_live",
+              "1 while the node's copy of a reference table is complete, 0 while it is filled or stands still.",
+              {{"table", table}, {"node", node}}));
+}
+
+Gauge ReferenceMetrics::conflicts(const std::string& table, const std::string& node) const
+{
+    return Gauge(gauge(*registry_, "keyshift_reference_conflicts",
+                       "Rows that the node refuses to have as the home of the reference table has them.",
+                       {{"table", table}, {"node", node}}));
+}
+
+Counter ReferenceMetrics::rows(const std::string& table, const std::string& node, std::string_view outcome) const
+{
+    return Counter(counter(*registry_, "keyshift_reference_rows_total",
+                           "Changes of a reference table at a node's copy: applied, refused or rejected.",
+                           {{"table", table}, {"node", node}, {"outcome", std::string(outcome)}}));
+}
+
 } // namespace keyshift::metrics

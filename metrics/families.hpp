@@ -105,6 +105,18 @@ private:
     prometheus::Registry* registry_;
 };
 
+struct ReferenceMetrics {
+    explicit ReferenceMetrics(prometheus::Registry& registry) : registry_(&registry) {}
+    Gauge lag_seconds(const std::string& table, const std::string& node) const;
+    Gauge live(const std::string& table, const std::string& node) const;
+    Gauge conflicts(const std::string& table, const std::string& node) const;
+    Counter rows(const std::string& table, const std::string& node,
+                 std::string_view outcome) const; ///< outcome: applied, refused, rejected
+
+private:
+    prometheus::Registry* registry_;
+};
+
 /// keyshift_build_info{version,compiler} 1, keyshift_config_last_reload_successful, process_* gauges.
 struct ProcessMetrics {
     explicit ProcessMetrics(prometheus::Registry& registry);

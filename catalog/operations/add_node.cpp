@@ -4,6 +4,7 @@
 #include "catalog/node_access.hpp"
 #include "catalog/node_preflight.hpp"
 #include "catalog/node_slot.hpp"
+#include "catalog/reference_copy.hpp"
 #include "catalog/replaced_table.hpp"
 #include "catalog/schema_copy.hpp"
 #include "catalog/sequence_ranges.hpp"
@@ -101,9 +102,10 @@ void check_identity(const TableDefinition& table, const pg::Connection& to)
     }
 }
 
-/// Everything distributed, as on the other nodes; the new node owns none of it.
+/// Copies of the reference tables, then everything distributed, as on the other nodes; the new node owns none of it.
 std::vector<std::string> copy_schema(pg::Connection& catalog, const Node& added, pg::Connection& to)
 {
+    std::vector<std::string> warnings = make_reference_copies(catalog, added, to);
     std::vector<CapturedTable> distributed;
     for (CapturedTable& table : tables(catalog)) {
         if (!table.group.empty()) {
@@ -119,10 +121,10 @@ std::vector<std::string> copy_schema(pg::Connection& catalog, const Node& added,
         }
     }
     if (distributed.empty() || !example) {
-        return {};
+        return warnings;
     }
     pg::Connection from(example->connection("node add: schema"));
-    std::vector<std::string> warnings = copy_prerequisites(from, to);
+    append(warnings, copy_prerequisites(from, to));
     for (const CapturedTable& table : in_order_of_reference(from, distributed)) {
         TableDefinition definition = read_table(from, table.name);
         check_identity(definition, to);

@@ -207,7 +207,8 @@ public:
     void add(const QualifiedName& name)
     {
         const std::optional<CapturedTable> shared = distributed(name);
-        Wanted one = locate_any(name, shared.has_value());
+        const std::optional<std::size_t> home = home_of_reference(name);
+        Wanted one = home ? Wanted{name, *home, {}, std::nullopt} : locate_any(name, shared.has_value());
         one.known = shared ? shared : known(name, one.node);
         if (one.known && !changes_.any()) {
             notes.push_back(one.known->group.empty()
@@ -230,7 +231,7 @@ public:
     {
         for (std::size_t i = 0; i < open_.size(); ++i) {
             for (const QualifiedName& name : ordinary_tables(*open_[i].connection)) {
-                if (known(name, i) || distributed(name)) {
+                if (known(name, i) || distributed(name) || reference(name)) {
                     continue;
                 }
                 try {
@@ -266,6 +267,30 @@ private:
             }
         }
         return std::nullopt;
+    }
+
+    const CapturedTable* reference(const QualifiedName& name) const
+    {
+        const auto found = std::ranges::find_if(
+            tables_, [&](const CapturedTable& table) { return table.name == name && table.reference; });
+        return found == tables_.end() ? nullptr : &*found;
+    }
+
+    /// nullopt: it is no reference table.
+    std::optional<std::size_t> home_of_reference(const QualifiedName& name) const
+    {
+        const CapturedTable* table = reference(name);
+        if (table == nullptr) {
+            return std::nullopt;
+        }
+        const auto home =
+            std::ranges::find_if(open_, [&](const OpenNode& open) { return open.node.name == table->node; });
+        if (home == open_.end()) {
+            throw RefusedError({capturing(name),
+                                "what is there is the copy of a reference table, which is captured on " + table->node,
+                                "Leave --node away."});
+        }
+        return static_cast<std::size_t>(home - open_.begin());
     }
 
     std::optional<CapturedTable> known(const QualifiedName& name, std::size_t node) const

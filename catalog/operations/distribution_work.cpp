@@ -56,6 +56,8 @@ Plan plan_of_catalog(pg::Connection& catalog)
     for (const CapturedTable& table : tables(catalog)) {
         if (!table.group.empty()) {
             plan[table.name] = {table.key_columns, by_name.at(table.group).key_types, table.group};
+        } else if (table.reference) {
+            plan[table.name].reference = true;
         }
     }
     return plan;
@@ -272,7 +274,7 @@ void check_findings(pg::Connection& catalog, const Distribute& request, Distribu
         }
         throw RefusedError(
             {distributing(request), join(reasons, "; "),
-             fixes.empty() ? "Choose another key." : "Run, if that is what you want: " + join(fixes, " ")});
+             fixes.empty() ? "Choose another key." : "Run, if that is what you want: " + join(fixes, "\n")});
     }
 }
 
@@ -290,6 +292,10 @@ DistributionWork prepare_distribution(pg::Connection& catalog, const Distribute&
         throw RefusedError({distributing(request),
                             fmt::format("it is distributed already, by ({}) in bucket group {}",
                                         join(work.captured_before->key_columns), work.captured_before->group),
+                            fmt::format("`keyshift table show {}` says more.", name.to_string())});
+    }
+    if (work.captured_before && work.captured_before->reference) {
+        throw RefusedError({distributing(request), "it is a reference table: every node has all of its rows",
                             fmt::format("`keyshift table show {}` says more.", name.to_string())});
     }
     check_topic(catalog, request, name);

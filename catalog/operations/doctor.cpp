@@ -6,6 +6,7 @@
 #include "catalog/node_access.hpp"
 #include "catalog/node_preflight.hpp"
 #include "catalog/node_sql.hpp"
+#include "catalog/reference_check.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
 
@@ -103,6 +104,7 @@ Findings check_plan(pg::Connection& catalog, const std::vector<std::pair<std::st
     const std::vector<OpenNode> open = places_of_plan(catalog, findings);
     std::map<QualifiedName, CapturedTable> distributed;
     std::map<std::string, Group> by_name;
+    Plan plan;
     if (has_catalog(catalog)) {
         for (Group& one : groups(catalog)) {
             by_name[one.name] = one;
@@ -110,10 +112,11 @@ Findings check_plan(pg::Connection& catalog, const std::vector<std::pair<std::st
         for (CapturedTable& table : tables(catalog)) {
             if (!table.group.empty()) {
                 distributed[table.name] = table;
+            } else if (table.reference) {
+                plan[table.name].reference = true;
             }
         }
     }
-    Plan plan;
     for (const auto& [name, table] : distributed) {
         plan[name] = {table.key_columns, by_name.at(table.group).key_types, {}};
     }
@@ -354,6 +357,7 @@ Findings check_cluster(pg::Connection& catalog)
         check_slot(open, findings);
         check_copies(open, findings);
         check_publication(open, all, findings);
+        check_references(catalog, open, all, findings);
         for (const Group& of : every) {
             check_group(catalog, open, of, findings);
         }

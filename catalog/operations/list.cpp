@@ -3,6 +3,7 @@
 #include "catalog/node_sql.hpp"
 #include "catalog/operations/node_options.hpp"
 #include "catalog/option_json.hpp"
+#include "catalog/reference_check.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
 
@@ -33,9 +34,10 @@ nlohmann::json describe(pg::Connection& catalog, const Node& one)
 nlohmann::json describe(const CapturedTable& table, const std::map<std::string, Group>& by_name)
 {
     nlohmann::json one = {{"table", table.name.to_string()},
-                          {"kind", table.group.empty() ? "captured"
-                                   : table.captured    ? "distributed"
-                                                       : "projection"}};
+                          {"kind", table.reference       ? "reference"
+                                   : table.group.empty() ? "captured"
+                                   : table.captured      ? "distributed"
+                                                         : "projection"}};
     if (table.group.empty()) {
         one["node"] = table.node;
     } else {
@@ -117,6 +119,9 @@ nlohmann::json show_table(pg::Connection& catalog, const std::string& text)
                 buckets.push_back(
                     {{"bucket", bucket}, {"node", places[bucket].node}, {"epoch", number(places[bucket].epoch)}});
             }
+        }
+        if (table.reference) {
+            result["copies"] = reference_copies(catalog, table.id);
         }
         result["options"] = to_json(table.options);
         result["options"].erase("columns");

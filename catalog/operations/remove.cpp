@@ -85,7 +85,8 @@ void drop_node_objects(pg::Connection& connection, const Node& node, bool keep_s
     }
     connection.script(
         "DROP TABLE IF EXISTS keyshift.local_identity, keyshift.local_table, keyshift.local_placement, keyshift.local_bucket, "
-        "keyshift.move_progress, keyshift.projection_progress, keyshift.projection_source, keyshift.local_ddl CASCADE");
+        "keyshift.move_progress, keyshift.projection_progress, keyshift.projection_source, keyshift.local_ddl, "
+        "keyshift.reference_conflict, keyshift.local_reference CASCADE");
     transaction.commit();
 }
 
@@ -97,11 +98,12 @@ void clear_node(pg::Connection& connection, const Node& node, bool keep_schema)
     drop_node_objects(connection, node, keep_schema);
 }
 
+/// Whatever is here only because others have it: placeholders and copies of reference tables.
 void drop_placeholders(pg::Connection& catalog, pg::Connection& connection)
 {
     const std::vector<CapturedTable> all = tables(catalog);
     for (auto table = all.rbegin(); table != all.rend(); ++table) {
-        if (!table->group.empty()) {
+        if (!table->group.empty() || table->reference) {
             connection.script(fmt::format("DROP TABLE IF EXISTS {} CASCADE", table->name.quoted()));
         }
     }
@@ -169,7 +171,7 @@ nlohmann::json remove_node(pg::Connection& catalog, const std::string& name, boo
         failpoint("node.cleared.persisted");
         pg::Transaction transaction(catalog);
         catalog.query("UPDATE keyshift.node SET state = 'removed' WHERE name = $1", {name});
-        for (const char* table : {"stream_status", "schema_history", "captured_relation", "pin"}) {
+        for (const char* table : {"stream_status", "schema_history", "captured_relation", "pin", "reference_copy"}) {
             catalog.query(fmt::format("DELETE FROM keyshift.{} WHERE node = $1", table), {name});
         }
         notify(catalog, "node");

@@ -68,6 +68,19 @@ BucketId ask(pg::Connection& catalog, const CapturedTable& table, const std::vec
         {"route " + table.name.to_string(), "the cluster has no node to ask", "Begin with `keyshift node add`."});
 }
 
+/// Of a reference table: its home, and every node whose copy is complete.
+std::vector<std::string> nodes_with(pg::Connection& catalog, const CapturedTable& table)
+{
+    std::vector<std::string> names{table.node};
+    const pg::Result rows = catalog.query(
+        "SELECT node FROM keyshift.reference_copy WHERE table_id = $1::bigint AND state = 'live' ORDER BY node",
+        {std::to_string(table.id)});
+    for (int row = 0; row < rows.rows(); ++row) {
+        names.emplace_back(rows.text(row, 0));
+    }
+    return names;
+}
+
 } // namespace
 
 nlohmann::json route(pg::Connection& catalog, const std::string& table_name, const std::vector<std::string>& key)
@@ -93,10 +106,14 @@ nlohmann::json route(pg::Connection& catalog, const std::string& table_name, con
         place = placement(catalog, table.group).at(number(bucket));
     }
     const Node owner = node(catalog, place.node);
-    return {{"table", table.name.to_string()}, {"key", key},
-            {"bucket", number(bucket)},        {"node", owner.name},
-            {"host", owner.address.host},      {"port", owner.address.port},
-            {"dbname", owner.address.dbname},  {"epoch", number(place.epoch)}};
+    nlohmann::json result = {{"table", table.name.to_string()}, {"key", key},
+                             {"bucket", number(bucket)},        {"node", owner.name},
+                             {"host", owner.address.host},      {"port", owner.address.port},
+                             {"dbname", owner.address.dbname},  {"epoch", number(place.epoch)}};
+    if (table.reference) {
+        result["readable_on"] = nodes_with(catalog, table);
+    }
+    return result;
 }
 
 void spread_placement(pg::Connection& catalog, const std::string& group_name)

@@ -64,6 +64,20 @@ CREATE TABLE IF NOT EXISTS keyshift.sequence_range (
     PRIMARY KEY (schema_name, sequence_name)
 );
 
+-- True: every other node keeps a full copy of it; `node` is its home, where it is written.
+ALTER TABLE keyshift.captured_table ADD COLUMN IF NOT EXISTS reference boolean NOT NULL DEFAULT false;
+-- What the daemon sees of each copy; written about once a second. The copy's own state: keyshift.local_reference on its node.
+CREATE TABLE IF NOT EXISTS keyshift.reference_copy (
+    table_id    bigint NOT NULL REFERENCES keyshift.captured_table ON DELETE CASCADE,
+    node        text NOT NULL REFERENCES keyshift.node,
+    state       text NOT NULL DEFAULT 'filling' CHECK (state IN ('filling', 'live', 'failed')),
+    lag_seconds double precision,
+    conflicts   bigint NOT NULL DEFAULT 0,
+    error       jsonb,                                  -- {"what","why","next"}: why it is not live, or lags
+    at          timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (table_id, node)
+);
+
 -- Who owns a bucket now.
 CREATE TABLE IF NOT EXISTS keyshift.bucket (
     group_name text NOT NULL REFERENCES keyshift.table_group ON DELETE CASCADE,

@@ -45,6 +45,23 @@ BEGIN
     RETURN NULL;
 END $body$;
 
+-- A copy of a reference table takes writes from the session that keeps it alone. Argument: that session's token.
+CREATE OR REPLACE FUNCTION keyshift.reject_reference() RETURNS trigger LANGUAGE plpgsql AS $body$
+DECLARE
+    name text := pg_catalog.format('%s.%s', TG_TABLE_SCHEMA, TG_TABLE_NAME);
+    home record;
+BEGIN
+    IF pg_catalog.current_setting('keyshift.mover', true) IS NOT DISTINCT FROM TG_ARGV[0] THEN
+        RETURN NULL;
+    END IF;
+    SELECT r.home AS node, r.host, r.port, r.dbname INTO home FROM keyshift.local_reference r WHERE r.root = TG_RELID;
+    RAISE EXCEPTION USING ERRCODE = 'KS001',
+        MESSAGE = pg_catalog.format('reference table %s is written on node %s', name, home.node),
+        DETAIL = (SELECT pg_catalog.row_to_json(r) FROM (SELECT name AS "table", home.node, home.host, home.port, home.dbname) r)::text,
+        HINT = pg_catalog.format('Repeat the transaction on node %s (%s:%s, database %s); every node''s copy follows.',
+                                 home.node, home.host, home.port, home.dbname);
+END $body$;
+
 -- Row of local_table for a table or a projection's view.
 CREATE OR REPLACE FUNCTION keyshift.internal_table(wanted regclass) RETURNS keyshift.local_table LANGUAGE plpgsql STABLE AS $body$
 DECLARE
@@ -358,4 +375,5 @@ GRANT USAGE ON SCHEMA keyshift TO PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA keyshift TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION keyshift.internal_compile_ownership(text), keyshift.internal_compile_routing() FROM PUBLIC;
 GRANT SELECT ON keyshift.local_identity, keyshift.local_table, keyshift.local_placement, keyshift.placement, keyshift.projection_source TO PUBLIC;
+GRANT SELECT (root, home, host, port, dbname, state) ON keyshift.local_reference TO PUBLIC;
 GRANT SELECT (group_name, bucket, state, epoch, open_lsn, fence_lsn, open_xid) ON keyshift.local_bucket TO PUBLIC;

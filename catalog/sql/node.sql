@@ -46,4 +46,25 @@ CREATE TABLE IF NOT EXISTS keyshift.projection_source (
     lsn pg_lsn NOT NULL, owner_epoch bigint NOT NULL, at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (projection, generation, node)
 );
+-- Copies of reference tables on this node: where they are written, and how far each is, in the transaction that writes it.
+CREATE TABLE IF NOT EXISTS keyshift.local_reference (
+    root         regclass PRIMARY KEY,
+    token        text NOT NULL,                    -- keyshift.mover of the session that keeps it
+    home         text NOT NULL, host text NOT NULL, port int NOT NULL, dbname text NOT NULL,
+    owner_epoch  bigint NOT NULL DEFAULT 0,        -- raised by whoever takes it over
+    state        text NOT NULL DEFAULT 'filling' CHECK (state IN ('filling', 'live')),
+    shape        text,                             -- of the table and its events when it was filled
+    snapshot     text,                             -- pg_current_snapshot() of what it was filled from
+    filled_lsn   pg_lsn,                           -- of the home: no TRUNCATE between this and the snapshot
+    complete_lsn pg_lsn,                           -- of the home: live once every commit below it is here
+    applied_lsn  pg_lsn,                           -- of the home: every commit below it is here
+    timeline     bigint,                           -- of the home
+    offsets      jsonb NOT NULL DEFAULT '{}'       -- {"topic":{"0":123}}: read from here on
+);
+-- Rows of copies that are not as on the home: something here refuses them (a foreign key points at one that was deleted).
+CREATE TABLE IF NOT EXISTS keyshift.reference_conflict (
+    root regclass NOT NULL REFERENCES keyshift.local_reference ON DELETE CASCADE,
+    key text[] NOT NULL, reason text NOT NULL, since timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (root, key)
+);
 CREATE OR REPLACE VIEW keyshift.placement AS SELECT group_name, bucket, node, epoch FROM keyshift.local_placement;

@@ -51,6 +51,7 @@ void print_status(const CommandContext& context, const Json& report)
         {"nodes", {"node", "state", "host", "port", "dbname", "buckets"}},
         {"streams", {"node", "state", "confirmed_lsn", "lag_bytes", "lag_seconds", "retained_bytes", "error"}},
         {"tables", {"table", "kind", "group", "key", "buckets"}},
+        {"references", {"table", "home", "node", "state", "lag_seconds", "conflicts", "error"}},
         {"jobs", {"job", "state", "moved", "total", "error"}},
         {"projections", {"name", "state", "rows", "lag_seconds", "rejections", "error"}}};
     for (const auto& [section, columns] : kSections) {

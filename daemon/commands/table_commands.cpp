@@ -94,6 +94,7 @@ void add_table_commands(CLI::App& app, CommandContext& context)
     add_capture_command(*table, context);
     add_distribute(*table, context);
     add_undistribute(*table, context);
+    add_reference_command(*table, context);
     add_verb(*table, "list", "All captured tables", "keyshift table list -o json")->callback([&context] {
         pg::Connection catalog = context.catalog();
         context.print(catalog::list_tables(catalog), {"table", "kind", "group", "key", "buckets", "node"});

@@ -48,8 +48,6 @@ void add_absent_commands(CLI::App& app)
         return *app.get_subcommand(name);
     };
     add_absent_verb(app, "advise", "`keyshift doctor --plan TABLE=COLUMN,...` shows what shard keys would break.");
-    add_absent_verb(family("table"), "reference",
-                    "`keyshift table capture TABLE` streams a table that stays where it is.");
     for (const char* name : {"split", "isolate"}) {
         add_absent_verb(family("reshard"), name,
                         "`keyshift reshard start --buckets N --to NODE` moves buckets, also back.");

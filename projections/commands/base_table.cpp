@@ -44,15 +44,6 @@ void check_round_trip(const CreateRequest& request, const ParsedSelect& select, 
     }
 }
 
-/// Which of the settings of [cdc] says how events carry a type.
-std::string form_of(const std::string& type, const EventForms& forms)
-{
-    return type == "numeric"                                         ? forms.decimal
-           : type == "date" || type == "time" || type == "timestamp" ? forms.time
-           : type == "bytea"                                         ? forms.binary
-                                                                     : "";
-}
-
 BaseColumn read_column(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
                        const catalog::TableDefinition& base, const std::string& name)
 {
@@ -144,6 +135,14 @@ void check_key(const CreateRequest& request, Definition& definition, const Parse
 }
 
 } // namespace
+
+std::string form_of(const std::string& type, const EventForms& forms)
+{
+    return type == "numeric"                                         ? forms.decimal
+           : type == "date" || type == "time" || type == "timestamp" ? forms.time
+           : type == "bytea"                                         ? forms.binary
+                                                                     : "";
+}
 
 catalog::CapturedTable find_base(pg::Connection& catalog, const ParsedSelect& select)
 {

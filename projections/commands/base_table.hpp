@@ -12,6 +12,8 @@
 
 namespace keyshift::projections {
 
+/// How events carry a type (pg_type.typname) under these settings of [cdc]: BaseColumn::form.
+std::string form_of(const std::string& type, const EventForms& forms);
 /// The captured table that the SELECT reads. Throws Error(refused) naming those there are.
 catalog::CapturedTable find_base(pg::Connection& catalog, const ParsedSelect& select);
 /// The nodes that have the table.

@@ -19,6 +19,15 @@ bool passes_by_itself(const Error& error)
            error.kind() == ErrorKind::timed_out;
 }
 
+/// A row came before the one of a reference table that it points at, which its own keeper brings: within a group parents are
+/// there first.
+bool waits_for_reference(const Error& error, pg::Connection& catalog)
+{
+    const auto* sql = dynamic_cast<const pg::SqlError*>(&error);
+    return sql != nullptr && sql->sqlstate() == "23503" &&
+           catalog.query("SELECT EXISTS (SELECT FROM keyshift.captured_table WHERE reference)").boolean(0, 0);
+}
+
 /// One attempt: owns the context, knows which step each state asks for.
 class Attempt {
 public:
@@ -45,10 +54,20 @@ public:
         }
     }
 
+    /// It is tried again from where it is, not taken back.
+    bool passes(const Error& error) noexcept
+    {
+        try {
+            return passes_by_itself(error) || waits_for_reference(error, context_.catalog);
+        } catch (const Error&) {
+            return false; // the catalog is away: said by the next attempt
+        }
+    }
+
     void note(const Error& error) noexcept
     {
         try {
-            if (passes_by_itself(error)) {
+            if (passes(error)) {
                 context_.journal.waiting_for(error.parts().what + ": " + error.parts().why);
             } else {
                 context_.journal.record_error(error.parts());
@@ -225,7 +244,7 @@ bool attempt_once(const MoveEnvironment& environment, std::int64_t move, bool& b
         return true;
     } catch (const Error& error) {
         attempt.note(error);
-        if (!passes_by_itself(error)) {
+        if (!attempt.passes(error)) {
             log::error("resharder", "move={} {}", move, error.what());
             back = true; // go_back() refuses it past the fence
         }

@@ -77,6 +77,28 @@ void snapshots_done(MoveContext& context)
     }
 }
 
+/// Rows that point at a reference table find its rows where they come to.
+void references_live(MoveContext& context)
+{
+    const std::string& recipient = context.move().recipient;
+    const auto wanted = context.catalog.query(
+        "SELECT format('%I.%I', schema_name, table_name), schema_name || '.' || table_name FROM keyshift.captured_table "
+        "WHERE reference AND node <> $1 ORDER BY id",
+        {recipient});
+    for (int row = 0; row < wanted.rows(); ++row) {
+        const auto copy = context.recipient.query(
+            "SELECT FROM keyshift.local_reference WHERE root = pg_catalog.to_regclass($1) AND state = 'live'",
+            {wanted.text(row, 0)});
+        if (copy.rows() == 0) {
+            throw TransientError(
+                {"moving " + context.move().subject(),
+                 fmt::format("the copy of reference table {} on {} is not complete", wanted.text(row, 1), recipient),
+                 fmt::format("wait; `keyshift table show {}` says how far it is and what it waits for",
+                             wanted.text(row, 1))});
+        }
+    }
+}
+
 void placeholder_is_empty(MoveContext& context, const MoveTable& table)
 {
     const auto rows = context.recipient.query("SELECT EXISTS (SELECT FROM ONLY " + table.leaf.quoted() + ")");
@@ -93,6 +115,7 @@ void preflight(MoveContext& context)
 {
     donor_owns(context);
     snapshots_done(context);
+    references_live(context);
     for (const MoveTable& table : context.tables) {
         same_schema(context, table);
         placeholder_is_empty(context, table);

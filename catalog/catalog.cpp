@@ -100,7 +100,7 @@ pg::ConnectionSettings Node::connection(std::string purpose) const
     return {name, dsn, password_file, std::move(purpose)};
 }
 
-void check_version(pg::Connection& catalog)
+int readable_version(pg::Connection& catalog)
 {
     if (!catalog.query("SELECT pg_catalog.to_regclass('keyshift.meta') IS NOT NULL").boolean(0, 0)) {
         throw RefusedError({"the catalog", "this database has no schema keyshift with a catalog in it",
@@ -118,6 +118,19 @@ void check_version(pg::Connection& catalog)
     if (version <= 0) {
         throw RefusedError(
             {"the catalog", "it holds no version: `keyshift init` did not finish", "Run `keyshift init` again."});
+    }
+    return version;
+}
+
+void check_version(pg::Connection& catalog)
+{
+    const int version = readable_version(catalog);
+    if (version < kCatalogVersion) {
+        throw RefusedError(
+            {"the catalog",
+             fmt::format("it was written by an older Keyshift (catalog version {}, this binary works with {})", version,
+                         kCatalogVersion),
+             "Run `keyshift init`: it brings the catalog and the nodes up to date."});
     }
 }
 

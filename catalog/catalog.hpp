@@ -16,7 +16,7 @@
 
 namespace keyshift::catalog {
 
-inline constexpr int kCatalogVersion = 1;
+inline constexpr int kCatalogVersion = 2;
 /// NOTIFY channel in the catalog database: payload names what changed ("job", "node", "table", "projection").
 inline constexpr std::string_view kCatalogChannel = "keyshift_catalog";
 /// NOTIFY channel on every node and in the catalog: payload is {"group":..,"bucket":..,"node":..,"epoch":..}.
@@ -65,8 +65,10 @@ struct BucketHistory {
     std::optional<Lsn> fence_lsn;
 };
 
-/// Throws Error(refused) when the catalog is missing (says `keyshift init`) or written by a newer version.
+/// Throws Error(refused) when the catalog is missing or of an older version (says `keyshift init`), or of a newer one.
 void check_version(pg::Connection& catalog);
+/// The same for `init` itself, which brings an older one up to date. Returns its version.
+int readable_version(pg::Connection& catalog);
 std::string meta(pg::Connection& catalog, std::string_view key);
 
 std::vector<Node> nodes(pg::Connection& catalog);

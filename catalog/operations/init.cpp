@@ -1,6 +1,7 @@
 #include "catalog/operations.hpp"
 
 #include "catalog/embedded_sql.hpp"
+#include "catalog/node_sql.hpp"
 #include "core/error.hpp"
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@ namespace {
 
 struct Found {
     bool present = false;
+    int version = kCatalogVersion;
     std::string cluster;
     std::string topic_prefix;
 };
@@ -22,7 +24,7 @@ Found look(pg::Connection& catalog)
     found.present = catalog.query("SELECT pg_catalog.to_regclass('keyshift.meta') IS NOT NULL").boolean(0, 0) &&
                     !meta(catalog, "version").empty();
     if (found.present) {
-        check_version(catalog);
+        found.version = readable_version(catalog);
         found.cluster = meta(catalog, "cluster");
         found.topic_prefix = meta(catalog, "topic_prefix");
     }
@@ -79,8 +81,27 @@ bool make_roles(pg::Connection& catalog)
     }
     catalog.script("GRANT USAGE ON SCHEMA keyshift TO keyshift_operator, keyshift_reader;"
                    "GRANT SELECT ON ALL TABLES IN SCHEMA keyshift TO keyshift_reader;"
-                   "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA keyshift TO keyshift_operator");
+                   "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA keyshift TO keyshift_operator;"
+                   "GRANT USAGE ON ALL SEQUENCES IN SCHEMA keyshift TO keyshift_operator");
     return true;
+}
+
+/// The nodes before the version: one that is down leaves the catalog of the older version, and init is run again.
+void bring_up_to_date(pg::Connection& catalog, const std::string& cluster)
+{
+    {
+        pg::Transaction transaction(catalog);
+        catalog.script(kCatalogSql);
+        transaction.commit();
+    }
+    for (const Node& one : nodes(catalog)) {
+        doing(fmt::format("bringing node {} up to date", one.name), [&] {
+            pg::Connection connection(one.connection("init"));
+            pg::Transaction transaction(connection);
+            install_node_schema(connection, cluster, one.name);
+            transaction.commit();
+        });
+    }
 }
 
 } // namespace
@@ -100,6 +121,9 @@ nlohmann::json init(pg::Connection& catalog, const std::string& cluster, const s
                              {"dry_run", dry_run}};
     if (dry_run) {
         return result;
+    }
+    if (found.version < kCatalogVersion) {
+        bring_up_to_date(catalog, cluster);
     }
     pg::Transaction transaction(catalog);
     catalog.query("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('keyshift init'))");

@@ -1,5 +1,5 @@
 -- The catalog: schema keyshift in one database, the only source of truth about placement, jobs and projections.
--- Version 1. Run in one transaction by `keyshift init`; idempotent.
+-- Version 2 (kCatalogVersion). Run in one transaction by `keyshift init`; idempotent.
 CREATE SCHEMA IF NOT EXISTS keyshift;
 
 -- One row a setting that created persistent state: version, cluster, topic_prefix.

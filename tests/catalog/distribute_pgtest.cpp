@@ -55,6 +55,27 @@ TEST(NodeAdd, makes_a_slot_that_standbys_keep_where_the_server_can)
     }
 }
 
+TEST(Init, brings_a_catalog_of_an_older_version_and_its_nodes_up_to_date)
+{
+    Cluster cluster;
+    pg::Connection n1 = cluster.add_database().connect();
+    n1.script("CREATE TABLE public.t (k bigint PRIMARY KEY)");
+    cluster.add_node(0);
+    cluster.catalog().script("UPDATE keyshift.meta SET value = '1' WHERE key = 'version';"
+                             "ALTER TABLE keyshift.captured_table DROP COLUMN epoch");
+    n1.script("DROP TABLE keyshift.projection_source CASCADE");
+    try {
+        cluster.distribute("t", {"k"});
+        FAIL() << "a catalog of an older version was used";
+    } catch (const RefusedError& error) {
+        EXPECT_THAT(error.what(), HasSubstr("keyshift init"));
+    }
+    EXPECT_EQ(catalog::init(cluster.catalog(), cluster.name(), cluster.name(), false)["created"], false);
+    EXPECT_EQ(one(n1, "SELECT to_regclass('keyshift.projection_source') IS NOT NULL"), "t");
+    cluster.distribute("t", {"k"});
+    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+}
+
 TEST(Doctor, finds_both_faults_and_its_ddl_mends_them_in_the_order_printed)
 {
     TestDatabase plain;

@@ -58,8 +58,8 @@ public:
         resharder::ReshardOptions options;
         options.grace = 0ms;
         resharder_ = std::make_unique<resharder::Resharder>(
-            catalog, [this](const std::string& node) -> cdc::StreamPort* { return streams_.at(node).get(); }, options,
-            *reshard_metrics_);
+            catalog, [this](const std::string& node) -> cdc::StreamPort* { return streams_.at(node).get(); },
+            std::make_shared<resharder::LiveOptions>(options), *reshard_metrics_);
         threads_.emplace_back([this](std::stop_token stop) { resharder_->run(std::move(stop)); });
     }
 

@@ -31,6 +31,11 @@ std::string everything(Metrics& metrics)
     projection.rows("p", "applied").add();
     projection.lag_seconds("p").set(0.5);
     projection.rejections("p", "null_key").add();
+    const ReferenceMetrics reference(metrics.registry());
+    reference.lag_seconds("public.countries", "n2").set(0.5);
+    reference.live("public.countries", "n2").set(1);
+    reference.conflicts("public.countries", "n2").set(0);
+    reference.rows("public.countries", "n2", "applied").add();
     const ProcessMetrics process(metrics.registry());
     process.refresh();
     return metrics.render();

@@ -200,6 +200,10 @@ TEST_F(StreamTest, ARecreatedSlotIsAGapAndNotSkipped)
     node().script("INSERT INTO public.items VALUES (1, 'a', NULL)");
     ASSERT_TRUE(wait_confirmed(current()));
     stop();
+    ASSERT_TRUE(eventually([&] {
+        return one(node(),
+                   "SELECT NOT active FROM pg_catalog.pg_replication_slots WHERE slot_name = '" + slot() + "'") == "t";
+    }));
     node().query("SELECT pg_catalog.pg_drop_replication_slot($1)", {slot()});
     node().script("INSERT INTO public.items VALUES (2, 'lost', NULL)");
     node().query("SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')", {slot()});

@@ -62,7 +62,7 @@ TEST_F(ReferenceTable, EveryCopyIsTheTableUnderWritesKillsAndRestarts)
         }
         pg::Connection(installation.database(2).settings())
             .query(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'keyshift%' AND pid <> pg_backend_pid()");
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'keyshift%' AND pid <> pg_backend_pid()");
     }
     EXPECT_TRUE(same(2)) << shown() << installation.daemon().output();
     EXPECT_TRUE(same(3)) << shown();

@@ -103,7 +103,8 @@ TEST_F(Secrets, AreNowhereToBeFoundAfterARunWithErrors) // INV-OPS-2
     ASSERT_TRUE(comes_true([&] { return topic_has(1); }));
 
     // The stream is cut, and comes back.
-    connection_.query("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active_pid IS NOT NULL");
+    connection_.query(
+        "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active_pid IS NOT NULL AND database = current_database()");
     connection_.script(
         "INSERT INTO public.people VALUES ('PLANTED key 2', 'PLANTED card', 'PLANTED mail', 'PLANTED note')");
     ASSERT_TRUE(comes_true([&] { return topic_has(2); }));

@@ -167,8 +167,13 @@ void end_grace(pg::Connection& catalog, const Work& work, const OnlineWork& onli
 /// to a stream that reads their events late.
 void announce(pg::Connection& catalog, const Work& work)
 {
+    const std::string id = std::to_string(work.table.id);
     catalog.query("UPDATE keyshift.captured_table SET epoch = $2::bigint WHERE id = $1::bigint",
-                  {std::to_string(work.table.id), std::to_string(work.epoch)});
+                  {id, std::to_string(work.epoch)});
+    if (!work.replaced) { // else the run that replaced them wrote them
+        catalog.query("UPDATE keyshift.captured_table SET former_leaves = $2::bigint[] WHERE id = $1::bigint",
+                      {id, write_array(work.leaves)});
+    }
     notify(catalog, "table");
 }
 
@@ -195,16 +200,38 @@ void replace(Work& work, const OnlineWork& online)
     }
 }
 
-/// Until the stream has sent what the leaves hold: a running one would not know them when the catalog has forgotten them.
-void wait_for_stream(Work& work, const OnlineWork& online)
+/// A stream that starts from now on knows the leaves by number, whatever the catalog says of the table by then.
+void note_leaves(pg::Connection& catalog, const Work& work)
+{
+    catalog.query("INSERT INTO keyshift.captured_relation (node, relation, table_id, own) "
+                  "SELECT $1, unnest(former_leaves), id, false FROM keyshift.captured_table WHERE id = $2::bigint "
+                  "ON CONFLICT DO NOTHING",
+                  {work.nodes[work.holder].node.name, std::to_string(work.table.id)});
+}
+
+/// Somebody holds the daemon's advisory lock on this catalog.
+bool daemon_runs(pg::Connection& catalog)
+{
+    return catalog
+        .query("SELECT EXISTS (SELECT FROM pg_locks l, (SELECT hashtext('keyshift daemon')::bigint AS key) k "
+               "WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted "
+               "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+               "AND l.classid = ((k.key >> 32) & 4294967295)::oid AND l.objid = (k.key & 4294967295)::oid)")
+        .boolean(0, 0);
+}
+
+/// Until the stream has sent what the leaves held: one that began before note_leaves() would not know them when the catalog
+/// has forgotten them. It may be between two connections.
+void wait_for_stream(pg::Connection& catalog, Work& work, const OnlineWork& online)
 {
     const OpenNode& holder = work.nodes[work.holder];
     const std::string now(holder.connection->query("SELECT pg_current_wal_insert_lsn()").text(0, 0));
     const auto behind = [&] {
         const pg::Result slot = holder.connection->query(
-            "SELECT active AND confirmed_flush_lsn < $2::pg_lsn FROM pg_replication_slots WHERE slot_name = $1",
+            "SELECT active, confirmed_flush_lsn < $2::pg_lsn FROM pg_replication_slots WHERE slot_name = $1",
             {holder.node.slot, now});
-        return slot.rows() > 0 && slot.boolean(0, 0);
+        return slot.rows() > 0 && slot.boolean(0, 1) &&
+               (slot.boolean(0, 0) || (!holder.node.capture_paused && daemon_runs(catalog)));
     };
     while (behind()) {
         check_stop(online);
@@ -218,11 +245,6 @@ void write_catalog(pg::Connection& catalog, const Work& work)
     const std::string id = std::to_string(work.table.id);
     const std::string& node = work.nodes[work.holder].node.name;
     pg::Transaction transaction(catalog);
-    for (const std::string& leaf : work.leaves) {
-        catalog.query("INSERT INTO keyshift.captured_relation (node, relation, table_id, own) "
-                      "VALUES ($1, $2::bigint, $3::bigint, false) ON CONFLICT DO NOTHING",
-                      {node, leaf, id});
-    }
     catalog.query(
         "UPDATE keyshift.captured_table SET group_name = NULL, node = $2, key_columns = '{}' WHERE id = $1::bigint",
         {id, node});
@@ -271,7 +293,8 @@ nlohmann::json undistribute(pg::Connection& catalog, const std::string& table, b
             replace(work, online);
         }
         failpoint("undistribute.holder.persisted");
-        wait_for_stream(work, online);
+        note_leaves(catalog, work);
+        wait_for_stream(catalog, work, online);
         clear_others(work);
         failpoint("undistribute.others.persisted");
         write_catalog(catalog, work);

@@ -56,6 +56,8 @@ ALTER TABLE keyshift.captured_table ADD COLUMN IF NOT EXISTS options jsonb NOT N
 
 -- Of the events of a table that is not distributed; raised above its buckets' epochs by `table undistribute`.
 ALTER TABLE keyshift.captured_table ADD COLUMN IF NOT EXISTS epoch bigint NOT NULL DEFAULT 1;
+-- OIDs of the leaves that `table undistribute` replaces: a stream may read their events later than they are gone.
+ALTER TABLE keyshift.captured_table ADD COLUMN IF NOT EXISTS former_leaves bigint[] NOT NULL DEFAULT '{}';
 
 -- Sequences of distributed tables: node `home` takes [first_block * width, (first_block + 1) * width), the others follow.
 CREATE TABLE IF NOT EXISTS keyshift.sequence_range (

@@ -78,6 +78,8 @@ TEST_P(CrashOfUndistribute, is_mended_by_a_second_run)
     n1.script("INSERT INTO public.t VALUES (101, 1); DELETE FROM public.t WHERE k = 9");
     catalog::undistribute(cluster.catalog(), "t", false);
     EXPECT_EQ(one(n1, "SELECT count(*) || ',' || sum(v) FROM public.t"), "100,5042");
+    // A stream that reads the leaves' events only now knows whose they are.
+    EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.captured_relation WHERE NOT own"), "8");
     pg::Connection n2 = cluster.connect(1);
     EXPECT_EQ(one(n2, "SELECT to_regclass('public.t') IS NULL"), "t");
     EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());

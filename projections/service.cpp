@@ -85,7 +85,7 @@ void ProjectionService::State::refresh(pg::Connection& connection)
     for (const auto& [id, name] : wanted) {
         if (!runners.contains(id)) {
             Running& running = runners[id];
-            running.thread = std::jthread([this, id, projection = name, ended = running.ended](std::stop_token stop) {
+            running.thread = std::jthread([this, id = id, projection = name, ended = running.ended](std::stop_token stop) {
                 keep_running(id, projection, stop);
                 *ended = true;
             });

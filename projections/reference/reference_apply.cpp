@@ -186,7 +186,7 @@ void ReferenceKeeper::retry_together(Copy& copy, const Wanted& rows)
         std::vector<const BaseRow*> then;
         for (const auto& [key, wanted] : rows) {
             if (wanted) {
-                const bool stays = try_row(node_, [&] { copy.writer->remove(key); }).has_value();
+                const bool stays = try_row(node_, [&copy, gone = &key] { copy.writer->remove(*gone); }).has_value();
                 (stays ? first : then).push_back(&*wanted);
                 copy.writer->forget_conflict(key);
             }

@@ -1,5 +1,6 @@
 #include "catalog/capturable.hpp"
 
+#include "catalog/rights.hpp"
 #include "catalog/table_definition.hpp"
 #include "core/error.hpp"
 
@@ -59,6 +60,7 @@ void check_capturable(const OpenNode& open, const QualifiedName& name)
     const std::string what = fmt::format("capturing {} on {}", name.to_string(), open.node.name);
     refuse_system_table(what, name);
     const TableDefinition table = read_table(*open.connection, name);
+    refuse_missing(what, missing_to_publish(*open.connection, name));
     if (table.unlogged) {
         throw RefusedError({what, "it is unlogged: its changes are not in the WAL",
                             fmt::format("ALTER TABLE {} SET LOGGED;", name.quoted())});

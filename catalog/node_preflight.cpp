@@ -2,6 +2,7 @@
 
 #include "catalog/node_access.hpp"
 #include "catalog/node_slot.hpp"
+#include "catalog/rights.hpp"
 #include "core/error.hpp"
 
 #include <fmt/format.h>
@@ -77,7 +78,7 @@ void check_server_settings(pg::Connection& node, bool needs_new_slot)
     }
     const pg::Result rows = node.query(
         "SELECT pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('max_replication_slots')::int, (SELECT count(*) FROM pg_catalog.pg_replication_slots), "
-        "pg_catalog.current_setting('max_wal_senders')::int, (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'walsender')");
+        "pg_catalog.current_setting('max_wal_senders')::int, (SELECT count(*) FROM pg_catalog.pg_stat_replication)");
     if (rows.text(0, 0) != "logical") {
         throw RefusedError({what_of(node),
                             fmt::format("wal_level is {}; logical decoding needs logical", rows.text(0, 0)),
@@ -96,27 +97,6 @@ void check_server_settings(pg::Connection& node, bool needs_new_slot)
     }
 }
 
-void check_rights(pg::Connection& node)
-{
-    const pg::Result rows = node.query(
-        "SELECT current_user, pg_catalog.current_database(), r.rolsuper OR r.rolreplication OR pg_catalog.pg_has_role(current_user, "
-        "  coalesce((SELECT oid FROM pg_catalog.pg_roles WHERE rolname = 'rds_replication'), r.oid), 'USAGE') AND "
-        "  EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'rds_replication'), "
-        "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') FROM pg_catalog.pg_roles r WHERE r.rolname = current_user");
-    const std::string role = quote_identifier(rows.text(0, 0));
-    if (!rows.boolean(0, 2)) {
-        throw RefusedError({what_of(node), fmt::format("role {} may not use replication", role),
-                            fmt::format("As an administrator: ALTER ROLE {} REPLICATION;", role)});
-    }
-    if (!rows.boolean(0, 3)) {
-        throw RefusedError(
-            {what_of(node),
-             fmt::format("role {} may not create a schema or publication in database {}", role, rows.text(0, 1)),
-             fmt::format("As the database's owner: GRANT CREATE ON DATABASE {} TO {};",
-                         quote_identifier(rows.text(0, 1)), role)});
-    }
-}
-
 NodeIdentity check_new_node(pg::Connection& catalog, pg::Connection& node, const std::string& name,
                             const std::string& slot)
 {
@@ -128,7 +108,7 @@ NodeIdentity check_new_node(pg::Connection& catalog, pg::Connection& node, const
         node.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = $1)", {slot})
             .boolean(0, 0);
     check_server_settings(node, !has_slot);
-    check_rights(node);
+    refuse_missing(what_of(node), missing_on_node(node, slot));
     const std::string identity = database_identity(node);
     const pg::Result others = catalog.query(
         "SELECT name, dsn, password_file FROM keyshift.node WHERE state <> 'removed' AND name <> $1 AND system_identifier = $2",

@@ -22,8 +22,7 @@ void check_node_request(pg::Connection& catalog, const AddNode& request);
 NodeIdentity check_new_node(pg::Connection& catalog, pg::Connection& node, const std::string& name,
                             const std::string& slot);
 
-/// The parts of check_new_node that `doctor` repeats for nodes that are there. Throws RefusedError.
+/// The part of check_new_node that `doctor` repeats for nodes that are there. Throws RefusedError.
 void check_server_settings(pg::Connection& node, bool needs_new_slot);
-void check_rights(pg::Connection& node);
 
 } // namespace keyshift::catalog

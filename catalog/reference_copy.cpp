@@ -1,6 +1,7 @@
 #include "catalog/reference_copy.hpp"
 
 #include "catalog/node_access.hpp"
+#include "catalog/rights.hpp"
 #include "catalog/schema_copy.hpp"
 #include "catalog/table_ddl.hpp"
 #include "core/error.hpp"
@@ -152,6 +153,8 @@ std::vector<std::string> make_reference_copies(pg::Connection& catalog, const No
         const Node home = node(catalog, table.node);
         pg::Connection from(home.connection("reference copy"));
         append(warnings, copy_prerequisites(from, to));
+        refuse_missing(fmt::format("making a copy of {} on {}", table.name.to_string(), added.name),
+                       missing_to_make(to, read_table(from, table.name)));
         append(warnings, make_reference_copy(to, read_table(from, table.name), home));
     }
     return warnings;

@@ -126,7 +126,7 @@ private:
     {
         const auto rows = catalog.query(
             "SELECT d.id, d.statement FROM keyshift.ddl d WHERE $1 = ANY (d.groups) AND (d.state = 'running' OR d.state = 'waiting' "
-            "AND EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = d.backend AND a.backend_start = d.backend_start)) LIMIT 1",
+            "AND EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = d.backend AND coalesce(a.backend_start = d.backend_start, true))) LIMIT 1",
             {context_.move().group});
         if (rows.rows() > 0) {
             throw TransientError({"moving " + context_.move().subject(),

@@ -198,8 +198,8 @@ void wait_for_snapshots(pg::Connection& node, const Twin& twin, const OnlineWork
         check_stop(work);
         const pg::Result old = node.query(
             "SELECT pid, coalesce(application_name, ''), extract(epoch FROM clock_timestamp() - xact_start)::bigint "
-            "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-            "AND backend_type IN ('client backend', 'parallel worker', 'background worker') AND backend_xmin IS NOT NULL "
+            "FROM pg_stat_activity a WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL "
+            "AND usesysid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_stat_replication r WHERE r.pid = a.pid) "
             "AND age(backend_xmin) > age($1::xid8::xid) ORDER BY xact_start LIMIT 1",
             {now});
         if (old.rows() == 0) {

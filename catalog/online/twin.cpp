@@ -47,6 +47,8 @@ std::string who_holds(pg::Connection& node, const QualifiedName& table)
 void make_bare_twin(pg::Connection& node, const DistributedRoot& root, const TableDefinition& twin)
 {
     node.script("CREATE SCHEMA " + quote_identifier(twin.name.schema));
+    node.script(fmt::format("GRANT USAGE, CREATE ON SCHEMA {} TO {}", quote_identifier(twin.name.schema),
+                            quote_identifier(twin.owner)));
     create_bare_table(node, twin, root.key);
     set_owner(node, twin);
     DistributedRoot at_twin = root;

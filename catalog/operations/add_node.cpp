@@ -6,6 +6,7 @@
 #include "catalog/node_slot.hpp"
 #include "catalog/reference_copy.hpp"
 #include "catalog/replaced_table.hpp"
+#include "catalog/rights.hpp"
 #include "catalog/schema_copy.hpp"
 #include "catalog/sequence_ranges.hpp"
 #include "catalog/table_ddl.hpp"
@@ -128,6 +129,8 @@ std::vector<std::string> copy_schema(pg::Connection& catalog, const Node& added,
     for (const CapturedTable& table : in_order_of_reference(from, distributed)) {
         TableDefinition definition = read_table(from, table.name);
         check_identity(definition, to);
+        refuse_missing(fmt::format("making {} on {}", table.name.to_string(), added.name),
+                       missing_to_make(to, definition));
         const DistributedRoot root{std::move(definition),
                                    group(catalog, table.group),
                                    table.key_columns,

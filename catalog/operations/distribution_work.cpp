@@ -1,6 +1,7 @@
 #include "catalog/operations/distribution_work.hpp"
 
 #include "catalog/capturable.hpp"
+#include "catalog/rights.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
 #include "core/topic_names.hpp"
@@ -84,17 +85,18 @@ std::vector<std::string> types_of(const TableDefinition& table, const std::vecto
 /// The one node that has the table; where several have it, the one with rows in it.
 std::size_t find_holder(const std::vector<OpenNode>& nodes, const QualifiedName& table)
 {
+    const std::string what = "distributing " + table.to_string();
     std::vector<std::size_t> have;
     std::vector<std::size_t> filled;
     for (std::size_t i = 0; i < nodes.size(); ++i) {
         if (table_exists(*nodes[i].connection, table) && !is_registered_root(*nodes[i].connection, table)) {
             have.push_back(i);
+            refuse_missing(what, missing_to_publish(*nodes[i].connection, table)); // its rows are looked at
             if (has_rows(*nodes[i].connection, table)) {
                 filled.push_back(i);
             }
         }
     }
-    const std::string what = "distributing " + table.to_string();
     if (nodes.empty()) {
         throw RefusedError({what, "the cluster has no node", "Begin with `keyshift node add`."});
     }
@@ -248,6 +250,23 @@ void choose_group(pg::Connection& catalog, const Distribute& request, Distributi
     }
 }
 
+void check_rights(const Distribute& request, const DistributionWork& work)
+{
+    std::vector<Finding> missing =
+        missing_to_distribute(*work.nodes[work.holder].connection, work.root.definition.name);
+    for (std::size_t i = 0; i < work.nodes.size(); ++i) {
+        pg::Connection& node = *work.nodes[i].connection;
+        std::vector<Finding> more = missing_on_node(node, work.nodes[i].node.slot);
+        if (i != work.holder) {
+            refuse_missing(distributing(request), missing_to_publish(node, work.root.definition.name));
+            const std::vector<Finding> to_make = missing_to_make(node, work.root.definition);
+            more.insert(more.end(), to_make.begin(), to_make.end());
+        }
+        missing.insert(missing.end(), more.begin(), more.end());
+    }
+    refuse_missing(distributing(request), missing);
+}
+
 void check_findings(pg::Connection& catalog, const Distribute& request, DistributionWork& work)
 {
     const QualifiedName& name = work.root.definition.name;
@@ -309,6 +328,7 @@ DistributionWork prepare_distribution(pg::Connection& catalog, const Distribute&
     }
     choose_group(catalog, request, work);
     check_no_moves(catalog, request, work.root.group.name);
+    check_rights(request, work);
     if (work.converted) {
         check_same_as_before(request, work);
     } else {

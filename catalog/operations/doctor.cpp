@@ -7,6 +7,7 @@
 #include "catalog/node_preflight.hpp"
 #include "catalog/node_sql.hpp"
 #include "catalog/reference_check.hpp"
+#include "catalog/rights.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
 
@@ -40,7 +41,12 @@ std::string statement_in(const std::string& next)
     return {};
 }
 
-void check_server(pg::Connection& node, bool needs_new_slot, Findings& findings)
+void append(Findings& findings, Findings more)
+{
+    std::move(more.begin(), more.end(), std::back_inserter(findings));
+}
+
+void check_server(pg::Connection& node, const std::string& publication, bool needs_new_slot, Findings& findings)
 {
     const auto note = [&](const char* check, auto&& body) {
         try {
@@ -51,7 +57,8 @@ void check_server(pg::Connection& node, bool needs_new_slot, Findings& findings)
         }
     };
     note("server_settings", [&] { check_server_settings(node, needs_new_slot); });
-    note("rights", [&] { check_rights(node); });
+    append(findings, missing_on_node(node, publication));
+    append(findings, wanted_on_node(node));
 }
 
 /// Where the planned tables are: the nodes, or before there are any the catalog database itself.
@@ -62,7 +69,7 @@ std::vector<OpenNode> places_of_plan(pg::Connection& catalog, Findings& findings
         std::vector<OpenNode> open = open_nodes(catalog, "doctor");
         if (!open.empty()) {
             for (const OpenNode& one : open) {
-                check_server(*one.connection, false, findings);
+                check_server(*one.connection, one.node.slot, false, findings);
             }
             return open;
         }
@@ -71,7 +78,7 @@ std::vector<OpenNode> places_of_plan(pg::Connection& catalog, Findings& findings
     pg::ConnectionSettings settings = catalog.settings();
     settings.purpose = "doctor";
     auto connection = std::make_unique<pg::Connection>(settings);
-    check_server(*connection, true, findings);
+    check_server(*connection, "", true, findings);
     open.push_back({Node{}, std::move(connection)});
     return open;
 }
@@ -80,7 +87,9 @@ const OpenNode* where_is(const std::vector<OpenNode>& open, const QualifiedName&
 {
     const OpenNode* found = nullptr;
     for (const OpenNode& one : open) {
-        if (table_exists(*one.connection, table) && (found == nullptr || has_rows(*one.connection, table))) {
+        if (table_exists(*one.connection, table) &&
+            (found == nullptr ||
+             (missing_to_publish(*one.connection, table).empty() && has_rows(*one.connection, table)))) {
             found = &one;
         }
     }
@@ -158,6 +167,12 @@ Findings check_plan(pg::Connection& catalog, const std::vector<std::pair<std::st
     std::vector<TableFacts> facts;
     for (const auto& [place, name] : present) {
         facts.push_back(read_facts(*place->connection, name, plan[name].key));
+        append(findings, missing_to_distribute(*place->connection, name));
+        for (const OpenNode& other : open) {
+            if (&other != place) {
+                append(findings, missing_to_make(*other.connection, facts.back().definition));
+            }
+        }
     }
     for (Finding& finding : check_tables(facts, plan, false)) {
         findings.push_back(std::move(finding));
@@ -257,6 +272,8 @@ void check_publication(const OpenNode& open, const std::vector<CapturedTable>& a
         const bool here = !table.group.empty() || table.node == open.node.name;
         if (table.captured && here) {
             check_captured(open, table, findings);
+            append(findings, table.group.empty() ? missing_to_publish(*open.connection, table.name)
+                                                 : missing_to_distribute(*open.connection, table.name));
         }
     }
 }
@@ -329,7 +346,7 @@ void check_definitions(const OpenNode& open, const std::vector<CapturedTable>& a
 Findings check_cluster(pg::Connection& catalog)
 {
     check_version(catalog);
-    Findings findings;
+    Findings findings = wanted_on_catalog(catalog);
     const std::vector<CapturedTable> all = tables(catalog);
     const std::vector<Group> every = groups(catalog);
     std::map<QualifiedName, DefinitionOnNode> definitions;
@@ -353,7 +370,7 @@ Findings check_cluster(pg::Connection& catalog)
                                 ""});
             continue;
         }
-        check_server(*open.connection, false, findings);
+        check_server(*open.connection, one.slot, false, findings);
         check_slot(open, findings);
         check_copies(open, findings);
         check_publication(open, all, findings);

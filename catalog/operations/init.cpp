@@ -2,6 +2,7 @@
 
 #include "catalog/embedded_sql.hpp"
 #include "catalog/node_sql.hpp"
+#include "catalog/rights.hpp"
 #include "core/error.hpp"
 
 #include <fmt/format.h>
@@ -60,30 +61,31 @@ void check_rights(pg::Connection& catalog)
     }
 }
 
-/// Roles are the server's, shared by its databases; a role that may not create them goes without.
-bool make_roles(pg::Connection& catalog)
+/// Roles are the server's, shared by its databases. Where this role may not create them they are left out: the warnings
+/// say how they come.
+std::vector<Finding> make_roles(pg::Connection& catalog)
 {
     const bool may =
         catalog.query("SELECT rolsuper OR rolcreaterole FROM pg_catalog.pg_roles WHERE rolname = current_user")
             .boolean(0, 0);
     for (const std::string_view role : {"keyshift_operator", "keyshift_reader"}) {
-        const bool there =
-            catalog.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)", {role}).boolean(0, 0);
-        if (!there && !may) {
-            return false;
-        }
-        if (!there) {
+        if (may) {
             // Another cluster of this server may be at it just now.
             catalog.script(fmt::format("DO $$ BEGIN CREATE ROLE {} NOLOGIN; "
                                        "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
                                        role));
         }
+        if (catalog.query("SELECT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = $1)", {role}).boolean(0, 0)) {
+            const bool operates = role == "keyshift_operator";
+            catalog.script(fmt::format("GRANT USAGE ON SCHEMA keyshift TO {0};"
+                                       "GRANT SELECT{1} ON ALL TABLES IN SCHEMA keyshift TO {0}",
+                                       role, operates ? ", INSERT, UPDATE, DELETE" : ""));
+            if (operates) {
+                catalog.script("GRANT USAGE ON ALL SEQUENCES IN SCHEMA keyshift TO keyshift_operator");
+            }
+        }
     }
-    catalog.script("GRANT USAGE ON SCHEMA keyshift TO keyshift_operator, keyshift_reader;"
-                   "GRANT SELECT ON ALL TABLES IN SCHEMA keyshift TO keyshift_reader;"
-                   "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA keyshift TO keyshift_operator;"
-                   "GRANT USAGE ON ALL SEQUENCES IN SCHEMA keyshift TO keyshift_operator");
-    return true;
+    return wanted_on_catalog(catalog);
 }
 
 /// The nodes before the version: one that is down leaves the catalog of the older version, and init is run again.
@@ -132,7 +134,12 @@ nlohmann::json init(pg::Connection& catalog, const std::string& cluster, const s
         "INSERT INTO keyshift.meta (key, value) VALUES ('version', $1), ('cluster', $2), ('topic_prefix', $3) "
         "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         {std::to_string(kCatalogVersion), cluster, topic_prefix});
-    result["roles"] = make_roles(catalog);
+    const std::vector<Finding> left_out = make_roles(catalog);
+    result["roles"] = left_out.empty();
+    result["warnings"] = nlohmann::json::array();
+    for (const Finding& one : left_out) {
+        result["warnings"].push_back(fmt::format("role {}: {}: {}", one.object, one.why, one.fix));
+    }
     transaction.commit();
     return result;
 }

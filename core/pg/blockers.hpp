@@ -19,8 +19,8 @@ struct Blocker {
     std::string state; ///< "active", "idle in transaction"
     std::string table;
     std::string lock;
-    double seconds = 0; ///< age of its transaction
-    std::string query;
+    double seconds = 0; ///< age of its transaction; 0 where it is another role's and this one may not see it
+    std::string query;  ///< likewise "<insufficient privilege>"
 
     /// "pid 123 (psql, idle in transaction for 12 s) holds RowExclusiveLock on public.users_b3 on node n1"
     std::string sentence(const std::string& node) const;

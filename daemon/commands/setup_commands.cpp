@@ -174,7 +174,11 @@ void add_setup_commands(CLI::App& app, CommandContext& context)
     changes(init, context)->callback([&context] {
         const Config config = context.config();
         pg::Connection catalog = context.raw_catalog();
-        context.print(catalog::init(catalog, config.cluster_name(), config.cdc.topic_prefix, context.dry_run));
+        const Json made = catalog::init(catalog, config.cluster_name(), config.cdc.topic_prefix, context.dry_run);
+        context.print(made);
+        for (const Json& warning : made.value("warnings", Json::array())) {
+            note(warning.get<std::string>());
+        }
         context.next_step("keyshift node add n1 --dsn 'host=... dbname=...'");
     });
     const auto node = std::make_shared<std::string>();

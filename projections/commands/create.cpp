@@ -5,6 +5,7 @@
 #include "catalog/distributed_root.hpp"
 #include "catalog/node_access.hpp"
 #include "catalog/option_check.hpp"
+#include "catalog/rights.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
 
@@ -177,6 +178,11 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
     if (!alters.empty() && !request.apply && !request.dry_run) {
         refuse_alters(request, alters);
     }
+    std::vector<catalog::OpenNode> nodes = catalog::open_nodes(catalog, "projection create");
+    for (const catalog::OpenNode& node : nodes) {
+        catalog::refuse_missing("creating projection " + request.name,
+                                catalog::missing_in_schema(*node.connection, definition.view().schema));
+    }
     if (request.dry_run) {
         return plan_of(definition, request, alters);
     }
@@ -186,7 +192,6 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
             connection.script(alter);
         }
     }
-    std::vector<catalog::OpenNode> nodes = catalog::open_nodes(catalog, "projection create");
     std::vector<catalog::Node> owners;
     for (const catalog::OpenNode& node : nodes) {
         if (node.node.state == "active") {

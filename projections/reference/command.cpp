@@ -5,6 +5,7 @@
 #include "catalog/operations.hpp"
 #include "catalog/option_check.hpp"
 #include "catalog/reference_copy.hpp"
+#include "catalog/rights.hpp"
 #include "catalog/rows.hpp"
 #include "catalog/schema_copy.hpp"
 #include "core/error.hpp"
@@ -55,6 +56,8 @@ std::size_t home_of(const std::vector<OpenNode>& nodes, const QualifiedName& nam
     for (std::size_t at = 0; at < nodes.size(); ++at) {
         const bool there = catalog::table_exists(*nodes[at].connection, name);
         if (there) {
+            catalog::refuse_missing("making a reference table of " + name.to_string(),
+                                    catalog::missing_to_publish(*nodes[at].connection, name));
             have.push_back(at);
         }
         if (there && catalog::has_rows(*nodes[at].connection, name) && !(known && known->reference)) {
@@ -212,6 +215,12 @@ nlohmann::json make_reference(pg::Connection& catalog, const ReferenceRequest& r
     table.name = name;
     table.node = nodes[home].node.name;
     check_events(at_home, table, request.forms);
+    for (const OpenNode& node : nodes) {
+        if (node.node.name != table.node) {
+            catalog::refuse_missing("making a reference table of " + name.to_string(),
+                                    catalog::missing_to_make(*node.connection, definition));
+        }
+    }
     nlohmann::json result = {{"table", name.to_string()},
                              {"home", table.node},
                              {"copies", nlohmann::json::array()},

@@ -83,6 +83,10 @@ private:
             catalog::create_reject_trigger(node, table.staging, move.group, move.bucket, move.token);
         }
         const auto names = index_names(node, table);
+        const auto owner =
+            node.query("SELECT quote_ident(pg_get_userbyid(relowner)), pg_get_userbyid(relowner) = current_user "
+                       "FROM pg_class WHERE oid = $1::regclass",
+                       {table.leaf.quoted()});
         const std::string root = table.root.quoted();
         const std::string leaf = table.leaf.quoted();
         // Marks the swap for take_back(): from here the leaf is this move's.
@@ -93,6 +97,9 @@ private:
         node.query("ALTER TABLE " + table.staging.quoted() + " SET SCHEMA " + quote_identifier(table.leaf.schema));
         const QualifiedName moved{table.leaf.schema, table.staging.name};
         node.query("ALTER TABLE " + moved.quoted() + " RENAME TO " + quote_identifier(table.leaf.name));
+        if (!owner.boolean(0, 1)) { // the owner may have nothing in schema keyshift
+            node.query("ALTER TABLE " + leaf + " OWNER TO " + std::string(owner.text(0, 0)));
+        }
         for (const IndexName& index : names) {
             node.query("ALTER INDEX " + QualifiedName{table.leaf.schema, index.staged}.quoted() + " RENAME TO " +
                        quote_identifier(index.final));
@@ -100,6 +107,7 @@ private:
         node.query(fmt::format("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES WITH (MODULUS {}, REMAINDER {})", root,
                                leaf, context_.group.buckets, number(move.bucket)));
         node.query("ALTER TABLE " + leaf + " DROP CONSTRAINT keyshift_bucket");
+        silence_user_triggers(node, table);
     }
 
     void explain(const MoveTable& table)

@@ -63,11 +63,10 @@ void make_staging(pg::Connection& recipient, const MoveTable& table)
     recipient.query("DROP TABLE IF EXISTS " + staging);
     recipient.query("CREATE TABLE " + staging + " (LIKE " + leaf +
                     " INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY)");
-    const auto rows = recipient.query(
-        "SELECT quote_ident(pg_get_userbyid(relowner)), array_to_string(reloptions, ', ') FROM pg_class WHERE oid = $1::regclass",
-        {leaf});
-    if (!rows.is_null(0, 1) && !rows.text(0, 1).empty()) {
-        recipient.query("ALTER TABLE " + staging + " SET (" + std::string(rows.text(0, 1)) + ")");
+    const auto rows =
+        recipient.query("SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = $1::regclass", {leaf});
+    if (!rows.is_null(0, 0) && !rows.text(0, 0).empty()) {
+        recipient.query("ALTER TABLE " + staging + " SET (" + std::string(rows.text(0, 0)) + ")");
     }
     const auto grants = recipient.query(
         "SELECT format('GRANT %s ON TABLE %s TO %s%s', a.privilege_type, $2::text, "
@@ -78,7 +77,6 @@ void make_staging(pg::Connection& recipient, const MoveTable& table)
     for (int row = 0; row < grants.rows(); ++row) {
         recipient.query(std::string(grants.text(row, 0)));
     }
-    recipient.query("ALTER TABLE " + staging + " OWNER TO " + std::string(rows.text(0, 0)));
 }
 
 void copy_table(pg::Connection& donor, pg::Connection& recipient, const MoveTable& table, CopyMeter& meter,

@@ -61,6 +61,7 @@ void open_bucket(MoveContext& context)
     node.query("SET LOCAL synchronous_commit = on");
     for (const MoveTable& table : context.tables) {
         disable_reject_triggers(node, table);
+        restore_user_triggers(node, table);
     }
     const auto opened = node.query(
         "INSERT INTO keyshift.local_bucket (group_name, bucket, state, epoch, open_lsn, fence_lsn, open_xid, move, token) "

@@ -1,3 +1,4 @@
+#include "catalog/rights.hpp"
 #include "resharder/steps/steps.hpp"
 
 #include <fmt/format.h>
@@ -109,6 +110,14 @@ void placeholder_is_empty(MoveContext& context, const MoveTable& table)
     }
 }
 
+void has_rights(MoveContext& context, const MoveTable& table)
+{
+    for (pg::Connection* node : {&context.donor, &context.recipient}) {
+        catalog::refuse_missing("moving " + context.move().subject(),
+                                catalog::missing_to_distribute(*node, table.root));
+    }
+}
+
 } // namespace
 
 void preflight(MoveContext& context)
@@ -117,6 +126,7 @@ void preflight(MoveContext& context)
     snapshots_done(context);
     references_live(context);
     for (const MoveTable& table : context.tables) {
+        has_rights(context, table);
         same_schema(context, table);
         placeholder_is_empty(context, table);
     }

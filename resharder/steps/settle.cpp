@@ -22,7 +22,8 @@ bool referenced(pg::Connection& node, const MoveTable& table)
         .boolean(0, 0);
 }
 
-/// A snapshot from before now may still read the frozen rows; TRUNCATE would take them away.
+/// A snapshot from before now may still read the frozen rows; TRUNCATE would take them away. backend_type is not shown to
+/// every role, so walsenders and the server's own workers are told apart otherwise.
 bool old_snapshot_left(MoveContext& context)
 {
     // The horizon is fixed at the first look: every snapshot taken later sees the fence.
@@ -31,8 +32,9 @@ bool old_snapshot_left(MoveContext& context)
     }
     return context.donor
         .query(
-            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND backend_xmin IS NOT NULL "
-            "AND backend_type <> 'walsender' AND pid <> pg_backend_pid() AND age(backend_xmin) > age($1::xid))",
+            "SELECT EXISTS (SELECT FROM pg_stat_activity a WHERE datname = current_database() AND backend_xmin IS NOT NULL "
+            "AND usesysid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_stat_replication r WHERE r.pid = a.pid) "
+            "AND pid <> pg_backend_pid() AND age(backend_xmin) > age($1::xid))",
             {context.settle_horizon})
         .boolean(0, 0);
 }
@@ -47,6 +49,7 @@ void delete_rows(MoveContext& context, const MoveTable& table, std::stop_token s
             [&] {
                 check_owner(context.donor, context.move());
                 act_as_mover(context.donor, context.move());
+                silence_user_triggers(context.donor, table);
                 deleted = context.donor
                               .query(fmt::format(
                                   "DELETE FROM ONLY {0} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY {0} LIMIT {1}))",
@@ -89,6 +92,7 @@ void close_donor(MoveContext& context, std::stop_token stop)
             for (const MoveTable& table : context.tables) {
                 catalog::create_reject_trigger(context.donor, table.leaf, move.group, move.bucket, "");
                 context.donor.query("ALTER TABLE " + table.leaf.quoted() + " RESET (autovacuum_enabled)");
+                restore_user_triggers(context.donor, table);
             }
             context.donor.query("UPDATE keyshift.local_bucket SET state = 'closed', move = NULL, token = NULL "
                                 "WHERE group_name = $1 AND bucket = $2 AND move = $3 AND state = 'fenced'",

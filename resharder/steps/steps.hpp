@@ -59,4 +59,9 @@ void take_back(MoveContext& context, std::stop_token stop);
 /// Rows of the move on the nodes that no state needs any more.
 void forget_progress(MoveContext& context);
 
+/// Row triggers of users on the leaf alone: what a move writes or clears there has fired them on the node that had it.
+void silence_user_triggers(pg::Connection& node, const MoveTable& table);
+/// As they are on the root.
+void restore_user_triggers(pg::Connection& node, const MoveTable& table);
+
 } // namespace keyshift::resharder

@@ -162,17 +162,17 @@ TEST_F(CaptureOptionsTest, a_former_column_may_be_named)
 TEST_F(CaptureOptionsTest, doctor_sees_a_lost_filter_and_a_lost_identity)
 {
     capture("orders", {.where = "customer > 5"});
-    EXPECT_EQ(catalog::doctor(cluster_.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster_.catalog()), nlohmann::json::array());
     const std::string publication = one(n1_, "SELECT pubname FROM pg_publication");
     n1_.script("ALTER PUBLICATION " + publication +
                " SET TABLE public.orders; ALTER TABLE public.orders REPLICA IDENTITY NOTHING");
-    const auto findings = catalog::doctor(cluster_.catalog(), {});
+    const auto findings = found_by_doctor(cluster_.catalog());
     ASSERT_EQ(findings.size(), 2U);
     EXPECT_EQ(findings[0]["check"], "row_filter_differs");
     EXPECT_EQ(findings[1]["check"], "replica_identity_missing");
     n1_.script(findings[1]["fix"].get<std::string>());
     n1_.script(findings[0]["fix"].get<std::string>());
-    EXPECT_EQ(catalog::doctor(cluster_.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster_.catalog()), nlohmann::json::array());
     EXPECT_EQ(filter("orders"), "(customer > 5)");
 }
 

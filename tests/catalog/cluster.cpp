@@ -40,6 +40,19 @@ void Cluster::distribute(const std::string& table, const std::vector<std::string
     catalog::distribute(catalog_, {table, key, buckets, with, offline, false});
 }
 
+nlohmann::json found_by_doctor(pg::Connection& catalog)
+{
+    nlohmann::json found = nlohmann::json::array();
+    nlohmann::json all = catalog::doctor(catalog, {});
+    for (nlohmann::json& finding : all) {
+        if (usual_owner() != DatabaseOwner::plain ||
+            (finding["check"] != "right_wanted" && finding["check"] != "role_missing")) {
+            found.push_back(std::move(finding));
+        }
+    }
+    return found;
+}
+
 std::string one(pg::Connection& connection, const std::string& sql)
 {
     return std::string(connection.query(sql).text(0, 0));

@@ -5,6 +5,8 @@
 #include "catalog/operations.hpp"
 #include "tests/support/test_servers.hpp"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,6 +43,9 @@ private:
 
 /// The schema of a user who has not sharded yet: posts keyed by post_id alone, interactions with a foreign key across shards.
 extern const char* const kUnshardedSchema;
+
+/// What `doctor` finds, without the rights that a plain owner does well without.
+nlohmann::json found_by_doctor(pg::Connection& catalog);
 
 /// One value of a query of one row.
 std::string one(pg::Connection& connection, const std::string& sql);

@@ -92,7 +92,7 @@ TEST_F(DdlTest, ChangesTheTableAndItsLeavesOnEveryNode)
         "1");
     EXPECT_EQ(journal(), "done done done done done");
     EXPECT_EQ(both("SELECT count(*) FROM keyshift.local_ddl"), "0");
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}).size(), 0U) << catalog::doctor(cluster.catalog(), {});
+    EXPECT_EQ(found_by_doctor(cluster.catalog()).size(), 0U) << found_by_doctor(cluster.catalog());
 }
 
 TEST_F(DdlTest, RefusesWhatTheShardKeyForbidsWithTheReason)
@@ -127,12 +127,12 @@ TEST_F(DdlTest, WhenOneNodeCannotNoneHasIt)
         one(n1, "SELECT count(*) FROM pg_attribute WHERE attrelid = 'public.users'::regclass AND attname = 'age'"),
         "0");
     EXPECT_EQ(journal(), "undone");
-    const auto findings = catalog::doctor(cluster.catalog(), {});
+    const auto findings = found_by_doctor(cluster.catalog());
     ASSERT_EQ(findings.size(), 1U) << findings;
     EXPECT_EQ(findings[0].at("check"), "definition_differs");
     EXPECT_EQ(findings[0].at("object"), "public.users on n1");
     n1.script(findings[0].at("fix").get<std::string>());
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}).size(), 0U) << "the fix mends it";
+    EXPECT_EQ(found_by_doctor(cluster.catalog()).size(), 0U) << "the fix mends it";
 }
 
 TEST_F(DdlTest, ALockThatIsNotGotIsNamedAndNothingIsHeldMeanwhile)
@@ -155,7 +155,7 @@ TEST_F(DdlTest, BuildsAnIndexLeafByLeafAndAttachesTheParts)
     EXPECT_EQ(both("SELECT count(*) FROM pg_inherits WHERE inhparent = 'public.users_name'::regclass"), "8");
     run("DROP INDEX users_name");
     EXPECT_EQ(both("SELECT count(*) FROM pg_class WHERE relname LIKE 'users_name%'"), "0");
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}).size(), 0U);
+    EXPECT_EQ(found_by_doctor(cluster.catalog()).size(), 0U);
 }
 
 TEST_F(DdlTest, AnIndexThatCannotBeBuiltIsTakenBackEverywhere)
@@ -177,7 +177,7 @@ TEST_F(DdlTest, TruncateEmptiesEveryNodeThroughThePlaceholders)
     pg::Connection n2 = cluster.connect(1);
     EXPECT_EQ(sqlstate_of(n2, "TRUNCATE public.users, public.posts"), "KS001")
         << "the placeholders refuse it as before";
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}).size(), 0U);
+    EXPECT_EQ(found_by_doctor(cluster.catalog()).size(), 0U);
 }
 
 TEST_F(DdlTest, IsRefusedWhileAMoveOfTheGroupIsUnderWay)
@@ -198,9 +198,9 @@ TEST_F(DdlTest, SequencesWithRangesAreNoDifference)
     cluster.connect(0).script(
         "CREATE TABLE public.orders (id bigserial, n int DEFAULT 3, at timestamptz DEFAULT now(), PRIMARY KEY (id))");
     cluster.distribute("orders", {"id"});
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}).size(), 0U) << catalog::doctor(cluster.catalog(), {});
+    EXPECT_EQ(found_by_doctor(cluster.catalog()).size(), 0U) << found_by_doctor(cluster.catalog());
     EXPECT_EQ(run("ALTER TABLE orders ADD COLUMN note text DEFAULT 'none'").at("state"), "done");
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}).size(), 0U);
+    EXPECT_EQ(found_by_doctor(cluster.catalog()).size(), 0U);
 }
 
 class KilledDdl : public DdlTest {

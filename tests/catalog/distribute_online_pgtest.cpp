@@ -40,7 +40,7 @@ TEST_F(Online, keeps_every_acknowledged_write)
     EXPECT_EQ(one(n1, "SELECT count(*) FROM public.items WHERE tableoid::regclass::text <> 'public.items_b' || "
                       "keyshift.bucket_of('public.items', owner)"),
               "0");
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster.catalog()), nlohmann::json::array());
 }
 
 TEST_F(Online, that_is_interrupted_leaves_the_table_as_it_was)

@@ -73,7 +73,7 @@ TEST(Init, brings_a_catalog_of_an_older_version_and_its_nodes_up_to_date)
     EXPECT_EQ(catalog::init(cluster.catalog(), cluster.name(), cluster.name(), false)["created"], false);
     EXPECT_EQ(one(n1, "SELECT to_regclass('keyshift.projection_source') IS NOT NULL"), "t");
     cluster.distribute("t", {"k"});
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster.catalog()), nlohmann::json::array());
 }
 
 TEST(Doctor, finds_both_faults_and_its_ddl_mends_them_in_the_order_printed)
@@ -111,7 +111,7 @@ TEST_F(Sharded, keeps_every_row_in_the_leaf_that_bucket_of_names)
         "23514");
     EXPECT_EQ(sqlstate_of(n1, "INSERT INTO public.posts VALUES (DEFAULT, public.uuid_generate_v4(), 'of nobody')"),
               "23503");
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster.catalog()), nlohmann::json::array());
     EXPECT_EQ(catalog::doctor(cluster.catalog(), kPlan), nlohmann::json::array());
 }
 
@@ -129,7 +129,7 @@ TEST_F(Sharded, gives_a_second_node_placeholders_that_name_the_owner)
         EXPECT_EQ(error.sqlstate(), "KS001");
         EXPECT_THAT(error.what(), HasSubstr("of users moved to node n1 (epoch 1)"));
     }
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster.catalog()), nlohmann::json::array());
     EXPECT_EQ(one(n2, "SELECT keyshift.node_of('public.posts', '123e4567-e89b-12d3-a456-426614174000')"), "n1");
 }
 

@@ -155,7 +155,7 @@ TEST_P(Rich, a_second_node_has_the_same_definition_whether_it_came_before_or_aft
         EXPECT_EQ(one(node, leaves_with("shop.parent", "'f'")), "8");
         EXPECT_EQ(sqlstate_of(node, "INSERT INTO shop.\"Odd name\" (tenant) VALUES (1)"), "KS001");
     }
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster.catalog()), nlohmann::json::array());
 }
 
 TEST_P(Rich, foreign_keys_into_the_table_stay_and_a_replica_identity_by_index_is_on_every_leaf)
@@ -251,7 +251,7 @@ TEST_P(Crash, in_distribute_is_mended_by_a_second_run)
     EXPECT_EQ(one(n1, "SELECT count(*) || ',' || sum(v) FROM public.t"), "100,5043");
     EXPECT_EQ(one(n1, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'keyshift\\_copy%'"), "0");
     EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.snapshot"), "8");
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster.catalog()), nlohmann::json::array());
 }
 INSTANTIATE_TEST_SUITE_P(failpoints, Crash,
                          testing::Values(Kill{"distribute", "distribute.others.persisted"},
@@ -284,7 +284,7 @@ TEST(Distribute, after_a_refusal_on_its_holder_begins_anew_with_the_definition_o
     const QualifiedName table{"public", "t"};
     EXPECT_EQ(as_json(catalog::read_table(n2, table)), as_json(catalog::read_table(n1, table)));
     EXPECT_EQ(one(n2, "SELECT count(*) FROM keyshift.placement"), "4");
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster.catalog()), nlohmann::json::array());
 }
 
 TEST(Commands, that_change_nodes_or_tables_run_one_at_a_time)
@@ -311,7 +311,7 @@ TEST_P(CrashOfAdd, in_node_add_is_mended_by_a_second_run)
     EXPECT_TRUE(killed_at(GetParam(), {cluster.catalog().settings().conninfo, "node-add", "n2", dsn}));
     cluster.add_node(1);
     EXPECT_EQ(one(cluster.catalog(), "SELECT state FROM keyshift.node WHERE name = 'n2'"), "active");
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster.catalog()), nlohmann::json::array());
 }
 INSTANTIATE_TEST_SUITE_P(failpoints, CrashOfAdd,
                          testing::Values("node.adding.persisted", "node.schema.persisted", "node.slot.persisted"));
@@ -327,7 +327,7 @@ TEST(Deinit, leaves_nothing_but_the_tables_with_their_rows)
     catalog::add_node(n1, {"n1", first.conninfo(), "", false});
     catalog::distribute(n1, {"t", {"k"}, 8, "", true, false});
     catalog::add_node(n1, {"n2", second.conninfo(), "", false});
-    EXPECT_EQ(catalog::doctor(n1, {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(n1), nlohmann::json::array());
     catalog::deinit(n1, std::nullopt, false);
     pg::Connection n2 = second.connect();
     for (pg::Connection* node : {&n1, &n2}) {
@@ -355,7 +355,7 @@ TEST(NodeRemove, is_refused_while_it_owns_buckets_and_leaves_nothing_otherwise)
     EXPECT_EQ(one(n2, "SELECT to_regnamespace('keyshift') IS NULL AND to_regclass('public.t') IS NULL"), "t");
     EXPECT_EQ(catalog::list_nodes(cluster.catalog()).size(), 1U);
     cluster.add_node(1);
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster.catalog()), nlohmann::json::array());
 }
 
 TEST(Doctor, names_what_is_missing_on_a_node)
@@ -373,7 +373,7 @@ TEST(Doctor, names_what_is_missing_on_a_node)
     n2.query("SELECT pg_drop_replication_slot($1)", {slot});
     n2.script("UPDATE keyshift.local_bucket SET state = 'open' WHERE bucket = 5");
     std::vector<std::string> checks;
-    for (const auto& finding : catalog::doctor(cluster.catalog(), {})) {
+    for (const auto& finding : found_by_doctor(cluster.catalog())) {
         checks.push_back(finding["check"]);
         if (finding["check"] == "publication_incomplete") {
             n2.script(finding["fix"].get<std::string>());
@@ -381,7 +381,7 @@ TEST(Doctor, names_what_is_missing_on_a_node)
     }
     EXPECT_THAT(checks, testing::UnorderedElementsAre("slot_missing", "publication_incomplete", "reject_trigger",
                                                       "ownership_differs"));
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}).size(), 3U);
+    EXPECT_EQ(found_by_doctor(cluster.catalog()).size(), 3U);
 }
 
 } // namespace

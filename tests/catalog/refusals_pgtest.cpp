@@ -239,7 +239,7 @@ TEST(Capture, wants_an_identity_and_takes_a_table_once)
               "2");
     cluster.distribute("audit", {"id"});
     EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.snapshot"), "9");
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster.catalog()), nlohmann::json::array());
 }
 
 TEST(ReplicaIdentity, with_a_generated_column_is_refused_where_the_server_would_refuse_writes)

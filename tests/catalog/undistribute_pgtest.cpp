@@ -37,7 +37,7 @@ TEST_F(Online, and_back_again_keeps_every_acknowledged_write)
               "t");
     EXPECT_EQ(one(cluster.catalog(), "SELECT node || epoch || coalesce(group_name, '') FROM keyshift.captured_table"),
               "n12");
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster.catalog()), nlohmann::json::array());
     cluster.distribute("items", {"owner"});
     EXPECT_EQ(one(cluster.catalog(), "SELECT min(epoch) FROM keyshift.bucket"), "3");
 }
@@ -82,7 +82,7 @@ TEST_P(CrashOfUndistribute, is_mended_by_a_second_run)
     EXPECT_EQ(one(cluster.catalog(), "SELECT count(*) FROM keyshift.captured_relation WHERE NOT own"), "8");
     pg::Connection n2 = cluster.connect(1);
     EXPECT_EQ(one(n2, "SELECT to_regclass('public.t') IS NULL"), "t");
-    EXPECT_EQ(catalog::doctor(cluster.catalog(), {}), nlohmann::json::array());
+    EXPECT_EQ(found_by_doctor(cluster.catalog()), nlohmann::json::array());
 }
 INSTANTIATE_TEST_SUITE_P(failpoints, CrashOfUndistribute,
                          testing::Values("online.fill.chunk", "online.swap.before_commit",

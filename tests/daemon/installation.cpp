@@ -37,10 +37,10 @@ bool comes_true(const std::function<bool()>& condition, int seconds)
     return true;
 }
 
-Installation::Installation(int more) : prefix_(unique_name("e2e")), port_(free_port())
+Installation::Installation(int more, DatabaseOwner owner) : prefix_(unique_name("e2e")), port_(free_port())
 {
     for (int number = 1; number <= more + 1; ++number) {
-        databases_.push_back(std::make_unique<TestDatabase>(number, "installation"));
+        databases_.push_back(std::make_unique<TestDatabase>(number, "installation", owner));
     }
     config_file_ = directory_.write("keyshift.toml", config_text());
 }

@@ -18,7 +18,7 @@ namespace keyshift::test {
 class Installation {
 public:
     /// n1's database is on server 1 and has the catalog too; `more`: further nodes, on servers 2 and 3.
-    explicit Installation(int more = 0);
+    explicit Installation(int more = 0, DatabaseOwner owner = usual_owner());
     ~Installation();
 
     /// keyshift --config FILE arguments...

@@ -193,7 +193,7 @@ TEST(Move, NeverSwitchesWhenTheCopyDiffers)
     TwoNodes::Running running(cluster, quick());
     const std::int64_t job = cluster.start({1}, "n2");
     cluster.wait_until("n1", "SELECT state = 'attached' FROM keyshift.move");
-    cluster.connect("n2").script(
+    cluster.administrator("n2").script(
         "BEGIN; SET LOCAL session_replication_role = replica; ALTER TABLE public.users_b1 DISABLE TRIGGER keyshift_reject; "
         "UPDATE public.users_b1 SET name = 'other' WHERE user_id = (SELECT min(user_id) FROM public.users_b1); "
         "ALTER TABLE public.users_b1 ENABLE ALWAYS TRIGGER keyshift_reject; COMMIT");
@@ -235,7 +235,7 @@ TEST(Move, FindsADifferenceInALargeBucketThatIsSummedAhead)
     auto program = cluster.run_program("move.attached.persisted=sleep:2000");
     const std::int64_t job = cluster.start({1}, "n2");
     cluster.wait_until("n1", "SELECT state = 'attached' FROM keyshift.move");
-    cluster.connect("n2").script(
+    cluster.administrator("n2").script(
         "BEGIN; SET LOCAL session_replication_role = replica; ALTER TABLE public.posts_b1 DISABLE TRIGGER keyshift_reject; "
         "DELETE FROM public.posts_b1 WHERE post_id = (SELECT min(post_id) FROM public.posts_b1); "
         "ALTER TABLE public.posts_b1 ENABLE ALWAYS TRIGGER keyshift_reject; COMMIT");

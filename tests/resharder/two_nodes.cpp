@@ -122,7 +122,7 @@ void TwoNodes::make_node(const std::string& node, TestDatabase& database, bool o
 
 void TwoNodes::load(int users, int posts)
 {
-    pg::Connection n1 = connect("n1");
+    pg::Connection n1 = administrator("n1");
     const std::string count = std::to_string(users);
     n1.query("INSERT INTO public.users SELECT i, 'user ' || i FROM generate_series(1, " + count + ") i");
     n1.query("SET session_replication_role = replica"); // no foreign key checks: faster

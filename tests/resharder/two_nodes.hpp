@@ -24,6 +24,10 @@ public:
     /// Rows on n1; a post's content has up to 49 characters.
     void load(int users, int posts);
     pg::Connection connect(const std::string& node) const;
+    pg::Connection administrator(const std::string& node) const
+    {
+        return (node == "n2" ? second_ : first_).connect_superuser();
+    }
     std::function<pg::Connection(const std::string&)> connector() const
     {
         return [this](const std::string& node) {

@@ -41,12 +41,24 @@ std::string unique_name(const std::string& beginning)
     return fmt::format("{}_{:08x}", beginning, random());
 }
 
-TestDatabase::TestDatabase(int server, const std::string& beginning)
-    : port_(servers_.postgres_port(server)), name_(unique_name(beginning))
+DatabaseOwner usual_owner()
+{
+    const char* wanted = std::getenv("KEYSHIFT_TEST_OWNER");
+    return wanted != nullptr && std::string(wanted) == "plain" ? DatabaseOwner::plain : DatabaseOwner::superuser;
+}
+
+TestDatabase::TestDatabase(int server, const std::string& beginning, DatabaseOwner owner)
+    : port_(servers_.postgres_port(server)), role_(owner == DatabaseOwner::plain ? "keyshift_plain" : "postgres"),
+      name_(unique_name(beginning))
 {
     pg::Connection maintenance(
         {"server", fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres", port_), "", "test"});
-    maintenance.query("CREATE DATABASE " + quote_identifier(name_));
+    if (owner == DatabaseOwner::plain) {
+        // Of the server, for every test: another may be making it just now.
+        maintenance.script("DO $$ BEGIN CREATE ROLE keyshift_plain LOGIN REPLICATION CREATEDB; "
+                           "EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$");
+    }
+    maintenance.query(fmt::format("CREATE DATABASE {} OWNER {}", quote_identifier(name_), quote_identifier(role_)));
 }
 
 TestDatabase::~TestDatabase()
@@ -73,9 +85,9 @@ TestDatabase::~TestDatabase()
     }
 }
 
-std::string TestDatabase::conninfo() const
+std::string TestDatabase::conninfo_as(const std::string& role) const
 {
-    return fmt::format("host=127.0.0.1 port={} user=postgres dbname={}", port_, name_);
+    return fmt::format("host=127.0.0.1 port={} user={} dbname={}", port_, role, name_);
 }
 
 std::vector<kafka::Message> read_topic(const kafka::Settings& settings, const std::string& topic, std::size_t expected)

@@ -32,23 +32,39 @@ private:
 /// A name that no other test of this run has: letters, digits and underscore.
 std::string unique_name(const std::string& beginning);
 
+/// Whom a database belongs to and whom the test and Keyshift connect as.
+enum class DatabaseOwner {
+    superuser,
+    plain, ///< LOGIN, REPLICATION, CREATEDB and nothing else, as on managed services
+};
+/// $KEYSHIFT_TEST_OWNER: superuser, or plain.
+DatabaseOwner usual_owner();
+
 /// A database of its own on a shared server; dropped with its replication slots when it goes out of scope.
 class TestDatabase {
 public:
-    explicit TestDatabase(int server = 1, const std::string& beginning = "test");
+    explicit TestDatabase(int server = 1, const std::string& beginning = "test", DatabaseOwner owner = usual_owner());
     ~TestDatabase();
     TestDatabase(const TestDatabase&) = delete;
     TestDatabase& operator=(const TestDatabase&) = delete;
 
     const std::string& name() const { return name_; }
     int port() const { return port_; }
-    std::string conninfo() const;
+    std::string conninfo() const { return conninfo_as(role_); }
+    std::string conninfo_as(const std::string& role) const;
+    const std::string& role() const { return role_; }
     pg::ConnectionSettings settings(const std::string& node = "test") const { return {node, conninfo(), "", "test"}; }
     pg::Connection connect(const std::string& node = "test") const { return pg::Connection(settings(node)); }
+    /// Whoever owns the database: for what only an administrator may do.
+    pg::Connection connect_superuser() const
+    {
+        return pg::Connection({"administrator", conninfo_as("postgres"), "", "test"});
+    }
 
 private:
     TestServers servers_;
     int port_;
+    std::string role_;
     std::string name_;
 };
 

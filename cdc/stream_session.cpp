@@ -180,30 +180,21 @@ void StreamSession::start_replication(const pg::PgoutputOptions& options)
 }
 
 /// A daemon that stopped to answer, or whose network is cut, keeps its walsender for a minute. Only whoever works for the
-/// catalog ends it, and only a reader of our own kind.
+/// catalog ends it, and only a reader of our own kind and role.
 void StreamSession::end_older_reader()
 {
     if (!state_.holds_claim || !state_.holds_claim()) {
         return;
     }
-    try {
-        const pg::Result ended = schema_connection_.query(
-            "SELECT a.pid, pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_replication_slots s "
-            "JOIN pg_catalog.pg_stat_activity a ON a.pid = s.active_pid "
-            "WHERE s.slot_name = $1 AND a.application_name = 'keyshift cdc stream'",
-            {state_.node.slot});
-        if (ended.rows() > 0) {
-            log::warning("cdc", "node={} slot={} was still read by process {} of an earlier daemon: it is ended",
-                         state_.node.name, state_.node.slot, ended.text(0, 0));
-        }
-    } catch (const pg::SqlError& error) {
-        if (error.sqlstate() != "42501") {
-            throw;
-        }
-        log::warning("cdc",
-                     "node={} slot={} is still read by another role's session: {}; GRANT pg_signal_backend to the "
-                     "node's role, or end it yourself",
-                     state_.node.name, state_.node.slot, error.parts().why);
+    const pg::Result ended = schema_connection_.query(
+        "SELECT a.pid, pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_replication_slots s "
+        "JOIN pg_catalog.pg_stat_activity a ON a.pid = s.active_pid "
+        "WHERE s.slot_name = $1 AND a.application_name = 'keyshift cdc stream' "
+        "AND (pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))",
+        {state_.node.slot});
+    if (ended.rows() > 0) {
+        log::warning("cdc", "node={} slot={} was still read by process {} of an earlier daemon: it is ended",
+                     state_.node.name, state_.node.slot, ended.text(0, 0));
     }
 }
 

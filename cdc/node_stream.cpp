@@ -159,6 +159,11 @@ bool NodeStream::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait)
     return state_->stream.wait_acknowledged(lsn, wait);
 }
 
+bool NodeStream::wait_recorded(Lsn lsn, std::chrono::milliseconds wait)
+{
+    return state_->stream.wait_recorded(lsn, wait);
+}
+
 bool NodeStream::healthy() const
 {
     const auto publisher = state_->stream.publisher();

@@ -50,6 +50,7 @@ public:
     std::unique_ptr<Subscription> subscribe(std::int64_t move, const std::string& group, BucketId bucket,
                                             std::optional<Lsn> from) override;
     bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait) override;
+    bool wait_recorded(Lsn lsn, std::chrono::milliseconds wait) override;
     bool healthy() const override;
     void placement_changed() override;
 

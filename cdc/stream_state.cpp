@@ -109,23 +109,50 @@ std::optional<Lsn> StreamState::recorded() const
     return newest == Lsn{} ? std::nullopt : std::optional(newest);
 }
 
-bool StreamState::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait) const
+namespace {
+
+/// In slices: the publisher may be replaced meanwhile.
+template <typename Done, typename WaitOnce>
+bool wait_in_slices(std::chrono::milliseconds wait, Done done, WaitOnce wait_once)
 {
     constexpr std::chrono::milliseconds kSlice{50};
     const auto end = std::chrono::steady_clock::now() + wait;
-    while (acknowledged() < lsn) {
+    while (!done()) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
         if (left.count() <= 0) {
             return false;
         }
-        // In slices: the publisher may be replaced meanwhile.
-        if (const auto present = publisher()) {
-            present->wait_acknowledged(lsn, std::min(left, kSlice));
-        } else {
-            std::this_thread::sleep_for(std::min(left, kSlice));
-        }
+        wait_once(std::min(left, kSlice));
     }
     return true;
+}
+
+} // namespace
+
+bool StreamState::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait) const
+{
+    return wait_in_slices(
+        wait, [&] { return acknowledged() >= lsn; },
+        [&](std::chrono::milliseconds slice) {
+            if (const auto present = publisher()) {
+                present->wait_acknowledged(lsn, slice);
+            } else {
+                std::this_thread::sleep_for(slice);
+            }
+        });
+}
+
+bool StreamState::wait_recorded(Lsn lsn, std::chrono::milliseconds wait) const
+{
+    return wait_in_slices(
+        wait, [&] { return recorded().value_or(Lsn{}) >= lsn; },
+        [&](std::chrono::milliseconds slice) {
+            if (const auto present = publisher()) {
+                present->wait_recorded(lsn, slice);
+            } else {
+                std::this_thread::sleep_for(slice);
+            }
+        });
 }
 
 bool StreamState::delivered(std::uint64_t records) const

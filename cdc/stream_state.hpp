@@ -70,6 +70,7 @@ public:
     /// Records that went to the dead-letter topic since this was made.
     std::uint64_t dead_letters() const;
     bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait) const;
+    bool wait_recorded(Lsn lsn, std::chrono::milliseconds wait) const;
     /// Kafka has so many of the records that the present publisher was given.
     bool delivered(std::uint64_t records) const;
     StreamStatus status() const;

@@ -316,6 +316,11 @@ bool EventPublisher::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait)
     return state_->writer.wait_acknowledged(lsn, wait);
 }
 
+bool EventPublisher::wait_recorded(Lsn lsn, std::chrono::milliseconds wait)
+{
+    return state_->writer.wait_recorded(lsn, wait);
+}
+
 std::optional<ErrorParts> EventPublisher::failure() const
 {
     return state_->writer.failure();

@@ -137,6 +137,19 @@ bool RecordWriter::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait)
     return reached;
 }
 
+bool RecordWriter::wait_recorded(Lsn lsn, std::chrono::milliseconds wait)
+{
+    ++hurried_;
+    doorbell_.ring();
+    bool reached = false;
+    {
+        std::unique_lock lock(mutex_);
+        reached = recorded_changed_.wait_for(lock, wait, [&] { return recorded() >= lsn; });
+    }
+    --hurried_;
+    return reached;
+}
+
 std::optional<ErrorParts> RecordWriter::failure() const
 {
     std::scoped_lock lock(mutex_);
@@ -188,7 +201,11 @@ void RecordWriter::delivered(const kafka::Delivery& report)
     }
     news_at_.store(Clock::now(), std::memory_order_relaxed);
     if (report.token == kProgressToken) {
-        recorded_ = progress_sent_.value;
+        {
+            std::scoped_lock lock(mutex_);
+            recorded_ = progress_sent_.value;
+        }
+        recorded_changed_.notify_all();
         progress_in_flight_ = false;
     } else if (report.token < kProgressToken) {
         delivered_bytes_.fetch_add(report.bytes, std::memory_order_relaxed);

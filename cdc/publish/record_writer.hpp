@@ -18,6 +18,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <exception>
 #include <mutex>
@@ -59,6 +60,7 @@ public:
     bool delivered(std::uint64_t records) const { return tracker_.first_pending() >= records; }
     Lsn recorded() const { return {recorded_.load()}; }
     bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait);
+    bool wait_recorded(Lsn lsn, std::chrono::milliseconds wait);
     std::optional<ErrorParts> failure() const;
     void check() const;
     std::string broker_error() const;
@@ -105,13 +107,14 @@ private:
     std::size_t unannounced_ = 0; ///< bytes pushed since the doorbell rang; the stream's thread
     std::atomic<std::uint64_t> delivered_bytes_ = 0;
     mutable std::mutex mutex_;
+    std::condition_variable recorded_changed_;
     std::deque<WaitingControl> waiting_control_; ///< guarded by mutex_
     std::exception_ptr failure_;                 ///< guarded by mutex_; the first one
     std::optional<ErrorParts> failure_parts_;    ///< guarded by mutex_
     std::atomic<bool> failed_ = false;
     std::atomic<Clock::time_point> news_at_ = Clock::now(); ///< nothing waited, or a record was delivered
     std::atomic<std::uint64_t> recorded_ = 0;               ///< Lsn of the newest progress record in Kafka
-    std::atomic<int> hurried_ = 0;                          ///< callers that wait for an acknowledgement
+    std::atomic<int> hurried_ = 0;                          ///< callers that wait for an acknowledgement or its record
 
     // This thread.
     Content open_;

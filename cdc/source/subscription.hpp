@@ -71,6 +71,8 @@ public:
                                                     std::optional<Lsn> from) = 0;
     /// Waits until every event of the node with commit LSN < `lsn` is acknowledged by Kafka. False: timed out.
     virtual bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait) = 0;
+    /// The same, and a progress record says so: a stream that begins anew sends none of them again. What a fence waits for.
+    virtual bool wait_recorded(Lsn lsn, std::chrono::milliseconds wait) = 0;
     /// Kafka is reachable and the stream runs: checked before a fence.
     virtual bool healthy() const = 0;
     /// Tells the stream that the catalog's bucket history or the set of tables changed: reload before confirming further.

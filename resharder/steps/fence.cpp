@@ -129,7 +129,7 @@ private:
         for (auto allowed = std::min(most, kQuiet);; allowed = std::min(most, allowed * 3 / 2)) {
             const auto begin = Clock::now();
             const auto reached = apply_.reach_barrier(apply_.emit_barrier(), begin + 5s, stop_);
-            if (!reached || !stream.wait_acknowledged(*reached, 2s)) {
+            if (!reached || !stream.wait_recorded(*reached, 2s)) {
                 throw BackOut{reached ? "Kafka acknowledges events of node " + context_.move().donor + " too slowly"
                                       : "changes of node " + context_.move().donor + " arrive too slowly"};
             }
@@ -150,7 +150,7 @@ private:
             throw BackOut{"the barrier did not come by in time"};
         }
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Clock::now());
-        if (left <= 0ms || !context_.donor_stream().wait_acknowledged(*barrier, left)) {
+        if (left <= 0ms || !context_.donor_stream().wait_recorded(*barrier, left)) {
             throw BackOut{"Kafka did not acknowledge the bucket's events in time"};
         }
         // The recipient's progress must cover this before it may open (corner 8).

@@ -25,6 +25,7 @@ public:
     std::unique_ptr<cdc::Subscription> subscribe(std::int64_t move, const std::string& group, BucketId bucket,
                                                  std::optional<Lsn> from) override;
     bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait) override;
+    bool wait_recorded(Lsn lsn, std::chrono::milliseconds wait) override { return wait_acknowledged(lsn, wait); }
     bool healthy() const override { return healthy_; }
     void placement_changed() override {}
 

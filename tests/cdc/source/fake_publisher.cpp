@@ -274,6 +274,11 @@ bool EventPublisher::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait)
     return true;
 }
 
+bool EventPublisher::wait_recorded(Lsn lsn, std::chrono::milliseconds wait)
+{
+    return wait_acknowledged(lsn, wait);
+}
+
 std::optional<ErrorParts> EventPublisher::failure() const
 {
     std::scoped_lock lock(state_->kafka.mutex_);

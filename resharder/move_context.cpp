@@ -104,8 +104,13 @@ MoveContext::MoveContext(const MoveEnvironment& with, std::int64_t move_id)
       recipient_node(catalog::node(catalog, move().recipient)), donor(purpose(donor_node, "main")),
       recipient(purpose(recipient_node, "main"))
 {
-    raise_owner(donor, move());
-    raise_owner(recipient, move());
+    if (is_last(move().state)) {
+        return; // the reply to the last step was lost: nothing of the move may come back
+    }
+    for (pg::Connection* node : {&donor, &recipient}) {
+        end_older_sessions(*node, move());
+        raise_owner(*node, move());
+    }
     tables = tables_of_move(catalog, recipient, move());
 }
 

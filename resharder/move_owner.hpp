@@ -5,15 +5,20 @@
 #include "core/lsn.hpp"
 #include "core/pg/connection.hpp"
 #include "resharder/bucket_move.hpp"
+#include "resharder/move_guards.hpp"
 
 #include <optional>
 
 namespace keyshift::resharder {
 
+/// Ends sessions of older attempts of this move on the node, whose daemon may be asleep with a lock or in the middle of a copy.
+void end_older_sessions(pg::Connection& node, const BucketMove& move);
 /// Waits until transactions of older owners have ended. Throws TransientError when a newer owner was here.
 void raise_owner(pg::Connection& node, const BucketMove& move);
 /// Inside the caller's transaction; throws TransientError when a newer owner was here.
 void check_owner(pg::Connection& node, const BucketMove& move);
+/// This node's own record of the move's bucket; as one that is closed when there is none.
+LocalBucket local_bucket(pg::Connection& node, const BucketMove& move);
 /// nullopt: nothing was applied or recorded here.
 std::optional<Lsn> applied_lsn(pg::Connection& node, const BucketMove& move);
 /// Inside a transaction that has called check_owner.

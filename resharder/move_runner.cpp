@@ -3,6 +3,7 @@
 #include "core/backoff.hpp"
 #include "core/log.hpp"
 #include "resharder/catch_up.hpp"
+#include "resharder/move_guards.hpp"
 #include "resharder/steps/steps.hpp"
 
 #include <exception>
@@ -38,13 +39,15 @@ public:
 
     void go_back()
     {
-        if (!before_fence(context_.move().state)) {
-            return;
-        }
-        if (context_.move().state == MoveState::attached && fence_landed(context_)) {
+        switch (way_back(context_.move().state, fence_landed(context_))) {
+        case WayBack::record_fence:
             record_fence(context_);
-        } else {
+            break;
+        case WayBack::abort:
             context_.journal.step(MoveState::aborting);
+            break;
+        case WayBack::none:
+            break;
         }
     }
 
@@ -141,6 +144,9 @@ private:
             move_projection_bucket(context_, stop_);
             return;
         }
+        if (swapped(context_)) {
+            take_back(context_, stop_); // of the copy before
+        }
         copy_snapshot(context_, stop_);
         context_.journal.step(MoveState::indexing);
     }
@@ -172,7 +178,7 @@ private:
 
     void fence()
     {
-        if (fence_landed(context_)) {
+        if (way_back(context_.move().state, fence_landed(context_)) == WayBack::record_fence) {
             record_fence(context_);
         } else if (context_.group.projection) {
             move_projection_bucket(context_, stop_);
@@ -192,7 +198,6 @@ private:
         if (!context_.subscription && position_lost()) {
             log::warning("resharder", "move={} the slot has moved past its position; copying again",
                          context_.move().id);
-            take_back(context_, stop_);
             context_.journal.step(MoveState::copying);
             return false;
         }

@@ -56,6 +56,17 @@ constexpr bool is_legal(MoveState from, MoveState to)
     return false;
 }
 
+/// Nothing follows.
+constexpr bool is_last(MoveState state)
+{
+    for (const LegalStep& step : kLegalSteps) {
+        if (step.from == state) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /// The donor still owns the bucket and the move can be taken back.
 constexpr bool before_fence(MoveState state)
 {

@@ -132,7 +132,7 @@ private:
             donor.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
             donor.query("SET TRANSACTION SNAPSHOT " + quote_literal(snapshot_));
             while (const MoveTable* table = next_table()) {
-                copy_table(donor, recipient, *table, meter_, failed_.get_token());
+                copy_table(donor, recipient, context_.move(), *table, meter_, failed_.get_token());
                 ++copied_;
             }
         } catch (...) {
@@ -204,7 +204,7 @@ void copy_locked(MoveContext& context, pg::Connection& donor, std::stop_token st
     make_all_staging(context);
     CopyMeter meter(context.environment.options);
     for (const MoveTable& table : context.tables) {
-        copy_table(donor, context.recipient, table, meter, stop);
+        copy_table(donor, context.recipient, context.move(), table, meter, stop);
     }
     context.journal.record_progress({meter.rows(), meter.bytes()});
     context.environment.metrics->rows_copied(context.move().donor, context.move().recipient)

@@ -2,6 +2,7 @@
 
 #include "core/backoff.hpp"
 #include "core/failpoint.hpp"
+#include "resharder/move_owner.hpp"
 
 #include <algorithm>
 #include <string_view>
@@ -79,8 +80,8 @@ void make_staging(pg::Connection& recipient, const MoveTable& table)
     }
 }
 
-void copy_table(pg::Connection& donor, pg::Connection& recipient, const MoveTable& table, CopyMeter& meter,
-                std::stop_token stop)
+void copy_table(pg::Connection& donor, pg::Connection& recipient, const BucketMove& move, const MoveTable& table,
+                CopyMeter& meter, std::stop_token stop)
 {
     // Binary needs the same server on both ends; text is read by any.
     const bool binary = donor.server_version() / 10000 == recipient.server_version() / 10000;
@@ -112,6 +113,8 @@ void copy_table(pg::Connection& donor, pg::Connection& recipient, const MoveTabl
     }
     pass_on();
     recipient.copy_in_end();
+    // Last, since the row it locks is what a newer owner waits for.
+    check_owner(recipient, move);
     transaction.commit();
 }
 

@@ -38,9 +38,10 @@ private:
     std::atomic<std::int64_t> bytes_ = 0;
 };
 
-/// Fills the (empty) staging table with the donor's leaf as `donor`'s snapshot sees it.
-void copy_table(pg::Connection& donor, pg::Connection& recipient, const MoveTable& table, CopyMeter& meter,
-                std::stop_token stop);
+/// Fills the (empty) staging table with the donor's leaf as `donor`'s snapshot sees it. Throws TransientError, and leaves no
+/// row, when the move has a newer owner by its end.
+void copy_table(pg::Connection& donor, pg::Connection& recipient, const BucketMove& move, const MoveTable& table,
+                CopyMeter& meter, std::stop_token stop);
 
 /// Drops and makes the staging table: like the placeholder, without indexes, keys and identity; owner and options too.
 void make_staging(pg::Connection& recipient, const MoveTable& table);

@@ -3,6 +3,7 @@
 #include "catalog/node_sql.hpp"
 #include "metrics/families.hpp"
 #include "resharder/bucket_hash.hpp"
+#include "resharder/move_owner.hpp"
 #include "resharder/steps/control_message.hpp"
 #include "resharder/steps/steps.hpp"
 
@@ -31,14 +32,13 @@ void write_fence(MoveContext& context, pg::Connection& donor)
 
 namespace {
 
-std::optional<Lsn> fence_of(MoveContext& context)
+Lsn fence_of(MoveContext& context)
 {
     const BucketMove& move = context.move();
-    const auto rows =
-        context.donor.query("SELECT fence_lsn FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 "
-                            "AND state = 'fenced' AND move = $3 AND token = $4",
-                            {move.group, std::to_string(number(move.bucket)), std::to_string(move.id), move.token});
-    return rows.rows() == 1 ? std::optional(rows.lsn(0, 0)) : std::nullopt;
+    return context.donor
+        .query("SELECT fence_lsn FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2",
+               {move.group, std::to_string(number(move.bucket))})
+        .lsn(0, 0);
 }
 
 /// After a crash between the fence and its record: both copies are frozen, so they can be compared again.
@@ -63,13 +63,13 @@ void compare_again(MoveContext& context)
 
 bool fence_landed(MoveContext& context)
 {
-    return fence_of(context).has_value();
+    return is_fenced_by(local_bucket(context.donor, context.move()), context.move());
 }
 
 void record_fence(MoveContext& context)
 {
     const BucketMove& move = context.move();
-    const std::string fence = fence_of(context).value().to_string();
+    const std::string fence = fence_of(context).to_string();
     if (context.hashes.first.empty()) {
         compare_again(context);
     }

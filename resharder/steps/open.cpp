@@ -13,13 +13,13 @@ namespace keyshift::resharder {
 
 namespace {
 
-std::optional<Lsn> opened_at(MoveContext& context)
+Lsn opened_at(MoveContext& context)
 {
     const BucketMove& move = context.move();
-    const auto rows = context.recipient.query(
-        "SELECT open_lsn FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 AND state = 'open' AND epoch = $3",
-        {move.group, std::to_string(number(move.bucket)), std::to_string(number(move.epoch))});
-    return rows.rows() == 1 ? std::optional(rows.lsn(0, 0)) : std::nullopt;
+    return context.recipient
+        .query("SELECT open_lsn FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2",
+               {move.group, std::to_string(number(move.bucket))})
+        .lsn(0, 0);
 }
 
 /// Corner 8: what the recipient has applied covers the barrier that the fence waited for.
@@ -30,7 +30,7 @@ void check_coverage(MoveContext& context)
     }
     const auto barrier = applied_lsn(context.donor, context.move());
     const auto applied = applied_lsn(context.recipient, context.move());
-    if (!barrier || !applied || *applied < *barrier) {
+    if (!covers_fence(barrier, applied)) {
         throw FatalError({"opening " + context.move().subject() + " on node " + context.move().recipient,
                           "it has applied up to " + (applied ? applied->to_string() : "nothing") +
                               ", the fence needs " +
@@ -117,7 +117,7 @@ void switch_catalog(MoveContext& context, Lsn open, std::optional<double> millis
 void open_recipient(MoveContext& context)
 {
     std::optional<double> milliseconds;
-    if (!opened_at(context)) {
+    if (!is_opened_by(local_bucket(context.recipient, context.move()), context.move())) {
         check_coverage(context);
         pg::with_short_locks(
             context.recipient, [&] { open_bucket(context); },
@@ -126,7 +126,7 @@ void open_recipient(MoveContext& context)
         measure_block(context, milliseconds);
         failpoint("move.open.committed");
     }
-    switch_catalog(context, opened_at(context).value(), milliseconds);
+    switch_catalog(context, opened_at(context), milliseconds);
     context.tell_streams();
     log::info("resharder", "move={} {} switched to {} epoch={}", context.move().id, context.move().subject(),
               context.move().recipient, number(context.move().epoch));

@@ -45,8 +45,10 @@ void compare(MoveContext& context, pg::Connection& donor)
 void move_projection_bucket(MoveContext& context, std::stop_token stop)
 {
     if (context.move().state != MoveState::copying) {
-        take_back(context, stop);
         context.journal.step(MoveState::copying);
+    }
+    if (swapped(context)) {
+        take_back(context, stop);
     }
     pg::Connection donor = context.connect_donor("copy");
     pg::Transaction lock(donor);

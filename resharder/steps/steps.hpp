@@ -54,6 +54,8 @@ void move_projection_bucket(MoveContext& context, std::stop_token stop);
 /// Clears the donor's leaf once no old reader can need it. False: it is still needed (grace, an old snapshot).
 bool settle(MoveContext& context, std::stop_token stop);
 
+/// At least one leaf of the recipient is this move's copy.
+bool swapped(MoveContext& context);
 /// Puts the placeholders back and drops what the move made on the recipient; the donor is as before.
 void take_back(MoveContext& context, std::stop_token stop);
 /// Rows of the move on the nodes that no state needs any more.

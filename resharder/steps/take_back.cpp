@@ -8,17 +8,6 @@ namespace keyshift::resharder {
 
 namespace {
 
-/// The swap of at least one leaf has happened: the recipient's row names this move.
-bool swapped(MoveContext& context)
-{
-    const BucketMove& move = context.move();
-    return context.recipient
-               .query(
-                   "SELECT FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 AND state <> 'open' AND move = $3",
-                   {move.group, std::to_string(number(move.bucket)), std::to_string(move.id)})
-               .rows() == 1;
-}
-
 void restore_placeholder(MoveContext& context, const MoveTable& table)
 {
     const BucketMove& move = context.move();
@@ -43,6 +32,16 @@ void reset_donor(MoveContext& context, std::stop_token stop)
 }
 
 } // namespace
+
+bool swapped(MoveContext& context)
+{
+    const BucketMove& move = context.move();
+    return context.recipient
+               .query(
+                   "SELECT FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 AND state <> 'open' AND move = $3",
+                   {move.group, std::to_string(number(move.bucket)), std::to_string(move.id)})
+               .rows() == 1;
+}
 
 void take_back(MoveContext& context, std::stop_token stop)
 {

@@ -12,15 +12,16 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unistd.h>
 
 namespace keyshift {
 
 namespace {
 
 struct Action {
-    std::string verb;  ///< kill, error, sleep
-    long argument = 0; ///< sleep: milliseconds
-    long at_pass = 0;  ///< 0: every pass
+    std::string verb;     ///< kill, error, sleep, wait
+    std::string argument; ///< sleep: milliseconds; wait: a file
+    long at_pass = 0;     ///< 0: every pass
     long passes = 0;
 };
 
@@ -32,7 +33,7 @@ Action parse_action(std::string text)
         text.resize(at);
     }
     if (const auto colon = text.find(':'); colon != std::string::npos) {
-        action.argument = std::stol(text.substr(colon + 1));
+        action.argument = text.substr(colon + 1);
         text.resize(colon);
     }
     action.verb = text;
@@ -93,7 +94,11 @@ void failpoint(std::string_view name)
     if (action->verb == "kill") {
         std::raise(SIGKILL);
     } else if (action->verb == "sleep") {
-        sleep_for(std::chrono::milliseconds(action->argument), {});
+        sleep_for(std::chrono::milliseconds(std::stol(action->argument)), {});
+    } else if (action->verb == "wait") {
+        while (::access(action->argument.c_str(), F_OK) != 0) {
+            sleep_for(std::chrono::milliseconds(5), {});
+        }
     } else if (action->verb == "error") {
         throw TransientError({"failpoint " + std::string(name), "set by KEYSHIFT_FAILPOINTS", "This is a test."});
     }

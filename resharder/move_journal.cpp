@@ -74,6 +74,7 @@ void MoveJournal::step(MoveState to, const std::function<void(pg::Connection&)>&
     if (together) {
         together(catalog_);
     }
+    failpoint("move." + std::string(name(to)) + ".committing");
     transaction.commit();
     move_.state = to;
     waiting_.reset();

@@ -19,7 +19,8 @@ public:
 
     const BucketMove& move() const { return move_; }
 
-    /// One legal step; `together` runs in the same transaction. Failpoints move.<to>.persisting and .persisted.
+    /// One legal step; `together` runs in the same transaction. Failpoints move.<to>.persisting, .committing and
+    /// .persisted.
     /// Throws TransientError when another owner has taken the move.
     void step(MoveState to, const std::function<void(pg::Connection&)>& together = {});
 

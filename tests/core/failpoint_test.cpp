@@ -42,6 +42,12 @@ TEST_F(FailpointDeathTest, StrikesAtTheNthPassOnly)
                 "pass 1\nfailpoint move.copying.persisted fired\nerror 2: failpoint .*\npass 3");
 }
 
+TEST_F(FailpointDeathTest, WaitsUntilTheFileIsThere)
+{
+    EXPECT_EXIT(passes("move.copying.persisted=wait:/dev/null@1", 2), testing::ExitedWithCode(0),
+                "^failpoint move.copying.persisted fired\npass 1\npass 2");
+}
+
 TEST_F(FailpointDeathTest, OthersPassUntouched)
 {
     EXPECT_EXIT(passes("move.copying=kill;=;x;move.copying.persisted.more=kill", 1), testing::ExitedWithCode(0),

@@ -1,5 +1,6 @@
 #include "tests/support/tcp_proxy.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <netinet/in.h>
@@ -20,6 +21,12 @@ sockaddr_in local(int port)
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<std::uint16_t>(port));
     return address;
+}
+
+/// Not inherited: a program that the test starts would keep the connection open.
+int new_socket()
+{
+    return ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
 struct Pair {
@@ -50,16 +57,17 @@ bool forward(int from, int to)
     return got > 0;
 }
 
-/// False: the pair is over.
-bool serve(const Pair& pair, const pollfd* client, const pollfd* server)
+/// -1: the server has closed; else how much was thrown away.
+int throw_away(int from)
 {
-    return (client->revents == 0 || forward(pair.client, pair.server)) &&
-           (server->revents == 0 || forward(pair.server, pair.client));
+    std::array<char, 65536> buffer{};
+    const ssize_t got = ::recv(from, buffer.data(), buffer.size(), 0);
+    return got > 0 ? static_cast<int>(got) : -1;
 }
 
 } // namespace
 
-TcpProxy::TcpProxy(int target_port) : target_port_(target_port), listener_(::socket(AF_INET, SOCK_STREAM, 0))
+TcpProxy::TcpProxy(int target_port) : target_port_(target_port), listener_(new_socket())
 {
     sockaddr_in address = local(0);
     socklen_t length = sizeof address;
@@ -78,6 +86,20 @@ TcpProxy::~TcpProxy()
     ::close(listener_);
 }
 
+/// False: the pair is over.
+bool TcpProxy::serve(int client, int server, int from_client, int from_server)
+{
+    if (from_client != 0 && !forward(client, server)) {
+        return false;
+    }
+    if (from_server != 0 && deaf_) {
+        const int lost = throw_away(server);
+        lost_ += std::max(lost, 0);
+        return lost >= 0;
+    }
+    return from_server == 0 || forward(server, client);
+}
+
 void TcpProxy::run(std::stop_token stop)
 {
     std::vector<Pair> pairs;
@@ -90,14 +112,16 @@ void TcpProxy::run(std::stop_token stop)
             waits.push_back({pair.dead ? -1 : pair.server, POLLIN, 0});
         }
         ::poll(waits.data(), waits.size(), 20);
+        const bool cut = cut_;
         for (std::size_t i = pairs.size(); i-- > 0;) {
-            if (!serve(pairs[i], &waits[1 + 2 * i], &waits[2 + 2 * i])) {
+            refused_ += cut ? 1 : 0;
+            if (cut || !serve(pairs[i].client, pairs[i].server, waits[1 + 2 * i].revents, waits[2 + 2 * i].revents)) {
                 close_pair(pairs[i]);
                 pairs.erase(pairs.begin() + static_cast<std::ptrdiff_t>(i));
             }
         }
         if (waits[0].revents != 0) {
-            Pair pair{::accept(listener_, nullptr, nullptr), ::socket(AF_INET, SOCK_STREAM, 0)};
+            Pair pair{::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC), new_socket()};
             const sockaddr_in target = local(target_port_);
             static_cast<void>(::connect(pair.server, reinterpret_cast<const sockaddr*>(&target), sizeof target));
             pairs.push_back(pair);

@@ -128,47 +128,6 @@ void RecordWriter::control(const ControlRecord& record)
     waiting_control_.push_back({record, tracker_.next_token()});
 }
 
-bool RecordWriter::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait)
-{
-    ++hurried_;
-    doorbell_.ring();
-    const bool reached = tracker_.wait(lsn, wait);
-    --hurried_;
-    return reached;
-}
-
-bool RecordWriter::wait_recorded(Lsn lsn, std::chrono::milliseconds wait)
-{
-    ++hurried_;
-    doorbell_.ring();
-    bool reached = false;
-    {
-        std::unique_lock lock(mutex_);
-        reached = recorded_changed_.wait_for(lock, wait, [&] { return recorded() >= lsn; });
-    }
-    --hurried_;
-    return reached;
-}
-
-std::optional<ErrorParts> RecordWriter::failure() const
-{
-    std::scoped_lock lock(mutex_);
-    return failure_parts_;
-}
-
-void RecordWriter::check() const
-{
-    if (failed_.load(std::memory_order_acquire)) {
-        std::scoped_lock lock(mutex_);
-        std::rethrow_exception(failure_);
-    }
-}
-
-std::size_t RecordWriter::queued_bytes() const
-{
-    return pushed_bytes_.load(std::memory_order_relaxed) - delivered_bytes_.load(std::memory_order_relaxed);
-}
-
 template <typename Failure>
 void RecordWriter::fail(Failure error)
 {

@@ -59,6 +59,16 @@ std::vector<std::string> Bank::errors() const
     return errors_;
 }
 
+void Bank::raised(const FaultyCluster& cluster, int by, int bucket)
+{
+    const std::scoped_lock lock(mutex_);
+    for (const auto& users : users_) {
+        if (cluster.bucket_of(users.front()) == bucket) {
+            acknowledged_[users.front()] += by;
+        }
+    }
+}
+
 void Bank::run(const std::stop_token& stop)
 {
     while (sleep_for(2ms, stop)) {

@@ -38,6 +38,8 @@ public:
     std::map<int, Account> accounts() const;
     /// The first acknowledged transfer that is not there, or is there twice, or a sum that has changed; "": none. While paused.
     std::string lost() const;
+    /// The test itself has raised the counter of the first user of the bucket.
+    void raised(const FaultyCluster& cluster, int by, int bucket);
     /// Failures that no fault explains.
     std::vector<std::string> errors() const;
 

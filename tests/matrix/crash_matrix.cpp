@@ -1,5 +1,6 @@
 #include "tests/matrix/crash_matrix.hpp"
 
+#include "tests/matrix/verdict.hpp"
 #include "tests/resharder/placement_queries.hpp"
 
 #include "core/backoff.hpp"
@@ -247,63 +248,15 @@ std::string CrashMatrix::verify(const Cell& cell, const std::string& job, const 
         return end;
     }
     bank_.pause();
-    std::string wrong = verify_nodes(ends, !back);
+    std::string wrong = judge_nodes(cluster_, bucket_, back ? ends.donor : ends.recipient);
     if (wrong.empty()) {
-        wrong = verify_rows();
+        wrong = judge_rows(bank_, watch_);
     }
     if (wrong.empty() && back && fingerprint() != before) {
         wrong = "the placement is not as it was:\n" + before + "\nand now\n" + fingerprint();
     }
     bank_.resume();
     return wrong;
-}
-
-std::string CrashMatrix::verify_nodes(const Ends& ends, bool moved)
-{
-    const int owner = moved ? ends.recipient : ends.donor;
-    if (cluster_.owner(bucket_) != owner) {
-        return "the catalog names the other node";
-    }
-    for (const int node : {1, 2}) {
-        const std::string open = cluster_.value(
-            node,
-            fmt::format("SELECT state FROM keyshift.local_bucket WHERE group_name = 'users' AND bucket = {}", bucket_));
-        if ((open == "open") != (node == owner)) {
-            return fmt::format("INV-MOV-1: node {} has the bucket as {}", node, open);
-        }
-        const std::string left = cluster_.value(node, kLeftovers);
-        if (!left.empty()) {
-            return fmt::format("INV-MOV-2: left on node {}: {}", node, left);
-        }
-        if (!cluster_.comes_true(
-                node, "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name LIKE 'keyshift move %'")) {
-            return fmt::format("INV-MOV-2: a session of the move is left on node {}", node);
-        }
-        const std::string now = cluster_.value(node, "SELECT pg_current_wal_lsn()");
-        if (!cluster_.comes_true(node,
-                                 fmt::format("SELECT count(*) = 1 AND bool_and(active AND confirmed_flush_lsn >= '{}') "
-                                             "FROM pg_replication_slots",
-                                             now))) {
-            return fmt::format("INV-MOV-2: the slot of node {} is held, or is not the only one", node);
-        }
-    }
-    return "";
-}
-
-std::string CrashMatrix::verify_rows()
-{
-    const auto errors = bank_.errors();
-    if (!errors.empty()) {
-        return "a client was told: " + errors.front();
-    }
-    if (const std::string lost = bank_.lost(); !lost.empty()) {
-        return lost;
-    }
-    const auto accounts = bank_.accounts();
-    if (!watch_.reaches(accounts)) {
-        return "INV-CDC-2: the topic's last events are not the rows:" + watch_.difference(accounts);
-    }
-    return watch_.disorder().empty() ? "" : "INV-CDC-2: " + watch_.disorder();
 }
 
 std::string CrashMatrix::fingerprint() const

@@ -61,8 +61,6 @@ private:
     std::string cut(int server, const std::string& gate);
     std::string lose_reply(const Cell& cell, const Ends& ends, const std::string& gate);
     std::string verify(const Cell& cell, const std::string& job, const Ends& ends, const std::string& before);
-    std::string verify_nodes(const Ends& ends, bool moved);
-    std::string verify_rows();
     std::string fingerprint() const;
 
     static constexpr int kUsers = 64;

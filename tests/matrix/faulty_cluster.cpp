@@ -23,7 +23,8 @@ CREATE TABLE public.posts (user_id bigint REFERENCES public.users, post_id bigin
 
 } // namespace
 
-FaultyCluster::FaultyCluster(int users, int buckets) : prefix_(unique_name("matrix")), http_port_(free_port())
+FaultyCluster::FaultyCluster(int users, const kafka::Settings& broker)
+    : broker_(broker), prefix_(unique_name("matrix")), http_port_(free_port())
 {
     for (int number = 0; number < kServers; ++number) {
         servers_.push_back(std::make_unique<PrivatePostgres>(std::vector<std::string>{"shared_buffers = 32MB"}));
@@ -44,7 +45,7 @@ FaultyCluster::FaultyCluster(int users, int buckets) : prefix_(unique_name("matr
         return fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres", proxy(number).port());
     };
     must({"node", "add", "n1", "--dsn", dsn(1)});
-    must({"table", "distribute", "users", "--key", "user_id", "--buckets", std::to_string(buckets), "--offline"});
+    must({"table", "distribute", "users", "--key", "user_id", "--buckets", "4", "--offline"});
     must({"table", "distribute", "posts", "--key", "user_id", "--with", "users", "--offline"});
     must({"node", "add", "n2", "--dsn", dsn(2)});
     start_daemon();

@@ -19,7 +19,7 @@ constexpr int kCatalog = 0;
 class FaultyCluster {
 public:
     /// Sets everything up and waits until the rows there are in Kafka. `users` have the numbers 1, 2, ...
-    explicit FaultyCluster(int users = 64, int buckets = 4);
+    explicit FaultyCluster(int users, const kafka::Settings& broker = TestServers().kafka());
     ~FaultyCluster();
 
     /// `keyshift run`; `failpoints` as in KEYSHIFT_FAILPOINTS.
@@ -49,7 +49,7 @@ public:
     const TemporaryDirectory& directory() const { return directory_; }
 
 private:
-    kafka::Settings broker_ = TestServers().kafka();
+    kafka::Settings broker_;
     TemporaryDirectory directory_;
     std::vector<std::unique_ptr<PrivatePostgres>> servers_;
     std::vector<std::unique_ptr<TcpProxy>> proxies_;

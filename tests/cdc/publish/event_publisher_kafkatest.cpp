@@ -115,6 +115,16 @@ TEST_F(EventPublisherTest, ADeleteIsFollowedByItsTombstone)
     EXPECT_EQ(messages[2].key, R"({"id":1})");
 }
 
+TEST_F(EventPublisherTest, WhatIsRecordedIsInAProgressRecordThatANewStreamReads) // INV-CDC-2
+{
+    const auto publisher = this->publisher();
+    publisher->publish(context(), table_, insert({text("1"), text("v"), kNull}));
+    publisher->commit(Lsn{200}, Lsn{210});
+    ASSERT_TRUE(publisher->wait_recorded(Lsn{210}, 20s));
+    EXPECT_GE(last_progress(options_, "n1", [] {}).value().lsn, Lsn{210});
+    EXPECT_FALSE(publisher->wait_recorded(Lsn{211}, 50ms)) << "nothing has come that far";
+}
+
 TEST_F(EventPublisherTest, ProgressClaimsOnlyWhatIsAcknowledgedWithItsEndOffsets) // INV-CDC-1
 {
     options_.partitions = 1;

@@ -18,6 +18,18 @@ std::string judge_nodes(const FaultyCluster& cluster, int bucket, int owner)
         if ((open == "open") != (node == owner)) {
             return fmt::format("INV-MOV-1: node {} has the bucket as {}", node, open);
         }
+        const std::string unchecked = cluster.value(
+            node,
+            "SELECT string_agg(format('%s of %s', conname, conrelid::regclass), ', ') FROM pg_constraint WHERE NOT convalidated");
+        if (!unchecked.empty()) {
+            return fmt::format("INV-MOV-2: not valid on node {}: {}", node, unchecked);
+        }
+        const std::string orphans = cluster.value(
+            node,
+            "SELECT count(*) FROM public.posts p LEFT JOIN public.users u USING (user_id) WHERE u.user_id IS NULL");
+        if (orphans != "0") {
+            return fmt::format("{} posts of node {} have no user", orphans, node);
+        }
         const std::string left = cluster.value(node, kLeftovers);
         if (!left.empty()) {
             return fmt::format("INV-MOV-2: left on node {}: {}", node, left);

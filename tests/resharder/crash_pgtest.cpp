@@ -84,5 +84,35 @@ INSTANTIATE_TEST_SUITE_P(AtEachStep, KilledCancel,
                                          "move.aborted.persisted"),
                          label);
 
+/// A projection's bucket begins again with a new copy, from wherever it was before its fence.
+class KilledProjectionMove : public testing::TestWithParam<std::string> {};
+
+TEST_P(KilledProjectionMove, IsFinishedByTheNextDaemonWithEveryRowOnce)
+{
+    TwoNodes cluster(true);
+    cluster.connect("n1").query(
+        "INSERT INTO keyshift.likes__g1 SELECT i % 100, i, 1, i, 0, true FROM generate_series(1, 500) i");
+    const std::string there = cluster.value("n1", "SELECT count(*) FROM keyshift.likes__g1_b1");
+    const std::int64_t job = cluster.start({1}, "n2");
+    auto killed = cluster.run_program(GetParam() + "=kill@1");
+    EXPECT_EQ(killed->wait(30s), 128 + SIGKILL);
+    EXPECT_THAT(killed->output(), testing::HasSubstr("failpoint " + GetParam() + " fired"));
+    auto next = cluster.run_program("");
+    EXPECT_EQ(cluster.wait_job(job), "done");
+    cluster.wait_until("n1", "SELECT bool_and(state = 'done' AND verified) FROM keyshift.move");
+    EXPECT_EQ(cluster.value("n2", "SELECT count(*) FROM keyshift.likes__g1_b1"), there);
+    EXPECT_EQ(cluster.value("n1", "SELECT count(*) FROM keyshift.likes__g1_b1"), "0");
+    EXPECT_EQ(cluster.value("n1", "SELECT state FROM keyshift.local_bucket WHERE bucket = 1"), "closed");
+    EXPECT_EQ(cluster.value("n2", "SELECT state FROM keyshift.local_bucket WHERE bucket = 1"), "open");
+    EXPECT_EQ(cluster.leftovers("n1") + cluster.leftovers("n2"), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(AtEachStep, KilledProjectionMove,
+                         testing::Values("move.copying.persisted", "move.indexing.persisting",
+                                         "move.indexing.persisted", "move.catching_up.persisted", "move.attach.swapped",
+                                         "move.attached.persisted", "move.fence.committing", "move.fence.committed",
+                                         "move.fenced.persisted", "move.open.committed", "move.done.persisting"),
+                         label);
+
 } // namespace
 } // namespace keyshift::test

@@ -181,7 +181,7 @@ std::string TwoNodes::reshard(const std::vector<std::uint32_t>& buckets, const s
 void TwoNodes::wait_until(const std::string& node, const std::string& query)
 {
     pg::Connection connection = connect(node);
-    for (int tries = 0; tries < 3000; ++tries) {
+    for (int tries = 0; tries < 12'000; ++tries) {
         const auto rows = connection.query(query);
         if (rows.rows() > 0 && rows.text(0, 0) == "t") {
             return;

@@ -54,7 +54,7 @@ public:
     std::string reshard(const std::vector<std::uint32_t>& buckets, const std::string& to);
     std::int64_t start(const std::vector<std::uint32_t>& buckets, const std::string& to);
     std::string wait_job(std::int64_t job);
-    /// Waits until the query on the node gives "t"; throws after 30 s.
+    /// Waits until the query on the node gives "t"; throws after two minutes.
     void wait_until(const std::string& node, const std::string& query);
     std::string value(const std::string& node, const std::string& query);
     /// Everything of moves that may be left on a node: staging tables, triggers on open leaves, progress, options.

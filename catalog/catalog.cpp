@@ -76,12 +76,13 @@ std::vector<CapturedTable> read_tables(const pg::Result& rows)
         table.options = read_options(rows.text(row, 7));
         table.epoch = static_cast<Epoch>(rows.integer(row, 8));
         table.reference = rows.boolean(row, 9);
+        table.strict = rows.boolean(row, 10);
         tables.push_back(std::move(table));
     }
     return tables;
 }
 constexpr const char* kSelectTable =
-    "SELECT id, schema_name, table_name, group_name, node, key_columns, captured, options, epoch, reference "
+    "SELECT id, schema_name, table_name, group_name, node, key_columns, captured, options, epoch, reference, strict "
     "FROM keyshift.captured_table";
 
 std::uint64_t fnv1a(std::string_view text)

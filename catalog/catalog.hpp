@@ -16,7 +16,7 @@
 
 namespace keyshift::catalog {
 
-inline constexpr int kCatalogVersion = 2;
+inline constexpr int kCatalogVersion = 3;
 /// NOTIFY channel in the catalog database: payload names what changed ("job", "node", "table", "projection").
 inline constexpr std::string_view kCatalogChannel = "keyshift_catalog";
 /// NOTIFY channel on every node and in the catalog: payload is {"group":..,"bucket":..,"node":..,"epoch":..}.
@@ -51,6 +51,7 @@ struct CapturedTable {
     CaptureOptions options;
     Epoch epoch{1};         ///< of its events while it is not distributed
     bool reference = false; ///< the other nodes have copies of it
+    bool strict = false;    ///< distributed: sessions with an old map are refused
 };
 struct Placement {
     std::string node;

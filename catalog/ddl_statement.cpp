@@ -64,8 +64,8 @@ public:
             {"DropStmt", &Reader::drop},
             {"CommentStmt", &Reader::comment},
             {"CreateTrigStmt", &Reader::of_relation},
-            {"CreatePolicyStmt", &Reader::of_table},
-            {"AlterPolicyStmt", &Reader::of_table},
+            {"CreatePolicyStmt", &Reader::policy},
+            {"AlterPolicyStmt", &Reader::policy},
             {"CreateStatsStmt", &Reader::statistics},
         };
         const auto reader = kReaders.find(kind);
@@ -80,7 +80,11 @@ public:
 
 private:
     void of_relation(const Json& body) { read_.tables = {name_of(body.at("relation"))}; }
-    void of_table(const Json& body) { read_.tables = {name_of(body.at("table"))}; }
+    void policy(const Json& body)
+    {
+        read_.tables = {name_of(body.at("table"))};
+        read_.row_security = true;
+    }
 
     void statistics(const Json& body)
     {
@@ -160,6 +164,7 @@ private:
                 read_.indexes.push_back(name_of_words(words));
             } else if (type == "OBJECT_TRIGGER" || type == "OBJECT_POLICY") {
                 read_.tables.push_back(name_of_words(words, 1));
+                read_.row_security = read_.row_security || type == "OBJECT_POLICY";
             } else {
                 refuse("it is no part of a table's definition", "Run it on every node yourself.");
             }
@@ -226,6 +231,7 @@ private:
               "Run it on every node for the table and each of its leaves, while no move runs."}},
         };
         const std::string subtype = command.at("subtype");
+        read_.row_security = read_.row_security || subtype.ends_with("RowSecurity");
         if (const auto refused = kRefused.find(subtype); refused != kRefused.end()) {
             refuse(refused->second.first, refused->second.second);
         }

@@ -3,6 +3,7 @@
 #include "catalog/node_access.hpp"
 #include "catalog/replaced_table.hpp"
 #include "catalog/rows.hpp"
+#include "catalog/strict.hpp"
 #include "catalog/table_ddl.hpp"
 #include "core/error.hpp"
 
@@ -128,6 +129,9 @@ std::vector<std::string> make_empty_root(pg::Connection& connection, const Node&
     append(warnings, complete_table(connection, table));
     create_leaves(connection, root); // again, for the replica identity that needs the indexes
     join_group(connection, node, root);
+    if (root.strict) {
+        append(warnings, {make_strict(connection, root.definition.name, root.group.name)});
+    }
     return warnings;
 }
 
@@ -165,6 +169,9 @@ std::vector<std::string> convert_table(pg::Connection& connection, const Node& n
         }
     }
     join_group(connection, node, root);
+    if (root.strict) {
+        append(warnings, {make_strict(connection, name, root.group.name)});
+    }
     connection.script(fmt::format("ANALYZE {}", name.quoted()));
     return warnings;
 }

@@ -18,6 +18,7 @@ struct DistributedRoot {
     std::vector<Placement> placement; ///< index = bucket
     std::map<std::string, pg::Address> addresses;
     bool captured = true;
+    bool strict = false; ///< as make_strict()
 };
 
 /// Root and placeholders where the table is not yet; an empty plain table of that name gives way. Returns warnings.

@@ -6,5 +6,6 @@ namespace keyshift::catalog {
 extern const char* const kCatalogSql;
 extern const char* const kNodeSql;
 extern const char* const kFunctionsSql;
+extern const char* const kStrictSql;
 
 } // namespace keyshift::catalog

@@ -12,6 +12,7 @@ void install_node_schema(pg::Connection& node, const std::string& cluster, const
 {
     node.script(kNodeSql);
     node.script(kFunctionsSql);
+    node.script(kStrictSql);
     node.query("INSERT INTO keyshift.local_identity (cluster, node) VALUES ($1, $2) "
                "ON CONFLICT (one) DO UPDATE SET cluster = excluded.cluster, node = excluded.node",
                {cluster, name});
@@ -56,6 +57,9 @@ void forget_table(pg::Connection& node, const QualifiedName& root, const std::st
     node.query("DELETE FROM keyshift.local_placement WHERE group_name = $1", {group});
     const std::string function(node.query("SELECT keyshift.internal_owned_name($1)", {group}).text(0, 0));
     node.script(fmt::format("DROP FUNCTION IF EXISTS keyshift.{}(int)", quote_identifier(function)));
+    const std::string guard(node.query("SELECT keyshift.internal_guard_name($1)", {group}).text(0, 0));
+    node.script(fmt::format("DROP FUNCTION IF EXISTS keyshift.{}() CASCADE", quote_identifier(guard)));
+    node.query("DELETE FROM keyshift.local_map WHERE group_name = $1", {group});
 }
 
 void refresh_ownership(pg::Connection& node, const std::string& group)

@@ -42,6 +42,7 @@ struct Distribute {
     std::string with;     ///< co-locate with this table; empty: a new group
     bool offline = false; ///< in one transaction, under a lock; else while the table is read and written
     bool dry_run = false;
+    bool strict = false; ///< as set_strict()
 };
 /// Interrupted or failed before its end, it takes back what it made; killed, the next run does.
 nlohmann::json distribute(pg::Connection& catalog, const Distribute& request, const OnlineWork& online = {});
@@ -49,6 +50,8 @@ nlohmann::json distribute(pg::Connection& catalog, const Distribute& request, co
 /// as before. Killed, the next run goes on.
 nlohmann::json undistribute(pg::Connection& catalog, const std::string& table, bool dry_run,
                             const OnlineWork& online = {});
+/// From now on sessions that go by an old map of the table's buckets, or name none, are refused on every node; or no longer.
+nlohmann::json set_strict(pg::Connection& catalog, const std::string& table, bool strict, bool dry_run);
 /// Of tables that are captured already only the options change. {"captured","options","notes","dry_run"}
 nlohmann::json capture(pg::Connection& catalog, const std::vector<std::string>& tables, bool all,
                        const std::optional<std::string>& node, bool dry_run, const OptionChanges& changes = {});

@@ -153,7 +153,9 @@ LATERAL (SELECT x.grantee, x.privilege_type, x.is_grantable, '' AS columns FROM 
 WHERE c.oid = $1::oid AND g.grantee <> c.relowner ORDER BY 1)sql";
 
 constexpr const char* kAlterations = R"sql(
-WITH t AS (SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.relrowsecurity, c.relforcerowsecurity
+WITH t AS (SELECT c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, c.relrowsecurity, c.relforcerowsecurity,
+               -- What row security it has of its own, where it is strict.
+               (SELECT pg_catalog.obj_description(p.oid, 'pg_policy') FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'keyshift_strict') AS own
            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid)
 SELECT pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE %s', t.name, a.attname,
            CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END)
@@ -174,9 +176,9 @@ UNION ALL SELECT pg_catalog.format('CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%
             FROM pg_catalog.unnest(p.polroles) r),
            coalesce(' USING (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')', ''),
            coalesce(' WITH CHECK (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''))
-    FROM t JOIN pg_catalog.pg_policy p ON p.polrelid = t.oid
-UNION ALL SELECT pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', t.name) FROM t WHERE t.relrowsecurity
-UNION ALL SELECT pg_catalog.format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', t.name) FROM t WHERE t.relforcerowsecurity)sql";
+    FROM t JOIN pg_catalog.pg_policy p ON p.polrelid = t.oid WHERE p.polname NOT LIKE 'keyshift\_%'
+UNION ALL SELECT pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', t.name) FROM t WHERE t.relrowsecurity AND t.own IS DISTINCT FROM 'none'
+UNION ALL SELECT pg_catalog.format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', t.name) FROM t WHERE t.relforcerowsecurity AND coalesce(t.own, 'forced') = 'forced')sql";
 
 } // namespace
 

@@ -136,7 +136,8 @@ std::vector<std::string> copy_schema(pg::Connection& catalog, const Node& added,
                                    table.key_columns,
                                    placement(catalog, table.group),
                                    addresses,
-                                   table.captured};
+                                   table.captured,
+                                   table.strict};
         append(warnings, make_empty_root(to, added, root));
         adopt_sequences(from, to, table.name);
         append(warnings, copy_view(from, to, table.name));

@@ -169,6 +169,11 @@ DdlTarget check_ddl(pg::Connection& catalog, std::vector<OpenNode>& nodes, const
     DdlTarget target;
     for (const QualifiedName& name : names) {
         const CapturedTable& table = distributed(all, name);
+        if (table.strict && statement.row_security) {
+            refuse(name, "it is strict, which is row security too",
+                   fmt::format("`keyshift table strict {0} --off`, then this, then `keyshift table strict {0}`.",
+                               name.to_string()));
+        }
         check_columns(table, statement);
         check_keys(table, statement);
         check_projections(catalog, table, statement);

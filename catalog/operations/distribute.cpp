@@ -5,11 +5,14 @@
 #include "catalog/rows.hpp"
 #include "catalog/schema_copy.hpp"
 #include "catalog/sequence_ranges.hpp"
+#include "catalog/strict.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include <algorithm>
 
 namespace keyshift::catalog {
 
@@ -34,6 +37,7 @@ void write_catalog(pg::Connection& catalog, const DistributionWork& work)
             {root.group.name, buckets, holder, epoch});
     }
     const std::string key = write_array(root.key);
+    const std::string strict = root.strict ? "true" : "false";
     bool snapshot = true;
     if (work.captured_before) {
         const std::string id = std::to_string(work.captured_before->id);
@@ -43,13 +47,13 @@ void write_catalog(pg::Connection& catalog, const DistributionWork& work)
                        {id})
                 .boolean(0, 0);
         catalog.query(
-            "UPDATE keyshift.captured_table SET group_name = $2, node = NULL, key_columns = $3::text[] WHERE id = $1::bigint",
-            {id, root.group.name, key});
+            "UPDATE keyshift.captured_table SET group_name = $2, node = NULL, key_columns = $3::text[], strict = $4::boolean WHERE id = $1::bigint",
+            {id, root.group.name, key, strict});
         catalog.query("DELETE FROM keyshift.snapshot WHERE table_id = $1::bigint", {id});
     } else {
         catalog.query(
-            "INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns) VALUES ($1, $2, $3, $4::text[])",
-            {name.schema, name.name, root.group.name, key});
+            "INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns, strict) VALUES ($1, $2, $3, $4::text[], $5::boolean)",
+            {name.schema, name.name, root.group.name, key, strict});
     }
     if (snapshot) {
         catalog.query(
@@ -62,7 +66,8 @@ void write_catalog(pg::Connection& catalog, const DistributionWork& work)
 
 void append(std::vector<std::string>& all, const std::vector<std::string>& more)
 {
-    all.insert(all.end(), more.begin(), more.end());
+    std::copy_if(more.begin(), more.end(), std::back_inserter(all),
+                 [](const std::string& one) { return !one.empty(); });
 }
 
 std::vector<std::string> make_other_roots(pg::Connection& catalog, DistributionWork& work)
@@ -122,6 +127,9 @@ void swap(pg::Connection& catalog, DistributionWork& work, const Twin& twin, con
     const std::int64_t number = node_number(catalog, node.name);
     const auto record = [&] {
         set_ranges(holder, number, ranges);
+        if (work.root.strict) {
+            append(warnings, {make_strict(holder, work.root.definition.name, work.root.group.name)});
+        }
         if (is_together(catalog, work)) {
             write_catalog(holder, work);
         }
@@ -157,6 +165,12 @@ std::vector<std::string> carry_out(pg::Connection& catalog, DistributionWork& wo
     std::vector<std::string> warnings;
     if (work.converted) {
         append(warnings, make_other_roots(catalog, work));
+        if (work.root.strict) {
+            pg::Connection& holder = *work.nodes[work.holder].connection;
+            pg::Transaction transaction(holder);
+            append(warnings, {make_strict(holder, work.root.definition.name, work.root.group.name)});
+            transaction.commit();
+        }
     } else if (offline) {
         convert_offline(catalog, work, warnings);
     } else {
@@ -201,6 +215,7 @@ nlohmann::json distribute(pg::Connection& catalog, const Distribute& request, co
             {"buckets", work.root.group.buckets},
             {"key", work.root.key},
             {"node", work.nodes[work.holder].node.name},
+            {"strict", request.strict},
             {"dry_run", request.dry_run},
             {"warnings", warnings}};
 }

@@ -323,6 +323,7 @@ DistributionWork prepare_distribution(pg::Connection& catalog, const Distribute&
     work.converted = converted.has_value();
     work.holder = converted ? *converted : find_holder(work.nodes, name);
     work.root.definition = read_table(*work.nodes[work.holder].connection, name);
+    work.root.strict = request.strict;
     for (const OpenNode& open : work.nodes) {
         work.root.addresses[open.node.name] = open.node.address;
     }

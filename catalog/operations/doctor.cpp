@@ -9,6 +9,7 @@
 #include "catalog/reference_check.hpp"
 #include "catalog/rights.hpp"
 #include "catalog/rows.hpp"
+#include "catalog/strict.hpp"
 #include "core/error.hpp"
 
 #include <fmt/format.h>
@@ -274,6 +275,7 @@ void check_publication(const OpenNode& open, const std::vector<CapturedTable>& a
             check_captured(open, table, findings);
             append(findings, table.group.empty() ? missing_to_publish(*open.connection, table.name)
                                                  : missing_to_distribute(*open.connection, table.name));
+            append(findings, check_strict(open, table));
         }
     }
 }

@@ -44,6 +44,7 @@ nlohmann::json describe(const CapturedTable& table, const std::map<std::string, 
         one["group"] = table.group;
         one["key"] = table.key_columns;
         one["buckets"] = by_name.at(table.group).buckets;
+        one["strict"] = table.strict;
     }
     return one;
 }

@@ -2,6 +2,7 @@
 
 #include "catalog/node_access.hpp"
 #include "catalog/rows.hpp"
+#include "catalog/strict.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
 
@@ -71,6 +72,7 @@ void drop_node_objects(pg::Connection& connection, const Node& node, bool keep_s
     for (int row = 0; row < copies.rows(); ++row) { // of a `table distribute` that was killed
         connection.script(fmt::format("DROP SCHEMA {} CASCADE", quote_identifier(copies.text(row, 0))));
     }
+    end_all_strict(connection);
     if (!keep_schema) {
         connection.script("DROP SCHEMA IF EXISTS keyshift CASCADE");
         transaction.commit();
@@ -86,7 +88,7 @@ void drop_node_objects(pg::Connection& connection, const Node& node, bool keep_s
     connection.script(
         "DROP TABLE IF EXISTS keyshift.local_identity, keyshift.local_table, keyshift.local_placement, keyshift.local_bucket, "
         "keyshift.move_progress, keyshift.projection_progress, keyshift.projection_source, keyshift.local_ddl, "
-        "keyshift.reference_conflict, keyshift.local_reference CASCADE");
+        "keyshift.reference_conflict, keyshift.local_reference, keyshift.local_map CASCADE");
     transaction.commit();
 }
 

@@ -4,9 +4,11 @@
 #include "catalog/online/swap.hpp"
 #include "catalog/operations.hpp"
 #include "catalog/rows.hpp"
+#include "catalog/strict.hpp"
 #include "core/backoff.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
+#include "core/pg/short_lock.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -185,6 +187,10 @@ void replace(Work& work, const OnlineWork& online)
     plain.definition = read_table(node, work.table.name);
     plain.group.buckets = 0;
     drop_twin(node, work.table.name); // of a command that was killed
+    const auto bind = [&](bool bound) {
+        pg::with_short_locks(node, [&] { bind_owner(node, work.table.name, bound); }, {}, {});
+    };
+    bind(false);
     const Twin twin = make_twin(node, plain, online);
     try {
         fill_twin(node, twin, online);
@@ -196,6 +202,7 @@ void replace(Work& work, const OnlineWork& online)
             [&] { forget_table(node, work.table.name, work.table.group); }, online);
     } catch (const Error&) {
         drop_twin(node, work.table.name);
+        bind(true);
         throw;
     }
 }
@@ -246,7 +253,7 @@ void write_catalog(pg::Connection& catalog, const Work& work)
     const std::string& node = work.nodes[work.holder].node.name;
     pg::Transaction transaction(catalog);
     catalog.query(
-        "UPDATE keyshift.captured_table SET group_name = NULL, node = $2, key_columns = '{}' WHERE id = $1::bigint",
+        "UPDATE keyshift.captured_table SET group_name = NULL, node = $2, key_columns = '{}', strict = false WHERE id = $1::bigint",
         {id, node});
     const bool unread =
         catalog

@@ -1,5 +1,5 @@
 -- The catalog: schema keyshift in one database, the only source of truth about placement, jobs and projections.
--- Version 2 (kCatalogVersion). Run in one transaction by `keyshift init`; idempotent.
+-- Version 3 (kCatalogVersion). Run in one transaction by `keyshift init`; idempotent.
 CREATE SCHEMA IF NOT EXISTS keyshift;
 
 -- One row a setting that created persistent state: version, cluster, topic_prefix.
@@ -79,6 +79,9 @@ CREATE TABLE IF NOT EXISTS keyshift.reference_copy (
     at          timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (table_id, node)
 );
+
+-- Distributed: sessions that go by an old map of buckets, or by none, are refused (sql/strict.sql).
+ALTER TABLE keyshift.captured_table ADD COLUMN IF NOT EXISTS strict boolean NOT NULL DEFAULT false;
 
 -- Who owns a bucket now.
 CREATE TABLE IF NOT EXISTS keyshift.bucket (

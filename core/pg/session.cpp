@@ -17,7 +17,8 @@ constexpr const char* kSession =
     "SET client_encoding = 'UTF8'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET timezone = 'UTC'; "
     "SET extra_float_digits = 1; SET bytea_output = 'hex'; SET statement_timeout = 0; SET lock_timeout = 0; "
     "SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET standard_conforming_strings = on; "
-    "SET default_transaction_isolation = 'read committed'; SET client_min_messages = 'warning'; SET search_path = pg_catalog";
+    "SET default_transaction_isolation = 'read committed'; SET client_min_messages = 'warning'; SET search_path = pg_catalog; "
+    "SET keyshift.map = 'any'"; // strict tables: Keyshift itself goes by no map
 
 std::string trimmed(const char* text)
 {

@@ -46,6 +46,7 @@ void add_distribute(CLI::App& table, CommandContext& context)
     verb->add_option("--with", request->with, "Co-locate with this table");
     verb->add_flag("--offline", request->offline,
                    "In one transaction, under a lock; else while it is read and written");
+    verb->add_flag("--strict", request->strict, "Refuse sessions that go by an old map of its buckets, or name none");
     verb->add_flag("--wait", context.wait, "As always: the command does the work itself, and ends when it is done");
     verb->add_option("--timeout", context.timeout, "Take back and give up after 30s, 5min, ... (exit 124)");
     changes(verb, context)->callback([&context, request] {
@@ -57,6 +58,12 @@ void add_distribute(CLI::App& table, CommandContext& context)
             return;
         }
         context.print(*distributed);
+        if (!request->strict) {
+            note(fmt::format(
+                "recommended: `keyshift table strict {}`, so that reads and writes with an old map raise instead of "
+                "finding nothing",
+                request->table));
+        }
         if (!context.dry_run) {
             context.mention_missing_daemon(catalog, "its rows are queued for Kafka");
         }
@@ -85,6 +92,24 @@ void add_undistribute(CLI::App& table, CommandContext& context)
     });
 }
 
+void add_strict(CLI::App& table, CommandContext& context)
+{
+    struct Options {
+        std::string table;
+        bool off = false;
+    };
+    const auto options = std::make_shared<Options>();
+    CLI::App* verb =
+        add_verb(table, "strict", "Refuse sessions that go by an old map of a table's buckets, or name none",
+                 "keyshift table strict posts");
+    verb->add_option("table", options->table, "Distributed table")->required();
+    verb->add_flag("--off", options->off, "No longer");
+    changes(verb, context)->callback([&context, options] {
+        pg::Connection catalog = context.catalog();
+        context.print(catalog::set_strict(catalog, options->table, !options->off, context.dry_run));
+    });
+}
+
 } // namespace
 
 void add_table_commands(CLI::App& app, CommandContext& context)
@@ -94,10 +119,11 @@ void add_table_commands(CLI::App& app, CommandContext& context)
     add_capture_command(*table, context);
     add_distribute(*table, context);
     add_undistribute(*table, context);
+    add_strict(*table, context);
     add_reference_command(*table, context);
     add_verb(*table, "list", "All captured tables", "keyshift table list -o json")->callback([&context] {
         pg::Connection catalog = context.catalog();
-        context.print(catalog::list_tables(catalog), {"table", "kind", "group", "key", "buckets", "node"});
+        context.print(catalog::list_tables(catalog), {"table", "kind", "group", "key", "buckets", "strict", "node"});
     });
     const auto name = std::make_shared<std::string>();
     CLI::App* show = add_verb(*table, "show", "One table and where its buckets are", "keyshift table show posts");

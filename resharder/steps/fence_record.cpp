@@ -1,6 +1,7 @@
 /// What a fence is made of, on the donor and in the catalog; shared by moves with and without a stream.
 
 #include "catalog/node_sql.hpp"
+#include "catalog/strict.hpp"
 #include "metrics/families.hpp"
 #include "resharder/bucket_hash.hpp"
 #include "resharder/move_owner.hpp"
@@ -25,6 +26,7 @@ void write_fence(MoveContext& context, pg::Connection& donor)
                           "run `keyshift doctor`"});
     }
     catalog::refresh_ownership(donor, move.group);
+    catalog::map_changed(donor, move.group);
     catalog::write_local_placement(donor, move.group, move.bucket, {move.recipient, move.epoch},
                                    context.recipient_node.address);
     emit_control_message(donor, move, "fence", fenced.lsn(0, 0));

@@ -23,9 +23,9 @@ Cluster::Cluster()
     catalog::init(catalog_, name_, name_, false);
 }
 
-TestDatabase& Cluster::add_database()
+TestDatabase& Cluster::add_database(DatabaseOwner owner)
 {
-    databases_.push_back(std::make_unique<TestDatabase>(1, "node"));
+    databases_.push_back(std::make_unique<TestDatabase>(1, "node", owner));
     return *databases_.back();
 }
 

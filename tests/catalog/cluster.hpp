@@ -19,7 +19,7 @@ public:
 
     pg::Connection& catalog() { return catalog_; }
     /// A fresh database, not yet a node.
-    TestDatabase& add_database();
+    TestDatabase& add_database(DatabaseOwner owner = usual_owner());
     /// add_node of the database of that index, as n1, n2, ...
     void add_node(std::size_t index);
     pg::Connection connect(std::size_t index) const

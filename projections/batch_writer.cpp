@@ -41,7 +41,8 @@ std::string text_array(const std::vector<const std::string*>& values)
 
 BatchWriter::BatchWriter(const Definition& definition, Target& target, std::int64_t owner_epoch)
     : definition_(definition), target_(target), owner_epoch_(owner_epoch),
-      upsert_live_(upsert_statement(definition, Batch::live)), upsert_any_(upsert_statement(definition, Batch::any))
+      upsert_live_(upsert_statement(definition, Batch::live)), upsert_any_(upsert_statement(definition, Batch::any)),
+      cleaning_(cleaning_statement(definition))
 {
 }
 
@@ -117,10 +118,14 @@ BatchWriter::Rows BatchWriter::lock_open_buckets(pg::Connection& connection, con
         numbers += fmt::format("{}{}", numbers.empty() ? "{" : ",", bucket);
     }
     const std::vector<pg::Parameter> parameters{definition_.name, numbers += "}"};
+    // Totals are what they were and what came or went: of two writers of a group (the stream, the backfill, a repair) the
+    // second one must begin its statement behind the first one's commit.
     const pg::Result open = connection.run_prepared(
-        "projection_buckets",
-        "SELECT bucket FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = ANY($2::int[]) AND state = 'open' "
-        "ORDER BY bucket FOR SHARE",
+        definition_.aggregation ? "aggregate_buckets" : "projection_buckets",
+        std::string(
+            "SELECT bucket FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = ANY($2::int[]) AND state = 'open' "
+            "ORDER BY bucket FOR ") +
+            (definition_.aggregation ? "NO KEY UPDATE" : "SHARE"),
         parameters);
     std::set<std::uint32_t> owned;
     for (int row = 0; row < open.rows(); ++row) {
@@ -176,10 +181,12 @@ void BatchWriter::write_rows(pg::Connection& connection, const Rows& rows, Writt
                                           : pg::Parameter(array.bytes));
     }
     const bool all_live = std::all_of(rows.begin(), rows.end(), [](const RowChange* row) { return row->live; });
-    const std::int64_t applied = connection
-                                     .run_prepared((all_live ? "upsert_live_" : "upsert_any_") + definition_.name,
-                                                   all_live ? upsert_live_ : upsert_any_, parameters)
-                                     .affected();
+    const pg::Result done = connection.run_prepared((all_live ? "upsert_live_" : "upsert_any_") + definition_.name,
+                                                    all_live ? upsert_live_ : upsert_any_, parameters);
+    const std::int64_t applied = cleaning_.empty() ? done.affected() : done.integer(0, 0);
+    if (!cleaning_.empty() && done.integer(0, 1) > 0) {
+        connection.run_prepared("empty_groups_" + definition_.name, cleaning_, parameters);
+    }
     written.applied += applied;
     written.stale += static_cast<std::int64_t>(rows.size()) - applied;
 }

@@ -59,12 +59,16 @@ private:
     std::int64_t owner_epoch_;
     std::string upsert_live_;
     std::string upsert_any_;
+    std::string cleaning_; ///< empty: there are no groups
 };
 
 /// What the rows of one statement are; `live` has a shorter statement where the definition has no WHERE.
 enum class Batch { live, any };
 /// The INSERT ... SELECT <definition> FROM unnest(...) ... ON CONFLICT ... of a definition.
+/// With groups its one row says how many registers it wrote and how many groups are empty now; else its tag does.
 std::string upsert_statement(const Definition& definition, Batch batch);
+/// Takes the same parameters, and removes those groups. Empty: there are none.
+std::string cleaning_statement(const Definition& definition);
 /// A one-dimensional array of text in PostgreSQL's binary format (array_send).
 std::string binary_text_array(const std::vector<const std::string*>& values);
 /// nullopt: a value is not in the form that PostgreSQL prints.

@@ -14,6 +14,11 @@ QualifiedName Definition::table() const
     return {"keyshift", fmt::format("{}__g{}", name, generation)};
 }
 
+QualifiedName Definition::totals() const
+{
+    return {"keyshift", fmt::format("{}__t{}", name, generation)};
+}
+
 std::size_t Definition::base_column(const std::string& column) const
 {
     for (std::size_t index = 0; index < base_columns.size(); ++index) {
@@ -22,6 +27,11 @@ std::size_t Definition::base_column(const std::string& column) const
         }
     }
     throw std::logic_error("projection " + name + " has no base column " + column);
+}
+
+const std::vector<std::string>& shown_key(const Definition& definition)
+{
+    return definition.aggregation ? definition.aggregation->key : definition.key;
 }
 
 Json to_json(const Definition& definition)
@@ -39,22 +49,26 @@ Json to_json(const Definition& definition)
                                 {"array", column.array},
                                 {"form", column.form}});
     }
-    return {{"kind", "rekey"},
-            {"name", definition.name},
-            {"generation", definition.generation},
-            {"view_schema", definition.view_schema},
-            {"base", {{"schema", definition.base.schema}, {"table", definition.base.name}}},
-            {"alias", definition.alias},
-            {"select_list", definition.select_list},
-            {"condition", definition.condition},
-            {"columns", columns},
-            {"key", definition.key},
-            {"key_base", definition.key_base},
-            {"key_types", definition.key_types},
-            {"pk", definition.pk},
-            {"pk_names", definition.pk_names},
-            {"base_columns", base_columns},
-            {"identity_indexes", definition.identity_indexes}};
+    Json json{{"kind", definition.aggregation ? "aggregate" : "rekey"},
+              {"name", definition.name},
+              {"generation", definition.generation},
+              {"view_schema", definition.view_schema},
+              {"base", {{"schema", definition.base.schema}, {"table", definition.base.name}}},
+              {"alias", definition.alias},
+              {"select_list", definition.select_list},
+              {"condition", definition.condition},
+              {"columns", columns},
+              {"key", definition.key},
+              {"key_base", definition.key_base},
+              {"key_types", definition.key_types},
+              {"pk", definition.pk},
+              {"pk_names", definition.pk_names},
+              {"base_columns", base_columns},
+              {"identity_indexes", definition.identity_indexes}};
+    if (definition.aggregation) {
+        json["aggregation"] = to_json(*definition.aggregation);
+    }
+    return json;
 }
 
 Definition definition_from_json(const Json& json)
@@ -81,6 +95,9 @@ Definition definition_from_json(const Json& json)
                                            column.value("form", column.value("decimal_text", false) ? "string" : "")});
     }
     definition.identity_indexes = json.at("identity_indexes").get<std::vector<std::string>>();
+    if (json.contains("aggregation")) {
+        definition.aggregation = aggregation_from_json(json.at("aggregation"));
+    }
     return definition;
 }
 

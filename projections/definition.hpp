@@ -1,13 +1,16 @@
 #pragma once
 /// A projection's definition as classified: what the runner needs to keep it, and nothing that can be looked up.
-/// Stored as jsonb in keyshift.projection.definition. Kind "rekey": one captured table, shown under another key.
+/// Stored as jsonb in keyshift.projection.definition. Kind "rekey": one captured table, shown under another key; "aggregate":
+/// groups of its rows.
 
 #include "core/names.hpp"
+#include "projections/aggregation.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,10 +49,16 @@ struct Definition {
     std::vector<BaseColumn> base_columns;
     std::vector<std::string> identity_indexes; ///< made for the replica identity; go with this projection
 
-    QualifiedName table() const; ///< keyshift."name__g1"
+    std::optional<Aggregation> aggregation; ///< of a projection of groups
+
+    QualifiedName table() const;  ///< keyshift."name__g1"
+    QualifiedName totals() const; ///< keyshift."name__t1"; there is one where there is an aggregation
     QualifiedName view() const { return {view_schema, name}; }
     std::size_t base_column(const std::string& column) const; ///< index; throws std::logic_error when there is none
 };
+
+/// The key as the view's columns are called.
+const std::vector<std::string>& shown_key(const Definition& definition);
 
 nlohmann::json to_json(const Definition& definition);
 Definition definition_from_json(const nlohmann::json& json);

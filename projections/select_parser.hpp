@@ -3,9 +3,12 @@
 /// under the place, what cannot be kept exact. Pure: asks no server.
 
 #include "core/names.hpp"
+#include "projections/aggregate_select.hpp"
+#include "projections/sql_text.hpp"
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,17 +30,14 @@ struct ParsedSelect {
     std::string condition;                ///< of WHERE; empty: none
     std::vector<SelectedColumn> columns;
     std::vector<std::string> used_columns;            ///< every base column named anywhere, once
+    std::vector<std::string> shown_columns;           ///< of them those named outside of WHERE
+    std::string text;                                 ///< the whole, as PostgreSQL's parser writes it
+    std::optional<ParsedAggregation> aggregation;     ///< of a SELECT with groups
     std::size_t table_place = 0;                      ///< byte of `sql`
     std::map<std::string, std::size_t> column_places; ///< where each used column is named first
 };
 
 /// Throws Error(refused).
 ParsedSelect parse_select(const std::string& sql);
-
-/// The line of `sql` that holds byte `location`, and a caret under it.
-std::string with_caret(const std::string& sql, std::size_t location);
-
-/// "Did you mean posts? " for the name most like the one typed; empty when none is.
-std::string did_you_mean(std::string_view typed, const std::vector<std::string>& names);
 
 } // namespace keyshift::projections

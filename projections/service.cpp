@@ -85,10 +85,11 @@ void ProjectionService::State::refresh(pg::Connection& connection)
     for (const auto& [id, name] : wanted) {
         if (!runners.contains(id)) {
             Running& running = runners[id];
-            running.thread = std::jthread([this, id = id, projection = name, ended = running.ended](std::stop_token stop) {
-                keep_running(id, projection, stop);
-                *ended = true;
-            });
+            running.thread =
+                std::jthread([this, id = id, projection = name, ended = running.ended](std::stop_token stop) {
+                    keep_running(id, projection, stop);
+                    *ended = true;
+                });
         }
     }
 }

@@ -160,8 +160,7 @@ bool leave_group(pg::Connection& catalog, const Definition& old, const std::stop
             .rows() > 0) {
         return false;
     }
-    catalog.query("DELETE FROM keyshift.captured_table WHERE schema_name = $1 AND table_name = $2",
-                  {old.table().schema, old.table().name});
+    forget_tables(catalog, old);
     transaction.commit();
     return true;
 }

@@ -94,6 +94,12 @@ pg::Connection& Target::connection(const std::string& name)
     if (progress_ == Progress::in_transaction) {
         fresh.query("SET synchronous_commit = off");
     }
+    if (definition_.aggregation) {
+        // Registers are looked up by their key whatever the statistics of a young table say: a plan is kept for long.
+        fresh.query("SET enable_seqscan = off");
+        fresh.query("SET enable_hashjoin = off");
+        fresh.query("SET enable_mergejoin = off");
+    }
     return connections_.emplace(name, std::move(fresh)).first->second;
 }
 

@@ -206,16 +206,24 @@ std::string upsert_statement(const Definition& definition, Batch batch)
         "ON CONFLICT ({}) DO UPDATE SET {}_epoch = excluded._epoch, _lsn = excluded._lsn, _seq = excluded._seq, _live = excluded._live "
         "WHERE (t._epoch, t._lsn, t._seq) < (excluded._epoch, excluded._lsn, excluded._seq)",
         list(conflict), updates);
-    if (batch == Batch::live && definition.condition.empty()) {
+    if (batch == Batch::live && definition.condition.empty() && !definition.aggregation) {
         return fmt::format("{}SELECT {}, {}{}, true FROM ({}) AS {} {}", target, definition.select_list, hidden,
                            version, change_query(definition), alias, newest_wins);
     }
     // The definition's expressions see only rows that its WHERE takes: 10/x ... WHERE x <> 0 must never divide by zero.
-    return fmt::format("WITH ks_change AS MATERIALIZED ({}) {}"
-                       "SELECT {}, {}{}, true FROM ks_change AS {} WHERE {} "
-                       "UNION ALL SELECT {}{}{}, false FROM ks_change AS {} WHERE NOT ({}) {}",
-                       change_query(definition), target, definition.select_list, hidden, version, alias, shown, gone,
-                       hidden, version, alias, shown, newest_wins);
+    const std::string upsert = fmt::format("{}SELECT {}, {}{}, true FROM ks_change AS {} WHERE {} "
+                                           "UNION ALL SELECT {}{}{}, false FROM ks_change AS {} WHERE NOT ({}) {}",
+                                           target, definition.select_list, hidden, version, alias, shown, gone, hidden,
+                                           version, alias, shown, newest_wins);
+    if (definition.aggregation) {
+        return upsert_with_totals(definition, change_query(definition), upsert);
+    }
+    return fmt::format("WITH ks_change AS MATERIALIZED ({}) {}", change_query(definition), upsert);
+}
+
+std::string cleaning_statement(const Definition& definition)
+{
+    return definition.aggregation ? remove_empty_groups(definition, change_query(definition)) : "";
 }
 
 } // namespace keyshift::projections

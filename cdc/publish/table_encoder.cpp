@@ -282,8 +282,14 @@ std::string TableEncoder::absent(bool before_is_key, const Tuple* after, const T
 {
     AbsentColumns columns;
     for (const Column& column : columns_) {
+        if (after == nullptr) {
+            continue;
+        }
+        const Datum& value = (*after)[column.index];
         const bool filled = old != nullptr && (*old)[column.index].kind == Datum::Kind::text;
-        if (after != nullptr && (*after)[column.index].kind == Datum::Kind::unchanged_toast && !filled) {
+        const bool unchanged = value.kind == Datum::Kind::unchanged_toast && !filled;
+        const bool lost = value.kind == Datum::Kind::text && !column.treatment && column.encoder.loses(value.text);
+        if (unchanged || lost) {
             columns.after.push_back(column.raw_name);
         }
     }

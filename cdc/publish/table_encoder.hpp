@@ -58,7 +58,7 @@ public:
     };
     Shortened shorten(const Change& change, std::size_t limit) const;
 
-    /// The header keyshift.absent: columns that the WAL did not carry. Empty: none.
+    /// The header keyshift.absent: columns that the WAL did not carry, or JSON cannot. Empty: none.
     std::string absent(bool before_is_key, const Tuple* after, const Tuple* old) const;
 
     /// From `"name":...` of the source block: up to ts_ms, from ,"db" to sequence, from ,"schema" to txId.

@@ -173,6 +173,12 @@ void ValueEncoder::append_decimal(std::string& out, std::string_view text) const
     }
 }
 
+bool ValueEncoder::loses(std::string_view text) const
+{
+    const bool precise = form_.form == ValueForm::variable_decimal || form_.form == ValueForm::decimal;
+    return precise && (text == "NaN" || text == "Infinity" || text == "-Infinity");
+}
+
 void ValueEncoder::append_temporal(std::string& out, std::string_view text) const
 {
     switch (form_.form) {

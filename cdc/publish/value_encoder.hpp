@@ -25,6 +25,8 @@ public:
     /// Appends the JSON of a value that is not NULL. Text that is not of the type becomes null (NaN of a precise
     /// numeric is the one case that the server can send).
     void append(std::string& out, std::string_view text) const;
+    /// append() writes null for it, though it is a value: NaN and the infinities of a precise numeric.
+    bool loses(std::string_view text) const;
     /// Of a bytea's text: how many characters append() writes between the quotes. nullopt: of another type.
     std::optional<std::size_t> bytes_length(std::string_view text) const;
     /// The same as a header of a key change has it.

@@ -2,6 +2,7 @@
 
 #include "core/bucket_map.hpp"
 #include "core/error.hpp"
+#include "projections/commands/aggregate_definition.hpp"
 #include "projections/value_codec.hpp"
 
 #include <fmt/format.h>
@@ -180,8 +181,10 @@ std::vector<catalog::Node> nodes_of(pg::Connection& catalog, const catalog::Capt
     return nodes;
 }
 
-Definition define(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
-                  const catalog::CapturedTable& table)
+namespace {
+
+Definition define_rows(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
+                       const catalog::CapturedTable& table)
 {
     Definition definition;
     definition.name = request.name;
@@ -212,6 +215,21 @@ Definition define(pg::Connection& node, const CreateRequest& request, const Pars
     }
     definition.columns = ask_types(node, definition, select);
     check_key(request, definition, select);
+    return definition;
+}
+
+} // namespace
+
+Definition define(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
+                  const catalog::CapturedTable& table)
+{
+    if (!select.aggregation) {
+        return define_rows(node, request, select, table);
+    }
+    CreateRequest rows = request;
+    rows.key = base_key(request, select);
+    Definition definition = define_rows(node, rows, rows_of_groups(request, select), table);
+    definition.aggregation = define_aggregation(node, request, select, definition);
     return definition;
 }
 

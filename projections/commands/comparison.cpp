@@ -17,15 +17,6 @@ namespace {
 // Rows are compared slice by slice of their primary key's hash; only slices that differ are read row by row.
 constexpr int kSlices = 256;
 
-/// Leaves of buckets that are open on this node; a frozen copy on a donor does not count.
-std::string open_only(const std::string& group, const QualifiedName& root)
-{
-    return fmt::format(
-        "tableoid IN (SELECT to_regclass(quote_ident({}) || '.' || quote_ident({} || '_b' || b.bucket)) FROM keyshift.local_bucket b "
-        "WHERE b.group_name = {} AND b.state = 'open')",
-        quote_literal(root.schema), quote_literal(root.name), quote_literal(group));
-}
-
 } // namespace
 
 catalog::CapturedTable base_table(pg::Connection& catalog, const Definition& definition, const std::string& doing)
@@ -43,9 +34,19 @@ std::string row_hash(const Definition& definition, const std::string& from)
 {
     std::string values;
     for (const ProjectedColumn& column : definition.columns) {
-        values += (values.empty() ? "" : ", ") + from + "." + quote_identifier(column.name);
+        // Events carry a numeric of any scale without its trailing zeros: the same number.
+        const char* shape = column.type == "numeric" ? "trim_scale({}.{})" : "{}.{}";
+        values += (values.empty() ? "" : ", ") + fmt::format(fmt::runtime(shape), from, quote_identifier(column.name));
     }
     return "hashtextextended(ROW(" + values + ")::text, 0)";
+}
+
+std::string open_only(const std::string& group, const QualifiedName& root)
+{
+    return fmt::format(
+        "tableoid IN (SELECT to_regclass(quote_ident({}) || '.' || quote_ident({} || '_b' || b.bucket)) FROM keyshift.local_bucket b "
+        "WHERE b.group_name = {} AND b.state = 'open')",
+        quote_literal(root.schema), quote_literal(root.name), quote_literal(group));
 }
 
 std::string row_key_expression(const std::vector<std::string>& columns)

@@ -77,6 +77,8 @@ private:
 catalog::CapturedTable base_table(pg::Connection& catalog, const Definition& definition, const std::string& doing);
 /// hashtextextended over the columns that a reader sees, of the row `from`.
 std::string row_hash(const Definition& definition, const std::string& from);
+/// A condition on rows of `root`: their leaf's bucket is open on this node. A frozen copy on a donor does not count.
+std::string open_only(const std::string& group, const QualifiedName& root);
 /// The row's primary key as RowKey; `columns` are already quoted.
 std::string row_key_expression(const std::vector<std::string>& columns);
 

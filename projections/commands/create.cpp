@@ -53,10 +53,7 @@ catalog::DistributedRoot root_of(const Definition& definition, std::uint32_t buc
                                  const std::vector<catalog::Node>& nodes)
 {
     catalog::DistributedRoot root;
-    root.definition = table_of(definition);
     root.group = {definition.name, buckets, definition.key_types, true};
-    root.key = definition.key;
-    root.captured = false;
     for (std::uint32_t bucket = 0; bucket < buckets; ++bucket) {
         root.placement.push_back({nodes[bucket * nodes.size() / buckets].name, Epoch{1}});
     }
@@ -100,9 +97,7 @@ void record(pg::Connection& catalog, const Definition& definition, const CreateR
     refuse_what_events_hide(definition, find_base(catalog, parse_select(request.sql)).options);
     catalog.query("INSERT INTO keyshift.table_group (name, buckets, key_types, kind) VALUES ($1, $2, $3, 'projection')",
                   {definition.name, std::to_string(request.buckets), catalog::write_array(definition.key_types)});
-    catalog.query(
-        "INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns, captured) VALUES ($1, $2, $3, $4, false)",
-        {definition.table().schema, definition.table().name, definition.name, catalog::write_array(definition.key)});
+    record_tables(catalog, definition);
     for (std::uint32_t bucket = 0; bucket < request.buckets; ++bucket) {
         const std::string number = std::to_string(bucket);
         catalog.query("INSERT INTO keyshift.bucket (group_name, bucket, node, epoch) VALUES ($1, $2, $3, 1)",
@@ -123,15 +118,20 @@ void record(pg::Connection& catalog, const Definition& definition, const CreateR
 Json plan_of(const Definition& definition, const CreateRequest& request, const std::vector<std::string>& alters)
 {
     Json columns = Json::array();
-    for (const ProjectedColumn& column : definition.columns) {
+    const auto add = [&](const auto& column) {
         columns.push_back({{"column", column.name}, {"type", column.type}});
+    };
+    if (definition.aggregation) {
+        std::for_each(definition.aggregation->shown.begin(), definition.aggregation->shown.end(), add);
+    } else {
+        std::for_each(definition.columns.begin(), definition.columns.end(), add);
     }
     return {{"projection", definition.name},
-            {"kind", "rekey"},
+            {"kind", definition.aggregation ? "aggregate" : "rekey"},
             {"view", definition.view().to_string()},
             {"table", definition.table().to_string()},
             {"base", definition.base.to_string()},
-            {"key", definition.key},
+            {"key", shown_key(definition)},
             {"buckets", request.buckets},
             {"columns", columns},
             {"alters", alters},

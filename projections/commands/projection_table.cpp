@@ -9,6 +9,40 @@
 
 namespace keyshift::projections {
 
+namespace {
+
+/// The column that an expression is; empty: it is more than that.
+std::string column_of(const Definition& definition, const std::string& sql)
+{
+    for (const ProjectedColumn& column : definition.columns) {
+        const std::string name = quote_identifier(column.name);
+        if (sql == name || sql == quote_identifier(definition.alias) + "." + name) {
+            return name;
+        }
+    }
+    return "";
+}
+
+/// A column's minimum or maximum is the end of an index when it is read.
+void add_extreme_indexes(catalog::TableDefinition& table, const Definition& definition)
+{
+    const std::vector<Measure> none;
+    const auto& measures = definition.aggregation ? definition.aggregation->measures : none;
+    for (std::size_t at = 0; at < measures.size(); ++at) {
+        const Measure& measure = measures[at];
+        const bool extreme = measure.call.starts_with("min(") || measure.call.starts_with("max(");
+        const std::string column = column_of(definition, measure.argument);
+        if (extreme && measure.filter.empty() && !column.empty()) {
+            catalog::IndexDefinition index;
+            index.name = fmt::format("{}_m{}", definition.table().name, at + 1);
+            index.definition =
+                fmt::format("CREATE INDEX {} ON {} USING btree ({}, {}) WHERE _live", quote_identifier(index.name),
+                            definition.table().quoted(), catalog::quoted_list(definition.key), column);
+            table.indexes.push_back(std::move(index));
+        }
+    }
+}
+
 catalog::TableDefinition table_of(const Definition& definition)
 {
     catalog::TableDefinition table;
@@ -51,11 +85,50 @@ catalog::TableDefinition table_of(const Definition& definition)
     key.columns = primary;
     key.definition = "PRIMARY KEY (" + catalog::quoted_list(primary) + ")";
     table.constraints.push_back(std::move(key));
+    add_extreme_indexes(table, definition);
     return table;
 }
 
+catalog::TableDefinition totals_of(const Definition& definition)
+{
+    catalog::TableDefinition table;
+    table.name = definition.totals();
+    std::vector<std::string> groups;
+    bool may_be_null = false;
+    for (const TotalColumn& column : total_columns(*definition.aggregation)) {
+        catalog::ColumnDefinition made;
+        made.name = column.name;
+        made.type = column.type;
+        made.element_type = column.type.substr(0, column.type.find('('));
+        if (column.group) {
+            may_be_null = may_be_null || definition.aggregation->group[groups.size()].may_be_null;
+            groups.push_back(column.name);
+        }
+        made.not_null = !column.group;
+        table.columns.push_back(std::move(made));
+    }
+    catalog::ConstraintDefinition key;
+    key.name = definition.totals().name + "_key";
+    key.kind = may_be_null ? 'u' : 'p';
+    key.columns = groups;
+    key.definition =
+        (may_be_null ? "UNIQUE NULLS NOT DISTINCT (" : "PRIMARY KEY (") + catalog::quoted_list(groups) + ")";
+    if (!may_be_null) {
+        for (catalog::ColumnDefinition& column : table.columns) {
+            column.not_null = true;
+        }
+    }
+    table.constraints.push_back(std::move(key));
+    return table;
+}
+
+} // namespace
+
 std::string view_statement(const Definition& definition)
 {
+    if (definition.aggregation) {
+        return fmt::format("CREATE OR REPLACE VIEW {} AS {}", definition.view().quoted(), groups_query(definition));
+    }
     std::string columns;
     for (const ProjectedColumn& column : definition.columns) {
         columns += (columns.empty() ? "" : ", ") + quote_identifier(column.name);
@@ -68,10 +141,43 @@ void make_generation(pg::Connection& connection, const catalog::Node& node, cons
                      catalog::DistributedRoot root)
 {
     // There is no catalog row of this generation, so nobody uses what is there of it.
-    connection.script("DROP TABLE IF EXISTS " + definition.table().quoted() + " CASCADE");
+    for (const QualifiedName& table : tables_of(definition)) {
+        connection.script("DROP TABLE IF EXISTS " + table.quoted() + " CASCADE");
+    }
     forget_progress(connection, definition);
-    root.definition.owner = connection.query("SELECT current_user").text(0, 0);
-    catalog::make_empty_root(connection, node, root);
+    root.captured = false;
+    for (const QualifiedName& table : tables_of(definition)) {
+        const bool totals = table == definition.totals();
+        root.definition = totals ? totals_of(definition) : table_of(definition);
+        root.definition.owner = connection.query("SELECT current_user").text(0, 0);
+        root.key = totals ? total_key(definition) : definition.key;
+        catalog::make_empty_root(connection, node, root);
+    }
+}
+
+std::vector<QualifiedName> tables_of(const Definition& definition)
+{
+    // The view is made with the table that it has its name by, so what else it reads must be there before.
+    return definition.aggregation ? std::vector{definition.totals(), definition.table()}
+                                  : std::vector{definition.table()};
+}
+
+void record_tables(pg::Connection& catalog, const Definition& definition)
+{
+    for (const QualifiedName& table : tables_of(definition)) {
+        catalog.query(
+            "INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns, captured) VALUES ($1, $2, $3, $4, false)",
+            {table.schema, table.name, definition.name,
+             catalog::write_array(table == definition.table() ? definition.key : total_key(definition))});
+    }
+}
+
+void forget_tables(pg::Connection& catalog, const Definition& definition)
+{
+    for (const QualifiedName& table : tables_of(definition)) {
+        catalog.query("DELETE FROM keyshift.captured_table WHERE schema_name = $1 AND table_name = $2",
+                      {table.schema, table.name});
+    }
 }
 
 void forget_progress(pg::Connection& connection, const Definition& definition)
@@ -84,8 +190,10 @@ void forget_progress(pg::Connection& connection, const Definition& definition)
 
 void drop_generation(pg::Connection& connection, const Definition& definition)
 {
-    connection.script(fmt::format("DROP TABLE IF EXISTS {} CASCADE", definition.table().quoted()));
-    catalog::forget_table(connection, definition.table(), definition.name);
+    for (const QualifiedName& table : tables_of(definition)) {
+        connection.script(fmt::format("DROP TABLE IF EXISTS {} CASCADE", table.quoted()));
+        catalog::forget_table(connection, table, definition.name);
+    }
     forget_progress(connection, definition);
 }
 

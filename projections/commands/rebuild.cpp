@@ -34,8 +34,7 @@ void clear_successor(pg::Connection& catalog, const std::string& name)
     }
     // Its runner, if it comes back, finds no row and ends.
     catalog.query("DELETE FROM keyshift.projection WHERE id = $1", {std::to_string(successor->id)});
-    catalog.query("DELETE FROM keyshift.captured_table WHERE schema_name = $1 AND table_name = $2",
-                  {successor->definition.table().schema, successor->definition.table().name});
+    forget_tables(catalog, successor->definition);
     for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
         pg::Transaction transaction(*node.connection);
         drop_generation(*node.connection, successor->definition);
@@ -43,13 +42,10 @@ void clear_successor(pg::Connection& catalog, const std::string& name)
     }
 }
 
-catalog::DistributedRoot root_of(pg::Connection& catalog, const std::string& name, const Definition& definition)
+catalog::DistributedRoot root_of(pg::Connection& catalog, const std::string& name)
 {
     catalog::DistributedRoot root;
-    root.definition = table_of(definition);
     root.group = catalog::group(catalog, name);
-    root.key = definition.key;
-    root.captured = false;
     root.placement = catalog::placement(catalog, name);
     for (const catalog::Node& node : catalog::nodes(catalog)) {
         root.addresses[node.name] = node.address;
@@ -75,10 +71,7 @@ void record(pg::Connection& catalog, const ProjectionRecord& old, const Definiti
         refuse(definition.name, "its buckets began to move meanwhile",
                "Run it again when `keyshift reshard status` is done.");
     }
-    catalog.query(
-        "INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns, captured) "
-        "VALUES ($1, $2, $3, $4, false)",
-        {definition.table().schema, definition.table().name, definition.name, catalog::write_array(definition.key)});
+    record_tables(catalog, definition);
     catalog.query(
         "INSERT INTO keyshift.projection (name, generation, serving, view_schema, group_name, sql, definition) "
         "VALUES ($1, $2, false, $3, $1, $4, $5)",
@@ -108,7 +101,7 @@ Json rebuild(pg::Connection& catalog, const std::string& name, bool dry_run)
         return plan;
     }
     clear_successor(catalog, name);
-    const catalog::DistributedRoot root = root_of(catalog, name, definition);
+    const catalog::DistributedRoot root = root_of(catalog, name);
     for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
         pg::Transaction transaction(*node.connection);
         make_generation(*node.connection, node.node, definition, root);

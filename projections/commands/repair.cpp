@@ -1,5 +1,6 @@
 #include "projections/batch_writer.hpp"
 #include "projections/commands/lasting_differences.hpp"
+#include "projections/commands/totals_check.hpp"
 #include "projections/projections.hpp"
 #include "projections/rejection_log.hpp"
 
@@ -55,10 +56,12 @@ public:
             }
         }
         mend(piece, stop);
+        std::vector<catalog::OpenNode> nodes = catalog::open_nodes(target_.catalog(), "projection repair");
+        const std::int64_t groups = repair_totals(nodes, definition_);
         const auto left = static_cast<std::int64_t>(refused_.size());
         return {{"name", definition_.name},
-                {"found", found.size()},
-                {"repaired", static_cast<std::int64_t>(found.size()) - left},
+                {"found", static_cast<std::int64_t>(found.size()) + groups},
+                {"repaired", static_cast<std::int64_t>(found.size()) - left + groups},
                 {"refused", left},
                 {"examples", examples()}};
     }

@@ -20,11 +20,13 @@ std::int64_t count_rows(pg::Connection& catalog, const Definition& definition)
 {
     std::int64_t rows = 0;
     for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection show")) {
+        const bool groups = definition.aggregation.has_value();
+        const QualifiedName table = groups ? definition.totals() : definition.table();
         const pg::Result counted = node.connection->query(
-            "SELECT count(*) FROM " + definition.table().quoted() +
-                " p WHERE _live AND NOT EXISTS (SELECT FROM keyshift.local_bucket b WHERE b.group_name = $1 "
+            "SELECT count(*) FROM " + table.quoted() + " p WHERE " + (groups ? "_n > 0" : "_live") +
+                " AND NOT EXISTS (SELECT FROM keyshift.local_bucket b WHERE b.group_name = $1 "
                 "AND b.state <> 'open' AND p.tableoid = to_regclass(quote_ident('keyshift') || '.' || quote_ident($2 || '_b' || b.bucket)))",
-            {definition.name, definition.table().name});
+            {definition.name, table.name});
         rows += counted.integer(0, 0);
     }
     return rows;
@@ -93,7 +95,7 @@ void wish(pg::Connection& catalog, const std::string& name, const std::string& w
 Json list(pg::Connection& catalog)
 {
     const pg::Result row = catalog.query(
-        "SELECT coalesce(json_agg(json_build_object('name', name, 'generation', generation, 'state', CASE WHEN wanted = 'pause' THEN 'paused' ELSE state END, 'key', definition->'key', "
+        "SELECT coalesce(json_agg(json_build_object('name', name, 'generation', generation, 'state', CASE WHEN wanted = 'pause' THEN 'paused' ELSE state END, 'key', coalesce(definition->'aggregation'->'key', definition->'key'), "
         "'lag_seconds', lag_seconds, 'rejections', rejections) ORDER BY name), '[]')::text FROM keyshift.projection WHERE serving");
     return Json::parse(row.text(0, 0));
 }
@@ -107,7 +109,7 @@ Json show(pg::Connection& catalog, const std::string& name)
     Json shown{{"name", name},
                {"generation", record.definition.generation},
                {"state", record.wanted == "pause" ? "paused" : record.state},
-               {"key", record.definition.key},
+               {"key", shown_key(record.definition)},
                {"lag_seconds", row.is_null(0, 0) ? Json() : Json(row.real(0, 0))},
                {"rows", count_rows(catalog, record.definition)},
                {"rejections", row.integer(0, 1)},

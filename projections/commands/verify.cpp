@@ -1,4 +1,5 @@
 #include "projections/commands/lasting_differences.hpp"
+#include "projections/commands/totals_check.hpp"
 #include "projections/projections.hpp"
 
 #include <nlohmann/json.hpp>
@@ -37,13 +38,21 @@ Json verify(pg::Connection& catalog, const std::string& name, std::stop_token st
             examples.push_back({{"primary_key", row}, {"kind", name_of(verdict)}});
         }
     }
-    return {{"name", name},
-            {"rows", comparison.rows()},
-            {"missing", count(verdicts, Verdict::missing)},
-            {"extra", count(verdicts, Verdict::extra)},
-            {"different", count(verdicts, Verdict::different)},
-            {"rejected", comparison.rejected()},
-            {"examples", examples}};
+    Json report{{"name", name},
+                {"rows", comparison.rows()},
+                {"missing", count(verdicts, Verdict::missing)},
+                {"extra", count(verdicts, Verdict::extra)},
+                {"different", count(verdicts, Verdict::different)},
+                {"rejected", comparison.rejected()},
+                {"examples", examples}};
+    if (record.definition.aggregation) {
+        std::vector<catalog::OpenNode> nodes = catalog::open_nodes(catalog, "projection verify");
+        const TotalsCheck totals = check_totals(nodes, record.definition);
+        report["groups"] = totals.groups;
+        report["groups_different"] = totals.different;
+        report["different"] = count(verdicts, Verdict::different) + totals.different;
+    }
+    return report;
 }
 
 } // namespace keyshift::projections

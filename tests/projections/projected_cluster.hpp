@@ -22,6 +22,8 @@ public:
     ProjectedCluster(const ProjectedCluster&) = delete;
     ProjectedCluster& operator=(const ProjectedCluster&) = delete;
 
+    /// One more distributed table, with 4 buckets, whose rows are all on n1.
+    void distribute(const std::string& table, const std::string& key) { cluster_.distribute(table, {key}, {}, 4); }
     /// Takes effect at the next start.
     projections::ProjectionOptions& options() { return projection_options_; }
     void start_projections();

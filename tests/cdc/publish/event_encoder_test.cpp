@@ -134,6 +134,20 @@ TEST_F(EventEncoderTest, AnUpdateWithUnchangedToastSaysSoInItsHeader)
     EXPECT_EQ(real[0].header("keyshift.absent"), "none") << "a real text that reads like the placeholder";
 }
 
+TEST_F(EventEncoderTest, AValueThatJsonCannotSayIsNamedInTheHeader)
+{
+    table_.columns[2].type = {};
+    table_.columns[2].type.oid = 1700;
+    table_.columns[2].type.name = "numeric";
+    for (const char* value : {"NaN", "Infinity", "-Infinity"}) {
+        const auto records = encode(insert({text("1"), text("a"), text(value)}));
+        EXPECT_THAT(*records[0].value, testing::HasSubstr(R"("n":null)")) << value;
+        EXPECT_EQ(records[0].header("keyshift.absent"), "after=n") << value;
+    }
+    EXPECT_EQ(encode(insert({text("1"), text("a"), text("1.5")}))[0].header("keyshift.absent"), "none");
+    EXPECT_EQ(encode(insert({text("1"), text("a"), kNull}))[0].header("keyshift.absent"), "none");
+}
+
 TEST_F(EventEncoderTest, UnchangedToastIsTakenFromTheOldRowOfIdentityFull)
 {
     table_.identity = 'f';

@@ -301,6 +301,15 @@ std::vector<ConfigKey> all_keys()
         size_key(
             "reshard.max_copy_rate", "Bytes a second that a copy may move; 0: no limit.",
             [](Config & c) -> auto& { return c.reshard.max_copy_rate; }),
+        size_key(
+            "reshard.max_replica_lag", "Bytes that a standby of a node may be behind before moves there wait; 0: any.",
+            [](Config & c) -> auto& { return c.reshard.max_replica_lag; }),
+        size_key(
+            "reshard.max_wal_rate", "Bytes of WAL a second of a node, whoever writes it, that moves keep to; 0: any.",
+            [](Config & c) -> auto& { return c.reshard.max_wal_rate; }),
+        size_key(
+            "reshard.max_retained_wal", "Bytes of WAL that a node's slot may keep before moves there wait; 0: any.",
+            [](Config & c) -> auto& { return c.reshard.max_retained_wal; }),
         duration_key(
             "reshard.write_block_limit", "Past it the switch backs out and tries again.",
             [](Config & c) -> auto& { return c.reshard.write_block_limit; }),

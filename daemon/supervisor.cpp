@@ -6,6 +6,7 @@
 #include "projections/projections.hpp"
 #include "projections/reference/reference_service.hpp"
 #include "resharder/resharder.hpp"
+#include "resharder/stale_buckets.hpp"
 
 #include <fmt/core.h>
 
@@ -136,6 +137,19 @@ void Supervisor::prove_buckets(const catalog::Node& node) const
     }
 }
 
+/// At every connect, before anything of the node is read: it may be a standby that was promoted since.
+void Supervisor::mend(const catalog::Node& node) const
+{
+    try {
+        pg::Connection catalog(config_.catalog("supervisor"));
+        resharder::mend_if_returned(catalog, node.name);
+    } catch (const Error& error) {
+        // Capture rests on the slot and not on the catalog: what could not be compared now is at the next connect.
+        log::warning("supervisor", "node={} its buckets were not compared with the catalog: {}", node.name,
+                     error.what());
+    }
+}
+
 void Supervisor::watch_catalog(std::stop_token stop)
 {
     turned();
@@ -211,6 +225,7 @@ Supervisor::StreamWorker Supervisor::make_stream(const catalog::Node& node)
                 prove_buckets(node);
                 proven = true;
             }
+            mend(node);
             stream->run(stop);
         });
     log::info("supervisor", "node={} slot={} stream starts", node.name, node.slot);

@@ -68,6 +68,7 @@ private:
     /// Asked of the catalog itself: this daemon is the one that works.
     bool holds_claim() const;
     void prove_buckets(const catalog::Node& node) const;
+    void mend(const catalog::Node& node) const;
     void turned();
 
     const Config& config_;

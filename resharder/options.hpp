@@ -11,6 +11,9 @@ struct ReshardOptions {
     int max_moves_per_node = 1;
     int copy_workers = 2;
     std::uint64_t max_copy_rate = 0; ///< bytes/s of each move; 0: none
+    std::uint64_t max_replica_lag = 0;  ///< bytes that a standby of either end may be behind; 0: any
+    std::uint64_t max_wal_rate = 0;     ///< bytes/s of WAL of either end, whoever writes it; 0: any
+    std::uint64_t max_retained_wal = 0; ///< bytes of WAL that the slot of either end may keep; 0: any
     std::chrono::milliseconds write_block_limit{1000};
     std::chrono::milliseconds grace{600'000};
     /// A move that waits in one step for longer holds up no other.

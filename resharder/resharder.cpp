@@ -40,7 +40,7 @@ std::vector<PendingMove> pending_moves(pg::Connection& catalog)
 {
     const auto rows = catalog.query(
         "SELECT m.id, m.job, m.donor, m.recipient, m.state, j.wanted, coalesce(m.settle_until <= now(), true), "
-        "CASE WHEN m.waiting_for IS NULL THEN 0 ELSE coalesce(extract(epoch FROM now() - coalesce(m.phase_since, m.started_at)), 0) END "
+        "CASE WHEN m.waiting_for IS NULL OR m.waiting_for LIKE 'throttled: %' THEN 0 ELSE coalesce(extract(epoch FROM now() - coalesce(m.phase_since, m.started_at)), 0) END "
         "FROM keyshift.move m JOIN keyshift.job j ON j.id = m.job "
         "WHERE m.state NOT IN ('done', 'aborted') ORDER BY m.job, m.id");
     std::vector<PendingMove> moves;

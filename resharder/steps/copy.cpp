@@ -5,6 +5,7 @@
 #include "resharder/move_owner.hpp"
 #include "resharder/steps/copy_pipe.hpp"
 #include "resharder/steps/steps.hpp"
+#include "resharder/throttle.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -18,6 +19,9 @@ namespace keyshift::resharder {
 namespace {
 
 using namespace std::chrono_literals;
+
+constexpr auto kLook = 250ms; ///< at the load of both ends
+constexpr auto kReportEvery = 1s;
 
 /// Every transaction in the snapshot's list of running ones will come by the subscription (corner 3).
 bool covers(const cdc::Subscription& subscription, const SnapshotFilter& snapshot)
@@ -61,7 +65,10 @@ void store_position(MoveContext& context, Lsn position)
 class CopyWorkers {
 public:
     CopyWorkers(MoveContext& context, std::string snapshot)
-        : context_(context), snapshot_(std::move(snapshot)), meter_(context.environment.options)
+        : context_(context), snapshot_(std::move(snapshot)), meter_(context.environment.options),
+          donor_load_(context.environment.options, context.donor, context.move().donor, context.donor_node.slot),
+          recipient_load_(context.environment.options, context.recipient, context.move().recipient,
+                          context.recipient_node.slot)
     {
     }
 
@@ -69,16 +76,19 @@ public:
     {
         std::stop_callback forward(stop, [this] { failed_.request_stop(); });
         {
+            throttle(); // what is written from here on is its own
             std::unique_lock lock(mutex_);
             hire();
-            while (!idle_.wait_for(lock, 1s, [this] { return working_ == 0; })) {
+            while (!idle_.wait_for(lock, kLook, [this] { return working_ == 0; })) {
                 lock.unlock();
+                throttle();
                 report();
                 lock.lock();
                 hire();
             }
         }
         workers_.clear();
+        context_.journal.waiting_for(std::nullopt);
         if (failure_) {
             std::rethrow_exception(failure_);
         }
@@ -87,6 +97,7 @@ public:
             throw TransientError({"copying " + context_.move().subject(), "the daemon or the job stops",
                                   "it begins again when they go on"});
         }
+        reported_ -= kReportEvery; // once more, whatever the time
         report();
         const BucketMove& move = context_.move();
         context_.environment.metrics->rows_copied(move.donor, move.recipient).add(static_cast<double>(meter_.rows()));
@@ -107,9 +118,24 @@ private:
         }
     }
 
+    void throttle()
+    try {
+        std::optional<std::string> why = recipient_load_.too_much();
+        // What the donor's slot keeps, this copy's own place is a part of: waiting would only make it more.
+        why = why ? why : donor_load_.too_much_to_read();
+        meter_.hold(why.has_value());
+        context_.journal.waiting_for(why);
+    } catch (...) {
+        failed_.request_stop();
+        throw;
+    }
+
     void report()
     try {
         const auto now = std::chrono::steady_clock::now();
+        if (now - reported_ < kReportEvery) {
+            return;
+        }
         const double seconds = std::chrono::duration<double>(now - reported_).count();
         const auto rate = [seconds](std::int64_t done) {
             return static_cast<double>(done) / std::max(seconds, 0.001);
@@ -163,6 +189,8 @@ private:
     std::condition_variable idle_;
     std::stop_source failed_;
     std::exception_ptr failure_;
+    NodeLoad donor_load_;
+    NodeLoad recipient_load_;
     std::size_t next_ = 0;
     std::atomic<std::size_t> copied_ = 0;
     std::size_t working_ = 0;
@@ -189,6 +217,7 @@ void copy_snapshot(MoveContext& context, std::stop_token stop)
 {
     const BucketMove& move = context.move();
     context.subscription.reset();
+    wait_until_light(context, stop); // before its subscription keeps WAL
     context.subscription = context.donor_stream().subscribe(move.id, move.group, move.bucket, std::nullopt);
     store_position(context, context.subscription->begin());
     make_all_staging(context);

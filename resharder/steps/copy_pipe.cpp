@@ -50,6 +50,11 @@ void CopyMeter::passed(std::int64_t rows, std::size_t bytes, std::stop_token sto
     ahead(); // a rate that is new counts from before these bytes
     rows_ += rows;
     bytes_ += static_cast<std::int64_t>(bytes);
+    while (held_) {
+        if (!sleep_for(kRateLook, stop)) {
+            return;
+        }
+    }
     for (auto left = ahead(); left > 0ms; left = ahead()) {
         if (!sleep_for(std::min(left, kRateLook), stop)) {
             return;

@@ -19,8 +19,10 @@ namespace keyshift::resharder {
 class CopyMeter {
 public:
     explicit CopyMeter(std::shared_ptr<const LiveOptions> options) : options_(std::move(options)) {}
-    /// Counts, and waits while the copy is ahead of the rate that is allowed by now.
+    /// Counts, and waits while the copy is held, or ahead of the rate that is allowed by now.
     void passed(std::int64_t rows, std::size_t bytes, std::stop_token stop);
+
+    void hold(bool held) { held_ = held; }
 
     std::int64_t rows() const { return rows_; }
     std::int64_t bytes() const { return bytes_; }
@@ -34,6 +36,7 @@ private:
     std::uint64_t rate_ = 0;         ///< guarded by mutex_; 0: no limit
     std::int64_t bytes_at_rate_ = 0; ///< guarded by mutex_; that had passed when the rate changed
     std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now(); ///< guarded by mutex_
+    std::atomic<bool> held_ = false;
     std::atomic<std::int64_t> rows_ = 0;
     std::atomic<std::int64_t> bytes_ = 0;
 };
@@ -43,7 +46,8 @@ private:
 void copy_table(pg::Connection& donor, pg::Connection& recipient, const BucketMove& move, const MoveTable& table,
                 CopyMeter& meter, std::stop_token stop);
 
-/// Drops and makes the staging table: like the placeholder, without indexes, keys and identity; owner and options too.
+/// Drops and makes the staging table: like the placeholder, without indexes, keys and identity; options too. Its owner comes
+/// with the swap.
 void make_staging(pg::Connection& recipient, const MoveTable& table);
 
 } // namespace keyshift::resharder

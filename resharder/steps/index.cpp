@@ -1,5 +1,6 @@
 #include "core/failpoint.hpp"
 #include "resharder/steps/steps.hpp"
+#include "resharder/throttle.hpp"
 
 #include <fmt/format.h>
 
@@ -114,6 +115,7 @@ void build_indexes(MoveContext& context, std::stop_token stop)
             if (stop.stop_requested()) {
                 throw TransientError({"building indexes", "the daemon stops", "it goes on at the next start"});
             }
+            wait_until_light(context, stop);
             const std::string twin = twin_name(table, place++);
             build(context, table, index, twin);
             identity_index = index.identity ? twin : identity_index;

@@ -129,6 +129,16 @@ void drop_recipient_triggers(MoveContext& context, std::stop_token stop)
     }
 }
 
+/// A promoted standby may lack the open: then the donor's frozen rows are the last ones.
+bool recipient_lacks_it(MoveContext& context)
+{
+    const BucketMove& move = context.move();
+    return context.recipient
+               .query("SELECT FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 AND epoch >= $3::bigint",
+                      {move.group, std::to_string(number(move.bucket)), std::to_string(number(move.epoch))})
+               .rows() == 0;
+}
+
 bool donor_is_cleared(MoveContext& context)
 {
     return !fence_landed(context);
@@ -143,6 +153,11 @@ bool settle(MoveContext& context, std::stop_token stop)
         context.catalog.query("SELECT coalesce(settle_until <= now(), true) FROM keyshift.move WHERE id = $1",
                               {std::to_string(context.move().id)});
     if (!due.boolean(0, 0)) {
+        return false;
+    }
+    if (recipient_lacks_it(context)) {
+        context.journal.waiting_for("node " + context.move().recipient +
+                                    " to have the bucket again, which it has lost: `keyshift doctor`");
         return false;
     }
     if (!donor_is_cleared(context)) {

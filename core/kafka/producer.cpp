@@ -289,6 +289,10 @@ bool Producer::try_produce(const Record& record)
         return false;
     }
     check();
+    // A transaction that was refused a topic takes no more records: the refusal is the reason, not its state.
+    if (const std::string denied = state_->denied_topics(); !denied.empty()) {
+        throw FatalError(missing_right(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, denied, {}));
+    }
     if (code == RD_KAFKA_RESP_ERR__STATE || code == RD_KAFKA_RESP_ERR__FATAL) {
         throw TransientError({fmt::format("writing to topic {}", record.topic), rd_kafka_error_string(error.get()),
                               "A new producer replays from the confirmed position."});

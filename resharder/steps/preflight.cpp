@@ -58,7 +58,8 @@ void same_schema(MoveContext& context, const MoveTable& table)
                           here + ")",
                       "make the table the same on both nodes");
     }
-    if (table.primary_key.empty()) {
+    // No stream is applied to a projection's bucket, so its rows need not be told apart.
+    if (table.primary_key.empty() && !context.group.projection) {
         throw refusal(context, "table " + table.root.to_string() + " has no primary key",
                       "add one that holds the shard key");
     }

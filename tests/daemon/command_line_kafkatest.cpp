@@ -1,5 +1,7 @@
 #include "tests/daemon/installation.hpp"
 
+#include "catalog/catalog.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -142,7 +144,7 @@ TEST(CommandLine, DataGoesToStdoutInTheFormThatWasAskedFor)
     const Finished lines = installation.keyshift({"node", "list", "-o", "ndjson"});
     EXPECT_EQ(nlohmann::json::parse(lines.out).at("node"), "n1");
     EXPECT_THAT(installation.keyshift({"node", "list"}).out, StartsWith("node "));
-    EXPECT_EQ(installation.json({"version"}).at("catalog_version"), 2);
+    EXPECT_EQ(installation.json({"version"}).at("catalog_version"), catalog::kCatalogVersion);
     const auto status = installation.json({"status"});
     EXPECT_EQ(status.at("daemon").at("running"), false);
     EXPECT_EQ(installation.json({"cdc", "status"}).at(0).at("state"), "waiting");

@@ -69,7 +69,9 @@ TEST_F(Groups, MoveWithTheirTotalsWhileTheyAreWrittenAndTheDaemonIsKilled)
     ASSERT_TRUE(comes_true([&] { return installation_.json({"reshard", "status"}).at("moved") > 1; }, 60));
     installation_.kill_daemon();
     start();
-    EXPECT_TRUE(job_ends()) << installation_.json({"reshard", "status"}).dump(2);
+    EXPECT_TRUE(job_ends());
+    EXPECT_EQ(installation_.json({"reshard", "status"}).at("state"), "done")
+        << installation_.json({"reshard", "status"}).dump(2);
     writing.request_stop();
     writing.join();
     for (const int node : {1, 2}) {
@@ -89,6 +91,7 @@ TEST_F(Groups, MoveWithTheirTotalsWhileTheyAreWrittenAndTheDaemonIsKilled)
               0);
     EXPECT_GT(second.query("SELECT count(*) FROM public.by_reader").integer(0, 0), 10);
     EXPECT_EQ(installation_.json({"route", "by_reader", "7"}).at("node"), "n2");
+    installation_.must({"doctor"});
     EXPECT_TRUE(second.query("SELECT has_table_privilege('pg_monitor', 'public.by_reader', 'SELECT')").boolean(0, 0));
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <pg_query.h>
 
 namespace keyshift::projections {
@@ -39,6 +40,55 @@ Json parse_select_tree(const std::string& sql)
     return statement.at("SelectStmt");
 }
 
+namespace {
+
+/// Where two trees differ in anything but places and spelling: the place in `node`, nullopt when they are the same.
+std::optional<std::size_t> first_difference(const Json& node, const Json& other, std::size_t place)
+{
+    if (node.is_object() && other.is_object() && node.size() == other.size()) {
+        place = node.contains("location") ? location_of(node) : place;
+        for (const auto& [name, inner] : node.items()) {
+            if (name == "location" || name == "funcformat") {
+                continue;
+            }
+            if (!other.contains(name)) {
+                return place;
+            }
+            if (const auto found = first_difference(inner, other.at(name), place)) {
+                return found;
+            }
+        }
+        return std::nullopt;
+    }
+    if (node.is_array() && other.is_array() && node.size() == other.size()) {
+        for (std::size_t at = 0; at < node.size(); ++at) {
+            if (const auto found = first_difference(node[at], other[at], place)) {
+                return found;
+            }
+        }
+        return std::nullopt;
+    }
+    return node == other ? std::nullopt : std::optional(place);
+}
+
+/// Some brackets do not survive being written back: (a AND b) IS NULL would become a AND (b IS NULL).
+void refuse_other_meaning(const std::string& sql, const std::string& text)
+{
+    PgQueryParseResult again = pg_query_parse(text.c_str());
+    const bool readable = again.error == nullptr;
+    pg_query_free_parse_result(again);
+    const Json tree = parse_select_tree(sql);
+    const auto place = readable ? first_difference(tree, parse_select_tree(text), 0) : std::optional(std::size_t{0});
+    if (place) {
+        refuse_at(
+            sql, *place, "brackets here would be lost when the expression is written back, and its meaning with them",
+            "Write it so that it needs none: a function in place of an operator, as in timezone('UTC', at)::date for "
+            "(at AT TIME ZONE 'UTC')::date.");
+    }
+}
+
+} // namespace
+
 std::string canonical(const std::string& sql)
 {
     PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(sql.c_str());
@@ -50,6 +100,7 @@ std::string canonical(const std::string& sql)
         throw RefusedError({"reading the projection's SQL", "it cannot be written back as SQL",
                             "Write it as SELECT column, ... FROM table [WHERE ...]."});
     }
+    refuse_other_meaning(sql, text);
     return text;
 }
 

@@ -13,7 +13,8 @@ namespace keyshift::projections {
                             const std::string& next);
 /// The tree of the one SELECT that `sql` is. Throws Error(refused).
 nlohmann::json parse_select_tree(const std::string& sql);
-/// The same statement as PostgreSQL's parser would write it: no comments, one line.
+/// The same statement as PostgreSQL's parser would write it: no comments, one line. Throws Error(refused) where that would
+/// mean something else.
 std::string canonical(const std::string& sql);
 /// Byte of the statement's text; 0 where the parser gives none.
 std::size_t location_of(const nlohmann::json& node);

@@ -78,6 +78,24 @@ TEST(SelectParser, RefusesWhatCannotBeKeptExact)
     }
 }
 
+TEST(SelectParser, RefusesWhatWouldMeanSomethingElseOnceItIsWrittenBack)
+{
+    for (const char* sql :
+         {"SELECT a FROM t WHERE (a AND b) IS NULL", "SELECT a, (NOT b) IS NULL AS c FROM t",
+          "SELECT a, (at AT TIME ZONE 'UTC')::date AS d FROM t", "SELECT a, (b AND c)::text AS d FROM t"}) {
+        EXPECT_NE(refusal(sql).find("brackets"), std::string::npos) << sql << ": " << refusal(sql);
+    }
+    for (
+        const char* sql :
+        {"SELECT a, (b + c) * d AS e, -(-b) AS f, (b + c)::text AS g FROM t WHERE NOT (a = b OR c) AND (a <> b) = c",
+         "SELECT a, trim(both ' ' from b) AS c, extract(epoch from at) AS e, substring(b from 1 for 2) AS s FROM t",
+         "SELECT a, interval '1 day' AS i, $$x$$ AS j, E'a\\tb' AS k, timezone('UTC', at)::date AS d, b != c AS n FROM t",
+         "SELECT a, b IN (1, 2) AS c, b BETWEEN 1 AND 2 AS d, b LIKE 'x%' AS e, b COLLATE \"C\" AS f, ARRAY[b]::int[] AS g, "
+         "CASE WHEN b THEN 1 ELSE 2 END AS h, coalesce(b, c) AS i, b->>'x' AS j, (b)[1] AS k, nullif(b, c) AS l FROM t"}) {
+        EXPECT_EQ(refusal(sql), "accepted") << sql;
+    }
+}
+
 /// The expression with a call's number in the place of each aggregate.
 std::string numbered(const GroupExpression& expression)
 {

@@ -52,11 +52,15 @@ void add_node_set_command(CLI::App& node, CommandContext& context)
     verb->add_option("--pin", request->options.pin, "GROUP/BUCKET: the planner brings it here and keeps it")
         ->delimiter(',');
     verb->add_option("--unpin", request->options.unpin, "GROUP/BUCKET: pinned no more")->delimiter(',');
-    verb->add_option("--dsn", request->address.dsn,
-                     "Where it is from now on: its server has moved, or its standby was promoted");
-    verb->add_option("--password-file", request->password_file, "With --dsn: file with the password");
+    auto* dsn = verb->add_option("--dsn", request->address.dsn,
+                                 "Where it is from now on: its server has moved, or its standby was promoted");
+    verb->add_option("--password-file", request->password_file, "With --dsn: file with the password")->needs(dsn);
     verb->add_flag("--other-server", request->address.other_server,
-                   "With --dsn: the database was copied to another server on purpose");
+                   "With --dsn: the database was copied to another server on purpose")
+        ->needs(dsn);
+    for (const char* option : {"--capacity", "--disk-limit", "--pin", "--unpin"}) {
+        dsn->excludes(verb->get_option(option)); // one or the other: each is a change of its own
+    }
     changes(verb, context)->callback([&context, request, capacity] {
         if (!request->address.dsn.empty()) {
             set_address(context, request->address, request->options.node, request->password_file);

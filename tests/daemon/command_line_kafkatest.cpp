@@ -80,13 +80,16 @@ TEST(CommandLine, EveryVerbHasHelpWithAnExample)
 
 TEST(CommandLine, WhatIsNotUnderstoodIsNamedAndExitsWithTwo)
 {
-    for (const auto& arguments : std::vector<std::vector<std::string>>{{"bogus"},
-                                                                       {"node", "bogus"},
-                                                                       {"reshard", "start", "--bogus"},
-                                                                       {"version", "-o", "xml"},
-                                                                       {},
-                                                                       {"projection", "create", "p"},
-                                                                       {"reshard", "plan", "--by", "magic"}}) {
+    for (const auto& arguments :
+         std::vector<std::vector<std::string>>{{"bogus"},
+                                               {"node", "bogus"},
+                                               {"reshard", "start", "--bogus"},
+                                               {"version", "-o", "xml"},
+                                               {},
+                                               {"projection", "create", "p"},
+                                               {"node", "set", "n2", "--dsn", "x", "--pin", "u/1"},
+                                               {"node", "set", "n2", "--other-server"},
+                                               {"reshard", "plan", "--by", "magic"}}) {
         const Finished done = program(arguments);
         EXPECT_EQ(done.status, 2) << (arguments.empty() ? "" : arguments.back());
         EXPECT_THAT(done.err, AllOf(StartsWith("error: "), HasSubstr("\n  why:  "), HasSubstr("\n  next: ")))

@@ -3,6 +3,7 @@
 #include "catalog/node_access.hpp"
 #include "core/backoff.hpp"
 #include "core/error.hpp"
+#include "projections/batch_writer.hpp"
 #include "projections/commands/totals_check.hpp"
 #include "projections/projection_record.hpp"
 #include "tests/projections/projected_cluster.hpp"
@@ -177,6 +178,39 @@ TEST_F(Aggregate, ANewGenerationTakesItsPlaceAndDropLeavesNothing)
     projections::drop(cluster_.catalog(), "by_clerk");
     EXPECT_EQ(cluster_.traces(0), before[0]);
     EXPECT_EQ(cluster_.traces(1), before[1]);
+}
+
+/// Two writers of one register (stream and backfill, say): the one that comes second counts what the first one wrote.
+TEST_F(Aggregate, TheSecondWriterOfAGroupBeginsBehindTheFirstOnesCommit)
+{
+    cluster_.create_and_wait("by_user", "user_id", "SELECT user_id, count(*) AS n FROM likes GROUP BY user_id");
+    cluster_.stop_projections();
+    const projections::Definition definition = projections::read_projection(cluster_.catalog(), "by_user").definition;
+    projections::Target target(cluster_.catalog().settings(), definition, projections::Target::Progress::elsewhere);
+    projections::RowChange row{{"7", "1", "9001"}, {Epoch{1}, Lsn{2'000'000'000'000'000}, 0}, true, {}, {}};
+    ASSERT_EQ(definition.base_columns.at(0).name + definition.base_columns.at(1).name, "user_idpost_id");
+    const std::string node = target.owner(target.bucket_of(row));
+    pg::Connection first(catalog::node(cluster_.catalog(), node).connection("test"));
+    const std::string count = "SELECT coalesce(sum(n), 0) FROM public.by_user WHERE user_id = 7";
+    const int before = std::stoi(one(first, count));
+    pg::Transaction transaction(first);
+    first.query("SELECT FROM keyshift.local_bucket WHERE group_name = 'by_user' FOR SHARE");
+    first.query(projections::upsert_statement(definition, projections::Batch::any),
+                {"{7}", "{1}", "{9001}", "{1}", "{1000000000000000}", "{0}", "{t}"});
+    std::jthread second([&] { projections::BatchWriter(definition, target, 0).write({&row}, {}, {}); });
+    pg::Connection watch(catalog::node(cluster_.catalog(), node).connection("test"));
+    for (int tries = 0; tries < 1500; ++tries) {
+        if (one(watch,
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") !=
+            "0") {
+            break;
+        }
+        sleep_for(20ms, {});
+    }
+    transaction.commit();
+    second.join();
+    EXPECT_EQ(std::stoi(one(watch, count)), before + 1);
+    EXPECT_EQ(check(cluster_, "by_user").different, 0);
 }
 
 TEST_F(Aggregate, RefusesWhatCannotBeExact)

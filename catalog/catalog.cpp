@@ -57,10 +57,17 @@ constexpr const char* kSelectNode =
 
 Group read_group(const pg::Result& rows, int row)
 {
-    return {std::string(rows.text(row, 0)), static_cast<std::uint32_t>(rows.integer(row, 1)),
+    std::vector<std::uint32_t> made_by_splits;
+    for (const std::string& bucket : read_array(rows.text(row, 4))) {
+        made_by_splits.push_back(static_cast<std::uint32_t>(std::stoul(bucket)));
+    }
+    return {std::string(rows.text(row, 0)),
+            BucketLayout(static_cast<std::uint32_t>(rows.integer(row, 1)), made_by_splits),
             read_array(rows.text(row, 2)), rows.text(row, 3) == "projection"};
 }
-constexpr const char* kSelectGroup = "SELECT name, buckets, key_types, kind FROM keyshift.table_group";
+constexpr const char* kSelectGroup =
+    "SELECT name, buckets, key_types, kind, ARRAY(SELECT b.bucket FROM keyshift.bucket b "
+    "WHERE b.group_name = g.name AND b.bucket >= g.buckets) FROM keyshift.table_group g";
 
 std::vector<CapturedTable> read_tables(const pg::Result& rows)
 {
@@ -191,14 +198,14 @@ std::vector<CapturedTable> tables_of_group(pg::Connection& catalog, std::string_
     return read_tables(catalog.query(fmt::format("{} WHERE group_name = $1 ORDER BY id", kSelectTable), {group}));
 }
 
-std::vector<Placement> placement(pg::Connection& catalog, std::string_view group)
+std::map<BucketId, Placement> placement(pg::Connection& catalog, std::string_view group)
 {
     const pg::Result rows =
-        catalog.query("SELECT bucket, node, epoch FROM keyshift.bucket WHERE group_name = $1 ORDER BY bucket", {group});
-    std::vector<Placement> all(static_cast<std::size_t>(rows.rows()));
+        catalog.query("SELECT bucket, node, epoch FROM keyshift.bucket WHERE group_name = $1", {group});
+    std::map<BucketId, Placement> all;
     for (int row = 0; row < rows.rows(); ++row) {
-        all.at(static_cast<std::size_t>(rows.integer(row, 0))) = {std::string(rows.text(row, 1)),
-                                                                  static_cast<Epoch>(rows.integer(row, 2))};
+        all[static_cast<BucketId>(rows.integer(row, 0))] = {std::string(rows.text(row, 1)),
+                                                            static_cast<Epoch>(rows.integer(row, 2))};
     }
     return all;
 }

@@ -2,6 +2,7 @@
 /// The catalog as C++ sees it: nodes, groups, tables, who owns what. Each call is one short statement or transaction on
 /// the connection given. Schemas: catalog/sql/catalog.sql (catalog database) and catalog/sql/node.sql (every node).
 
+#include "core/bucket_layout.hpp"
 #include "core/capture_options.hpp"
 #include "core/ids.hpp"
 #include "core/lsn.hpp"
@@ -16,7 +17,7 @@
 
 namespace keyshift::catalog {
 
-inline constexpr int kCatalogVersion = 3;
+inline constexpr int kCatalogVersion = 4;
 /// NOTIFY channel in the catalog database: payload names what changed ("job", "node", "table", "projection").
 inline constexpr std::string_view kCatalogChannel = "keyshift_catalog";
 /// NOTIFY channel on every node and in the catalog: payload is {"group":..,"bucket":..,"node":..,"epoch":..}.
@@ -37,7 +38,7 @@ struct Node {
 };
 struct Group {
     std::string name;
-    std::uint32_t buckets = 64;
+    BucketLayout buckets{64};
     std::vector<std::string> key_types; ///< format_type
     bool projection = false;
 };
@@ -79,8 +80,7 @@ std::vector<Group> groups(pg::Connection& catalog);
 Group group(pg::Connection& catalog, std::string_view name);
 std::vector<CapturedTable> tables(pg::Connection& catalog);
 std::vector<CapturedTable> tables_of_group(pg::Connection& catalog, std::string_view group);
-/// Index = bucket.
-std::vector<Placement> placement(pg::Connection& catalog, std::string_view group);
+std::map<BucketId, Placement> placement(pg::Connection& catalog, std::string_view group);
 /// Rows of one node, all groups.
 std::vector<BucketHistory> history_of_node(pg::Connection& catalog, std::string_view node);
 void notify(pg::Connection& catalog, std::string_view what);

@@ -15,17 +15,17 @@ namespace keyshift::catalog {
 
 void create_leaves(pg::Connection& connection, const DistributedRoot& root)
 {
-    for (std::uint32_t bucket = 0; bucket < root.group.buckets; ++bucket) {
-        create_placeholder(connection, root.definition.name, root.group, BucketId{bucket});
+    for (const BucketId bucket : root.group.buckets.numbers()) {
+        create_placeholder(connection, root.definition.name, root.group, bucket);
     }
 }
 
 void join_group(pg::Connection& connection, const Node& node, const DistributedRoot& root)
 {
     const QualifiedName& name = root.definition.name;
-    for (std::uint32_t bucket = 0; bucket < root.group.buckets; ++bucket) {
+    for (const BucketId bucket : root.group.buckets.numbers()) {
         if (root.placement.at(bucket).node != node.name) {
-            create_reject_trigger(connection, leaf_name(name, BucketId{bucket}), root.group.name, BucketId{bucket}, "");
+            create_reject_trigger(connection, leaf_name(name, bucket), root.group.name, bucket, "");
         }
     }
     write_group_state(connection, node, root.group, root.placement, root.addresses);
@@ -76,19 +76,20 @@ void append(std::vector<std::string>& warnings, std::vector<std::string> more)
 } // namespace
 
 void write_group_state(pg::Connection& connection, const Node& node, const Group& group,
-                       const std::vector<Placement>& placement, const std::map<std::string, pg::Address>& addresses)
+                       const std::map<BucketId, Placement>& placement,
+                       const std::map<std::string, pg::Address>& addresses)
 {
-    for (std::uint32_t bucket = 0; bucket < group.buckets; ++bucket) {
+    for (const BucketId bucket : group.buckets.numbers()) {
         const Placement& place = placement.at(bucket);
         const bool owner = place.node == node.name;
         // A row that is there is this node's own truth: the catalog does not overrule it.
         connection.query(
             "INSERT INTO keyshift.local_bucket (group_name, bucket, state, epoch, open_lsn, open_xid) "
             "VALUES ($1, $2::int, $3, $4::bigint, $5::pg_lsn, CASE WHEN $3 = 'open' THEN pg_catalog.pg_current_xact_id() END) ON CONFLICT DO NOTHING",
-            {group.name, std::to_string(bucket), owner ? "open" : "closed",
+            {group.name, std::to_string(number(bucket)), owner ? "open" : "closed",
              std::to_string(owner ? number(place.epoch) : 0),
              owner ? pg::Parameter("0/0") : pg::Parameter(std::nullopt)});
-        write_local_placement(connection, group.name, BucketId{bucket}, place, addresses.at(place.node));
+        write_local_placement(connection, group.name, bucket, place, addresses.at(place.node));
     }
 }
 

@@ -15,7 +15,7 @@ struct DistributedRoot {
     TableDefinition definition; ///< of the plain table, or of the root on another node
     Group group;
     std::vector<std::string> key;
-    std::vector<Placement> placement; ///< index = bucket
+    std::map<BucketId, Placement> placement;
     std::map<std::string, pg::Address> addresses;
     bool captured = true;
     bool strict = false; ///< as make_strict()
@@ -36,6 +36,7 @@ void join_group(pg::Connection& connection, const Node& node, const DistributedR
 
 /// local_bucket and local_placement of a whole group, for a node that does not know it yet.
 void write_group_state(pg::Connection& connection, const Node& node, const Group& group,
-                       const std::vector<Placement>& placement, const std::map<std::string, pg::Address>& addresses);
+                       const std::map<BucketId, Placement>& placement,
+                       const std::map<std::string, pg::Address>& addresses);
 
 } // namespace keyshift::catalog

@@ -16,6 +16,8 @@ void install_node_schema(pg::Connection& node, const std::string& cluster, const
     node.query("INSERT INTO keyshift.local_identity (cluster, node) VALUES ($1, $2) "
                "ON CONFLICT (one) DO UPDATE SET cluster = excluded.cluster, node = excluded.node",
                {cluster, name});
+    node.query("SELECT keyshift.internal_compile_ownership(g) FROM (SELECT DISTINCT group_name AS g FROM "
+               "keyshift.local_table) AS groups");
     node.query("SELECT keyshift.internal_compile_routing()");
 }
 
@@ -25,7 +27,7 @@ void register_table(pg::Connection& node, const QualifiedName& root, const Group
     // A row whose table is gone would keep its OID, and with it its branch of must_own, for ever.
     node.query(
         "DELETE FROM keyshift.local_table t WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.root)");
-    const std::string buckets = std::to_string(group.buckets);
+    const std::string buckets = std::to_string(group.buckets.first_modulus());
     node.query("INSERT INTO keyshift.local_table (root, group_name, buckets, key_columns, key_types, captured) "
                "VALUES ($1::regclass, $2, $3::int, $4::text[], $5::text[], $6::boolean) "
                "ON CONFLICT (root) DO UPDATE SET group_name = excluded.group_name, buckets = excluded.buckets, "
@@ -130,13 +132,18 @@ void create_placeholder(pg::Connection& node, const QualifiedName& root, const G
 {
     const QualifiedName leaf = leaf_name(root, bucket);
     node.script(fmt::format("CREATE TABLE IF NOT EXISTS {} PARTITION OF {} FOR VALUES WITH (MODULUS {}, REMAINDER {})",
-                            leaf.quoted(), root.quoted(), group.buckets, number(bucket)));
+                            leaf.quoted(), root.quoted(), group.buckets.modulus(bucket), number(bucket)));
     const pg::Result owner = node.query("SELECT r.rolname, r.rolname = current_user FROM pg_catalog.pg_class c "
                                         "JOIN pg_catalog.pg_roles r ON r.oid = c.relowner WHERE c.oid = $1::regclass",
                                         {root.quoted()});
     if (!owner.boolean(0, 1)) {
         node.script(fmt::format("ALTER TABLE {} OWNER TO {}", leaf.quoted(), quote_identifier(owner.text(0, 0))));
     }
+    set_replica_identity_of_leaf(node, root, leaf);
+}
+
+void set_replica_identity_of_leaf(pg::Connection& node, const QualifiedName& root, const QualifiedName& leaf)
+{
     if (const std::string identity = replica_identity_of_leaf(node, root, leaf); !identity.empty()) {
         node.script(identity);
     }

@@ -34,6 +34,8 @@ bool has_reject_trigger(pg::Connection& node, const QualifiedName& leaf);
 
 /// DDL of an empty leaf of `root` for a bucket (PARTITION OF ... FOR VALUES WITH), with the root's replica identity.
 void create_placeholder(pg::Connection& node, const QualifiedName& root, const Group& group, BucketId bucket);
+/// To a leaf that has been attached, as the root has it.
+void set_replica_identity_of_leaf(pg::Connection& node, const QualifiedName& root, const QualifiedName& leaf);
 /// Upserts one row of local_placement and NOTIFYs kPlacementChannel.
 void write_local_placement(pg::Connection& node, const std::string& group, BucketId bucket, const Placement& placement,
                            const pg::Address& address);

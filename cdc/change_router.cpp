@@ -315,7 +315,7 @@ void ChangeRouter::apply(const CheckedMessage& checked)
         return;
     }
     ownership_.accept(message);
-    if (open) {
+    if (open && checked.donor != state_.node.name) { // a split changes no node
         publisher_->control(
             SwitchRecord{message.group, message.bucket, message.epoch, checked.donor, state_.node.name});
     }

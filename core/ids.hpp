@@ -7,7 +7,7 @@
 
 namespace keyshift {
 
-/// One hash slice of a group of co-located tables, 0 <= bucket < bucket count of the group.
+/// One hash slice of a group of co-located tables: its number is the remainder of its keys' hashes (core/bucket_layout.hpp).
 enum class BucketId : std::uint32_t {};
 /// Version of one bucket's placement and history; starts at 1, rises by one at every switch.
 enum class Epoch : std::uint64_t {};

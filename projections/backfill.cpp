@@ -6,30 +6,34 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 namespace keyshift::projections {
 
 using namespace std::chrono_literals;
 
 Backfill::Source Backfill::source()
 {
-    const pg::Result row = target_.catalog().query(
-        "SELECT coalesce(t.group_name, ''), coalesce(g.buckets, 1), coalesce(t.node, '') FROM keyshift.captured_table t "
-        "LEFT JOIN keyshift.table_group g ON g.name = t.group_name WHERE t.schema_name = $1 AND t.table_name = $2",
-        {definition_.base.schema, definition_.base.name});
+    const pg::Result row =
+        target_.catalog().query("SELECT coalesce(group_name, ''), coalesce(node, '') FROM keyshift.captured_table "
+                                "WHERE schema_name = $1 AND table_name = $2",
+                                {definition_.base.schema, definition_.base.name});
     if (row.rows() == 0) {
         throw FatalError({"building projection " + definition_.name,
                           "table " + definition_.base.to_string() + " is not captured any more",
                           "Drop the projection."});
     }
-    return {std::string(row.text(0, 0)), static_cast<std::uint32_t>(row.integer(0, 1)), std::string(row.text(0, 2))};
+    const std::string group(row.text(0, 0));
+    return {group, group.empty() ? BucketLayout(1) : catalog::group(target_.catalog(), group).buckets,
+            std::string(row.text(0, 1))};
 }
 
-std::string Backfill::owner(const Source& from, std::uint32_t bucket)
+std::string Backfill::owner(const Source& from, BucketId bucket)
 {
     return from.group.empty() ? from.node : catalog::placement(target_.catalog(), from.group).at(bucket).node;
 }
 
-bool Backfill::copy_bucket(const Source& from, const std::string& node, std::uint32_t bucket, std::stop_token stop)
+bool Backfill::copy_bucket(const Source& from, const std::string& node, BucketId bucket, std::stop_token stop)
 {
     pg::Connection connection(catalog::node(target_.catalog(), node).connection("projection backfill"));
     // One snapshot for the ownership and for the rows.
@@ -37,7 +41,7 @@ bool Backfill::copy_bucket(const Source& from, const std::string& node, std::uin
     if (!from.group.empty() &&
         connection
                 .query("SELECT FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 AND state = 'open'",
-                       {from.group, std::to_string(bucket)})
+                       {from.group, std::to_string(number(bucket))})
                 .rows() == 0) {
         return false;
     }
@@ -45,12 +49,21 @@ bool Backfill::copy_bucket(const Source& from, const std::string& node, std::uin
     for (const BaseColumn& column : definition_.base_columns) {
         columns += (columns.empty() ? "" : ", ") + quote_identifier(column.name) + "::text";
     }
-    const std::string table = from.group.empty()
-                                  ? definition_.base.quoted()
-                                  : "ONLY " + catalog::leaf_name(definition_.base, BucketId{bucket}).quoted();
+    const std::string table = from.group.empty() ? definition_.base.quoted()
+                                                 : "ONLY " + catalog::leaf_name(definition_.base, bucket).quoted();
     const std::string where = definition_.condition.empty() ? "" : " WHERE " + definition_.condition;
     connection.query(fmt::format("DECLARE rows NO SCROLL CURSOR FOR SELECT {} FROM {} AS {}{}", columns, table,
                                  quote_identifier(definition_.alias), where));
+    // The cursor's lock keeps the leaf. One that a split has put in its place since the snapshot has a part of the rows alone;
+    // the server tells its modulus as of now.
+    if (!from.group.empty() &&
+        !connection
+             .query("SELECT pg_get_partition_constraintdef($1::regclass) LIKE '%, ' || $2 || ', ' || $3 || ', %'",
+                    {catalog::leaf_name(definition_.base, bucket).quoted(),
+                     std::to_string(from.buckets.modulus(bucket)), std::to_string(number(bucket))})
+             .boolean(0, 0)) {
+        return false;
+    }
     while (!stop.stop_requested()) {
         const pg::Result rows = connection.query(fmt::format("FETCH {} FROM rows", batch_rows_));
         std::vector<RowChange> changes;
@@ -117,32 +130,35 @@ bool Backfill::wait_visible(const std::string& node, std::stop_token stop)
     return true;
 }
 
-void Backfill::mark_done(std::uint32_t bucket)
+void Backfill::mark_done(BucketId bucket)
 {
     target_.catalog().query(
         "UPDATE keyshift.projection SET backfill = backfill || jsonb_build_object($2::text, true) WHERE id = $1",
-        {std::to_string(id_), std::to_string(bucket)});
+        {std::to_string(id_), std::to_string(number(bucket))});
 }
 
 void Backfill::run(std::set<std::string> done, std::stop_token stop)
 {
-    const Source from = source();
     for (const std::string& node : target_.nodes()) {
         if (!wait_visible(node, stop)) {
             return;
         }
     }
-    for (std::uint32_t bucket = 0; bucket < from.buckets; ++bucket) {
-        if (done.contains(std::to_string(bucket))) {
-            continue;
+    const auto next = [&](const Source& from) {
+        return std::ranges::find_if(from.buckets.numbers(),
+                                    [&](BucketId bucket) { return !done.contains(std::to_string(number(bucket))); });
+    };
+    // The buckets are looked up each time: one may be split meanwhile.
+    Backoff backoff(20ms, 1000ms);
+    for (Source from = source(); next(from) != from.buckets.numbers().end(); from = source()) {
+        const BucketId bucket = *next(from);
+        if (copy_bucket(from, owner(from, bucket), bucket, stop)) {
+            mark_done(bucket);
+            done.insert(std::to_string(number(bucket)));
+            backoff.reset();
+        } else if (!backoff.wait(stop)) {
+            return;
         }
-        Backoff backoff(20ms, 1000ms);
-        while (!copy_bucket(from, owner(from, bucket), bucket, stop)) {
-            if (!backoff.wait(stop)) {
-                return;
-            }
-        }
-        mark_done(bucket);
     }
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 namespace keyshift::projections {
 
@@ -29,18 +30,18 @@ public:
 private:
     struct Source {
         std::string group; ///< empty: the table is not distributed
-        std::uint32_t buckets = 1;
+        BucketLayout buckets;
         std::string node; ///< of a table that is not distributed
     };
 
     Source source();
-    std::string owner(const Source& source, std::uint32_t bucket);
+    std::string owner(const Source& source, BucketId bucket);
     /// False: the node does not own the bucket (any more).
-    bool copy_bucket(const Source& source, const std::string& node, std::uint32_t bucket, std::stop_token stop);
+    bool copy_bucket(const Source& source, const std::string& node, BucketId bucket, std::stop_token stop);
     void write_or_reject(std::span<RowChange> changes, std::stop_token stop);
     /// False: stop was requested.
     bool wait_visible(const std::string& node, std::stop_token stop);
-    void mark_done(std::uint32_t bucket);
+    void mark_done(BucketId bucket);
 
     std::int64_t id_;
     const Definition& definition_;

@@ -35,6 +35,7 @@ void Target::reload()
                 nodes_.emplace(node.name, node);
             }
         }
+        buckets_ = catalog::group(catalog(), definition_.name).buckets;
         placement_ = catalog::placement(catalog(), definition_.name);
     } catch (const Error&) {
         catalog_.reset();
@@ -57,7 +58,7 @@ std::optional<BucketId> Target::find_bucket(const RowChange& change) const
     if (!hash) {
         return std::nullopt;
     }
-    return bucket_of_hash(*hash, static_cast<std::uint32_t>(placement_.size()));
+    return buckets_.of_hash(*hash);
 }
 
 BucketId Target::bucket_of(const RowChange& change) const

@@ -29,7 +29,7 @@ public:
     std::optional<std::uint64_t> key_hash(const RowChange& change) const;
     std::optional<BucketId> find_bucket(const RowChange& change) const;
     BucketId bucket_of(const RowChange& change) const;
-    const std::string& owner(BucketId bucket) const { return placement_.at(number(bucket)).node; }
+    const std::string& owner(BucketId bucket) const { return placement_.at(bucket).node; }
     /// Every node of the cluster; each holds progress.
     std::vector<std::string> nodes() const;
     pg::Connection& connection(const std::string& node);
@@ -45,7 +45,8 @@ private:
     std::vector<std::size_t> key_columns_; ///< the key's places among the base columns
     std::unique_ptr<pg::Connection> catalog_;
     std::map<std::string, catalog::Node> nodes_;
-    std::vector<catalog::Placement> placement_;
+    BucketLayout buckets_;
+    std::map<BucketId, catalog::Placement> placement_;
     std::map<std::string, pg::Connection> connections_;
 };
 

@@ -16,7 +16,7 @@ struct Unit {
     BucketId bucket{};
     std::string holder; ///< by the plan so far
 
-    const BucketFacts& facts() const { return group->buckets[number(bucket)]; }
+    const BucketFacts& facts() const { return group->buckets.at(bucket); }
     bool moved() const { return holder != facts().owner; }
 };
 
@@ -40,8 +40,8 @@ public:
             }
         }
         for (const GroupFacts* group : groups) {
-            for (std::size_t bucket = 0; bucket < group->buckets.size(); ++bucket) {
-                units_.push_back({group, static_cast<BucketId>(bucket), group->buckets[bucket].owner});
+            for (const auto& [bucket, facts] : group->buckets) {
+                units_.push_back({group, bucket, facts.owner});
                 held_[units_.back().holder] += value(units_.back());
             }
         }
@@ -108,7 +108,8 @@ private:
             for (Unit& unit : units_) {
                 const bool there = !wish_.to.empty() && contains(recipients_, unit.holder);
                 const std::string to = emptiest(value(unit));
-                if (number(unit.bucket) == bucket && !there && to != unit.holder) {
+                const bool meant = wish_.group.empty() || wish_.group == unit.group->name;
+                if (meant && number(unit.bucket) == bucket && !there && to != unit.holder) {
                     move(unit, to, "named by --buckets");
                 }
             }

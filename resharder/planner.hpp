@@ -5,6 +5,7 @@
 #include "core/ids.hpp"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,7 +21,7 @@ struct BucketFacts {
 };
 struct GroupFacts {
     std::string name;
-    std::vector<BucketFacts> buckets; ///< index = bucket
+    std::map<BucketId, BucketFacts> buckets;
 };
 struct NodeFacts {
     std::string name;
@@ -45,6 +46,7 @@ struct Wish {
     double threshold = 0.1;
     /// By size and load: what a move must gain, as a part of the most that moving so large a bucket could gain.
     double improvement = 0.25;
+    std::string group = {}; ///< of the named buckets; empty: of every group that has them
 };
 
 struct PlannedMove {

@@ -42,6 +42,7 @@ private:
 struct PlanWish {
     std::vector<std::string> to; ///< only these recipients; empty: all active nodes
     std::vector<std::uint32_t> buckets;
+    std::string group;                        ///< of the named buckets; empty: of every group that has them
     std::optional<std::string> drain;         ///< move everything off this node
     std::string by = "count";                 ///< count | size | load
     double threshold = 0.1;                   ///< by size and load: part of the mean below which differences are left

@@ -63,7 +63,11 @@ BEGIN
         IF NOT FOUND THEN
             DELETE FROM {twin} AS t WHERE {old_in_twin};
             IF NOT FOUND AND pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN
-                INSERT INTO {twin} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({old}) ON CONFLICT ({key}) DO NOTHING;
+                BEGIN
+                    INSERT INTO {twin} ({columns}) OVERRIDING SYSTEM VALUE VALUES ({old}) ON CONFLICT ({key}) DO NOTHING;
+                EXCEPTION WHEN foreign_key_violation THEN
+                    NULL; -- no row was hidden; what it refers to is gone already
+                END;
                 DELETE FROM {twin} AS t WHERE {old_in_twin};
             END IF;
         END IF;
@@ -94,7 +98,7 @@ std::string attach_to_leaves(pg::Connection& node, const QualifiedName& table, c
 {
     const pg::Result leaves = node.query(
         "SELECT n.nspname, c.relname FROM pg_partition_tree($1::regclass) p JOIN pg_class c ON c.oid = p.relid "
-        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.isleaf AND p.parentrelid IS NOT NULL",
+        "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE p.isleaf AND p.relid <> $1::regclass",
         {table.quoted()});
     std::string script;
     for (int row = 0; row < leaves.rows(); ++row) {

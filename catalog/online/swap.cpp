@@ -15,9 +15,6 @@
 
 namespace keyshift::catalog {
 
-namespace {
-
-/// All that makes the two forms the same table, in a form that can be compared.
 std::string shape_of(const TableDefinition& table, const std::vector<IncomingForeignKey>& incoming)
 {
     std::string shape = table.owner + table.replica_identity + table.replica_identity_index;
@@ -36,6 +33,8 @@ std::string shape_of(const TableDefinition& table, const std::vector<IncomingFor
     }
     return shape;
 }
+
+namespace {
 
 class Swap {
 public:

@@ -9,6 +9,7 @@
 #include "catalog/rights.hpp"
 #include "catalog/schema_copy.hpp"
 #include "catalog/sequence_ranges.hpp"
+#include "catalog/split/split_record.hpp"
 #include "catalog/table_ddl.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
@@ -152,6 +153,7 @@ nlohmann::json add_node(pg::Connection& catalog, const AddNode& request)
 {
     check_version(catalog);
     const CommandLock lock(catalog, "node add " + request.name);
+    refuse_unfinished_split(catalog, "node add " + request.name);
     const std::string cluster = meta(catalog, "cluster");
     const std::string slot = fmt::format("keyshift_{}_{}", slot_safe(cluster), request.name);
     check_node_request(catalog, request);

@@ -4,6 +4,7 @@
 #include "catalog/operations/ddl_journal.hpp"
 #include "catalog/operations/ddl_target.hpp"
 #include "catalog/rows.hpp"
+#include "catalog/split/split_record.hpp"
 #include "core/backoff.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
@@ -189,6 +190,7 @@ nlohmann::json ddl(pg::Connection& catalog, const Ddl& request)
 {
     check_version(catalog);
     const CommandLock lock(catalog, "keyshift ddl");
+    refuse_unfinished_split(catalog, "keyshift ddl");
     Run run(catalog, request);
     nlohmann::json left = run.finish();
     if (request.statement.empty()) {

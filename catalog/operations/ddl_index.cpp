@@ -64,15 +64,15 @@ Part part_of(pg::Connection& node, const QualifiedName& index)
     return rows.rows() == 0 ? Part{} : Part{true, rows.boolean(0, 0), rows.boolean(0, 1)};
 }
 
-void build_parts(pg::Connection& node, const DdlStatement& statement, const DdlTarget& target, std::uint32_t buckets,
-                 const KeepTrying& keep_trying)
+void build_parts(pg::Connection& node, const DdlStatement& statement, const DdlTarget& target,
+                 const BucketLayout& buckets, const KeepTrying& keep_trying)
 {
     const CapturedTable& table = target.tables.front();
     const QualifiedName whole = index_name(statement, table);
     const std::string tail = tail_of(node, whole);
-    for (std::uint32_t bucket = 0; bucket < buckets; ++bucket) {
-        const QualifiedName leaf = leaf_name(table.name, BucketId{bucket});
-        const QualifiedName name = leaf_name(whole, BucketId{bucket});
+    for (const BucketId bucket : buckets.numbers()) {
+        const QualifiedName leaf = leaf_name(table.name, bucket);
+        const QualifiedName name = leaf_name(whole, bucket);
         const Part part = part_of(node, name);
         if (part.attached) {
             continue;
@@ -103,7 +103,7 @@ void build_index_everywhere(pg::Connection& catalog, std::vector<OpenNode>& node
                                 "Give it another name, or drop that one: `keyshift ddl 'DROP INDEX ...'`."});
         }
     }
-    const std::uint32_t buckets = group(catalog, table.group).buckets;
+    const BucketLayout buckets = group(catalog, table.group).buckets;
     for (OpenNode& node : nodes) {
         make_root_index(*node.connection, id, statement, target, keep_trying);
     }
@@ -117,14 +117,14 @@ void drop_index_everywhere(pg::Connection& catalog, std::vector<OpenNode>& nodes
 {
     const CapturedTable& table = target.tables.front();
     const QualifiedName whole = index_name(statement, table);
-    const std::uint32_t buckets = group(catalog, table.group).buckets;
+    const BucketLayout buckets = group(catalog, table.group).buckets;
     for (OpenNode& node : nodes) {
         if (!is_marked(*node.connection, id)) {
             continue;
         }
         node.connection->query("DROP INDEX IF EXISTS " + whole.quoted());
-        for (std::uint32_t bucket = 0; bucket < buckets; ++bucket) {
-            node.connection->query("DROP INDEX CONCURRENTLY IF EXISTS " + leaf_name(whole, BucketId{bucket}).quoted());
+        for (const BucketId bucket : buckets.numbers()) {
+            node.connection->query("DROP INDEX CONCURRENTLY IF EXISTS " + leaf_name(whole, bucket).quoted());
         }
     }
 }

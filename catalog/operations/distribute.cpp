@@ -5,6 +5,7 @@
 #include "catalog/rows.hpp"
 #include "catalog/schema_copy.hpp"
 #include "catalog/sequence_ranges.hpp"
+#include "catalog/split/split_record.hpp"
 #include "catalog/strict.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
@@ -25,8 +26,8 @@ void write_catalog(pg::Connection& catalog, const DistributionWork& work)
     const QualifiedName& name = root.definition.name;
     if (work.new_group) {
         const std::string& holder = work.nodes[work.holder].node.name;
-        const std::string buckets = std::to_string(root.group.buckets);
-        const std::string epoch = std::to_string(number(root.placement.front().epoch));
+        const std::string buckets = std::to_string(root.group.buckets.first_modulus());
+        const std::string epoch = std::to_string(number(root.placement.begin()->second.epoch));
         catalog.query("INSERT INTO keyshift.table_group (name, buckets, key_types) VALUES ($1, $2::int, $3::text[])",
                       {root.group.name, buckets, write_array(root.group.key_types)});
         catalog.query(
@@ -190,6 +191,8 @@ std::vector<std::string> carry_out(pg::Connection& catalog, DistributionWork& wo
 nlohmann::json distribute(pg::Connection& catalog, const Distribute& request, const OnlineWork& online)
 {
     const CommandLock lock(catalog, distributing(request));
+    check_version(catalog);
+    refuse_unfinished_split(catalog, distributing(request));
     DistributionWork work = prepare_distribution(catalog, request);
     if (work.captured_before && !work.captured_before->options.where.empty()) {
         throw RefusedError(
@@ -212,7 +215,7 @@ nlohmann::json distribute(pg::Connection& catalog, const Distribute& request, co
     }
     return {{"table", work.root.definition.name.to_string()},
             {"group", work.root.group.name},
-            {"buckets", work.root.group.buckets},
+            {"buckets", work.root.group.buckets.count()},
             {"key", work.root.key},
             {"node", work.nodes[work.holder].node.name},
             {"strict", request.strict},

@@ -144,7 +144,7 @@ void check_same_as_before(const Distribute& request, DistributionWork& work)
         "SELECT key_columns, group_name, buckets FROM keyshift.local_table WHERE root = $1::regclass",
         {work.root.definition.name.quoted()});
     const bool same = read_array(rows.text(0, 0)) == request.key && rows.text(0, 1) == work.root.group.name &&
-                      rows.integer(0, 2) == work.root.group.buckets;
+                      rows.integer(0, 2) == work.root.group.buckets.first_modulus();
     if (!same) {
         throw RefusedError({distributing(request),
                             fmt::format("an interrupted run has distributed it on {} by ({}) in group {} of {} buckets",
@@ -208,8 +208,11 @@ void choose_group(pg::Connection& catalog, const Distribute& request, Distributi
     root.key = request.key;
     if (request.with.empty()) {
         work.new_group = true;
-        root.group = {free_group_name(catalog, name), request.buckets, types, false};
-        root.placement.assign(request.buckets, {work.nodes[work.holder].node.name, first_epoch(catalog, work)});
+        root.group = {free_group_name(catalog, name), BucketLayout(request.buckets), types, false};
+        const Placement place{work.nodes[work.holder].node.name, first_epoch(catalog, work)};
+        for (const BucketId bucket : root.group.buckets.numbers()) {
+            root.placement[bucket] = place;
+        }
         return;
     }
     const QualifiedName with = QualifiedName::parse(request.with);
@@ -228,8 +231,8 @@ void choose_group(pg::Connection& catalog, const Distribute& request, Distributi
                          quote_identifier(request.key.front()), root.group.key_types.front())});
     }
     root.placement = placement(catalog, root.group.name);
-    if (work.captured_before && std::any_of(root.placement.begin(), root.placement.end(), [&](const Placement& one) {
-            return number(one.epoch) < number(work.captured_before->epoch);
+    if (work.captured_before && std::any_of(root.placement.begin(), root.placement.end(), [&](const auto& one) {
+            return number(one.second.epoch) < number(work.captured_before->epoch);
         })) {
         throw RefusedError(
             {distributing(request),
@@ -240,7 +243,7 @@ void choose_group(pg::Connection& catalog, const Distribute& request, Distributi
     }
     const Node& holder = work.nodes[work.holder].node;
     const bool elsewhere = std::any_of(root.placement.begin(), root.placement.end(),
-                                       [&](const Placement& p) { return p.node != holder.name; });
+                                       [&](const auto& one) { return one.second.node != holder.name; });
     if (elsewhere && !work.converted && has_rows(*work.nodes[work.holder].connection, name)) {
         throw RefusedError(
             {distributing(request),

@@ -283,7 +283,6 @@ void check_publication(const OpenNode& open, const std::vector<CapturedTable>& a
 /// Leaves, reject triggers and local_bucket of one group on one node against the catalog. A bucket on the move may differ.
 void check_group(pg::Connection& catalog, const OpenNode& open, const Group& of, Findings& findings)
 {
-    const std::vector<Placement> places = placement(catalog, of.name);
     std::set<std::int64_t> moving;
     const pg::Result moves = catalog.query(
         "SELECT bucket FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')", {of.name});
@@ -297,20 +296,20 @@ void check_group(pg::Connection& catalog, const OpenNode& open, const Group& of,
         open_here.insert(states.integer(row, 0));
     }
     const std::vector<CapturedTable> members = tables_of_group(catalog, of.name);
-    for (std::uint32_t bucket = 0; bucket < places.size(); ++bucket) {
-        if (moving.contains(bucket)) {
+    for (const auto& [bucket, place] : placement(catalog, of.name)) {
+        if (moving.contains(number(bucket))) {
             continue;
         }
-        const bool owner = places[bucket].node == open.node.name;
-        const std::string object = fmt::format("bucket {} of {} on {}", bucket, of.name, open.node.name);
-        if (owner != open_here.contains(bucket)) {
+        const bool owner = place.node == open.node.name;
+        const std::string object = fmt::format("bucket {} of {} on {}", number(bucket), of.name, open.node.name);
+        if (owner != open_here.contains(number(bucket))) {
             findings.push_back({"ownership_differs", object, "error",
                                 owner ? "the catalog gives it to this node, which does not have it open"
-                                      : "this node has it open, the catalog gives it to " + places[bucket].node,
+                                      : "this node has it open, the catalog gives it to " + place.node,
                                 ""});
         }
         for (const CapturedTable& table : members) {
-            const QualifiedName leaf = leaf_name(table.name, BucketId{bucket});
+            const QualifiedName leaf = leaf_name(table.name, bucket);
             if (!table_exists(*open.connection, leaf)) {
                 findings.push_back(
                     {"leaf_missing", leaf.to_string() + " on " + open.node.name, "error", "the leaf is not there", ""});

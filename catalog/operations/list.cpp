@@ -43,7 +43,7 @@ nlohmann::json describe(const CapturedTable& table, const std::map<std::string, 
     } else {
         one["group"] = table.group;
         one["key"] = table.key_columns;
-        one["buckets"] = by_name.at(table.group).buckets;
+        one["buckets"] = by_name.at(table.group).buckets.count();
         one["strict"] = table.strict;
     }
     return one;
@@ -115,10 +115,12 @@ nlohmann::json show_table(pg::Connection& catalog, const std::string& text)
         nlohmann::json result = describe(table, by_name);
         nlohmann::json buckets = nlohmann::json::array();
         if (!table.group.empty()) {
-            const std::vector<Placement> places = placement(catalog, table.group);
-            for (std::size_t bucket = 0; bucket < places.size(); ++bucket) {
-                buckets.push_back(
-                    {{"bucket", bucket}, {"node", places[bucket].node}, {"epoch", number(places[bucket].epoch)}});
+            const BucketLayout& layout = by_name.at(table.group).buckets;
+            for (const auto& [bucket, place] : placement(catalog, table.group)) {
+                buckets.push_back({{"bucket", number(bucket)},
+                                   {"modulus", layout.modulus(bucket)},
+                                   {"node", place.node},
+                                   {"epoch", number(place.epoch)}});
             }
         }
         if (table.reference) {

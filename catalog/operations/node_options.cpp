@@ -30,9 +30,9 @@ Unit read_unit(pg::Connection& catalog, const std::string& text)
         throw Error(ErrorKind::usage, {"pinning " + text, "it is no bucket", "Write GROUP/BUCKET: users/17."});
     }
     const Group of = group(catalog, text.substr(0, slash));
-    if (bucket >= of.buckets) {
-        throw RefusedError({"pinning " + text, fmt::format("group {} has buckets 0 to {}", of.name, of.buckets - 1),
-                            "See `keyshift table list`."});
+    if (!of.buckets.contains(BucketId{bucket})) {
+        throw RefusedError({"pinning " + text, fmt::format("group {} has no bucket {}", of.name, bucket),
+                            "`keyshift table show` lists the buckets of a table."});
     }
     return {of.name, std::to_string(bucket)};
 }

@@ -54,10 +54,9 @@ void queue_snapshot(pg::Connection& catalog, const CapturedTable& table, const N
     if (table.group.empty()) {
         buckets = {0};
     } else {
-        const std::vector<Placement> places = placement(catalog, table.group);
-        for (std::uint32_t bucket = 0; bucket < places.size(); ++bucket) {
-            if (places[bucket].node == of.name) {
-                buckets.push_back(bucket);
+        for (const auto& [bucket, place] : placement(catalog, table.group)) {
+            if (place.node == of.name) {
+                buckets.push_back(number(bucket));
             }
         }
     }

@@ -47,7 +47,7 @@ std::optional<BucketId> compute(const Group& group, const std::vector<std::strin
         values.emplace_back(key[i]);
     }
     const std::optional<std::uint64_t> hash = partition_hash(types, values);
-    return hash ? std::optional(bucket_of_hash(*hash, group.buckets)) : std::nullopt;
+    return hash ? std::optional(group.buckets.of_hash(*hash)) : std::nullopt;
 }
 
 /// Key types, and spellings of them, that are not computed here are asked of a node.
@@ -103,7 +103,7 @@ nlohmann::json route(pg::Connection& catalog, const std::string& table_name, con
         }
         const std::optional<BucketId> computed = compute(of, key);
         bucket = computed ? *computed : ask(catalog, table, key);
-        place = placement(catalog, table.group).at(number(bucket));
+        place = placement(catalog, table.group).at(bucket);
     }
     const Node owner = node(catalog, place.node);
     nlohmann::json result = {{"table", table.name.to_string()}, {"key", key},
@@ -118,7 +118,7 @@ nlohmann::json route(pg::Connection& catalog, const std::string& table_name, con
 
 void spread_placement(pg::Connection& catalog, const std::string& group_name)
 {
-    const std::vector<Placement> places = placement(catalog, group_name);
+    const std::map<BucketId, Placement> places = placement(catalog, group_name);
     std::map<std::string, pg::Address> addresses;
     const std::vector<Node> all = nodes(catalog);
     for (const Node& one : all) {
@@ -128,9 +128,8 @@ void spread_placement(pg::Connection& catalog, const std::string& group_name)
         try {
             pg::Connection connection(one.connection("placement"));
             pg::Transaction transaction(connection);
-            for (std::uint32_t bucket = 0; bucket < places.size(); ++bucket) {
-                write_local_placement(connection, group_name, BucketId{bucket}, places[bucket],
-                                      addresses.at(places[bucket].node));
+            for (const auto& [bucket, place] : places) {
+                write_local_placement(connection, group_name, bucket, place, addresses.at(place.node));
             }
             transaction.commit();
         } catch (const Error& error) {

@@ -47,10 +47,9 @@ std::vector<Part> parts_of(pg::Connection& catalog, const CapturedTable& table,
         return {{table.node, 0}};
     }
     std::vector<Part> parts;
-    const std::vector<Placement> places = placement(catalog, table.group);
-    for (std::uint32_t bucket = 0; bucket < places.size(); ++bucket) {
-        if (!node_name || places[bucket].node == *node_name) {
-            parts.push_back({places[bucket].node, bucket});
+    for (const auto& [bucket, place] : placement(catalog, table.group)) {
+        if (!node_name || place.node == *node_name) {
+            parts.push_back({place.node, number(bucket)});
         }
     }
     if (parts.empty()) {

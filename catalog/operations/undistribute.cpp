@@ -4,6 +4,7 @@
 #include "catalog/online/swap.hpp"
 #include "catalog/operations.hpp"
 #include "catalog/rows.hpp"
+#include "catalog/split/split_record.hpp"
 #include "catalog/strict.hpp"
 #include "core/backoff.hpp"
 #include "core/error.hpp"
@@ -46,15 +47,15 @@ CapturedTable distributed_table(pg::Connection& catalog, const QualifiedName& na
 
 std::size_t only_owner(pg::Connection& catalog, const Work& work)
 {
-    const std::vector<Placement> places = placement(catalog, work.table.group);
-    const std::string& owner = places.front().node;
+    const std::map<BucketId, Placement> places = placement(catalog, work.table.group);
+    const std::string& owner = places.begin()->second.node;
     const auto elsewhere =
-        std::find_if(places.begin(), places.end(), [&](const auto& one) { return one.node != owner; });
+        std::find_if(places.begin(), places.end(), [&](const auto& one) { return one.second.node != owner; });
     if (elsewhere != places.end()) {
         throw RefusedError(
             {undistributing(work.table.name),
              fmt::format("buckets of group {} are on {} and on {}, and its rows have to be on one node",
-                         work.table.group, owner, elsewhere->node),
+                         work.table.group, owner, elsewhere->second.node),
              fmt::format("Bring them together first: `keyshift reshard start --to {}`, with --buckets for "
                          "those of other nodes.",
                          owner)});
@@ -130,7 +131,7 @@ Work prepare(pg::Connection& catalog, const QualifiedName& name)
     work.nodes = open_nodes(catalog, "undistribute");
     work.holder = only_owner(catalog, work);
     refuse_users(catalog, work);
-    for (const Placement& place : placement(catalog, work.table.group)) {
+    for (const auto& [bucket, place] : placement(catalog, work.table.group)) {
         work.epoch = std::max(work.epoch, number(place.epoch) + 1);
     }
     pg::Connection& holder = *work.nodes[work.holder].connection;
@@ -185,7 +186,7 @@ void replace(Work& work, const OnlineWork& online)
     pg::Connection& node = *holder.connection;
     DistributedRoot plain;
     plain.definition = read_table(node, work.table.name);
-    plain.group.buckets = 0;
+    plain.group.buckets = BucketLayout();
     drop_twin(node, work.table.name); // of a command that was killed
     const auto bind = [&](bool bound) {
         pg::with_short_locks(node, [&] { bind_owner(node, work.table.name, bound); }, {}, {});
@@ -292,6 +293,8 @@ nlohmann::json undistribute(pg::Connection& catalog, const std::string& table, b
 {
     const QualifiedName name = QualifiedName::parse(table);
     const CommandLock lock(catalog, undistributing(name));
+    check_version(catalog);
+    refuse_unfinished_split(catalog, undistributing(name));
     Work work = prepare(catalog, name);
     if (!dry_run) {
         end_grace(catalog, work, online);

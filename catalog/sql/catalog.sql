@@ -1,5 +1,5 @@
 -- The catalog: schema keyshift in one database, the only source of truth about placement, jobs and projections.
--- Version 3 (kCatalogVersion). Run in one transaction by `keyshift init`; idempotent.
+-- Version 4 (kCatalogVersion). Run in one transaction by `keyshift init`; idempotent.
 CREATE SCHEMA IF NOT EXISTS keyshift;
 
 -- One row a setting that created persistent state: version, cluster, topic_prefix.
@@ -83,7 +83,7 @@ CREATE TABLE IF NOT EXISTS keyshift.reference_copy (
 -- Distributed: sessions that go by an old map of buckets, or by none, are refused (sql/strict.sql).
 ALTER TABLE keyshift.captured_table ADD COLUMN IF NOT EXISTS strict boolean NOT NULL DEFAULT false;
 
--- Who owns a bucket now.
+-- Who owns a bucket now. A number from table_group.buckets up was made by a split; the numbers say all moduli (docs/adr/0021).
 CREATE TABLE IF NOT EXISTS keyshift.bucket (
     group_name text NOT NULL REFERENCES keyshift.table_group ON DELETE CASCADE,
     bucket     int NOT NULL,
@@ -92,7 +92,8 @@ CREATE TABLE IF NOT EXISTS keyshift.bucket (
     PRIMARY KEY (group_name, bucket)
 );
 
--- Whose events a bucket's are: node's events with open_lsn <= commit LSN < fence_lsn carry this epoch. Never deleted.
+-- Whose events a bucket's are: node's events with open_lsn <= commit LSN < fence_lsn (or the open_lsn of a later epoch of the
+-- same node, after a split) carry this epoch. Never deleted.
 CREATE TABLE IF NOT EXISTS keyshift.bucket_history (
     group_name text NOT NULL,
     bucket     int NOT NULL,
@@ -152,6 +153,22 @@ ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS planned_rows bigint;
 ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS phase_since timestamptz;
 ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS bytes_per_second double precision;
 ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS rows_per_second double precision;
+
+-- Splits of buckets. Running: a command is at it, or died; its node may have the new buckets before the catalog and the others do.
+CREATE TABLE IF NOT EXISTS keyshift.split (
+    id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    group_name   text NOT NULL,
+    bucket       int NOT NULL,
+    made         int[] NOT NULL,                        -- new numbers; with `bucket` they have all of its keys
+    node         text NOT NULL,
+    epoch        bigint NOT NULL,                       -- that all of them get: the bucket's + 1
+    token        text NOT NULL,                         -- random; proves the open messages
+    state        text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'done', 'undone')),
+    requested_by text NOT NULL DEFAULT session_user,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    finished_at  timestamptz
+);
+CREATE UNIQUE INDEX IF NOT EXISTS split_one_per_group ON keyshift.split (group_name) WHERE state = 'running';
 
 -- Buckets that the planner keeps on a node, by `keyshift node set --pin`.
 CREATE TABLE IF NOT EXISTS keyshift.pin (

@@ -114,8 +114,10 @@ BEGIN
     RETURN combined;
 END $body$;
 
--- Expression of the bucket for given types and value expressions; NULL where the server must be asked.
-CREATE OR REPLACE FUNCTION keyshift.internal_bucket_expression(entry keyshift.local_table, given text[], given_values text[]) RETURNS text
+DROP FUNCTION IF EXISTS keyshift.internal_bucket_expression(keyshift.local_table, text[], text[]);
+-- Expression of a key's slot, its hash modulo 4096, for given types and value expressions; NULL where the server must be
+-- asked. Buckets are unions of slots: no split changes what is computed.
+CREATE OR REPLACE FUNCTION keyshift.internal_slot_expression(entry keyshift.local_table, given text[], given_values text[]) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $body$
 DECLARE
     parts text[] := '{}';
@@ -132,10 +134,24 @@ BEGIN
         parts := parts || part;
     END LOOP;
     IF pg_catalog.cardinality(parts) = 1 THEN
-        RETURN pg_catalog.format('(((%s & %s) + (5305509591434766563 & %2$s)) & %2$s)::int', parts[1], entry.buckets - 1);
+        RETURN pg_catalog.format('(((%s & 4095) + (5305509591434766563 & 4095)) & 4095)::int', parts[1]);
     END IF;
-    RETURN pg_catalog.format('(keyshift.internal_combine(ARRAY[%s]) & %s)::int', pg_catalog.array_to_string(parts, ', '), entry.buckets - 1);
+    RETURN pg_catalog.format('(keyshift.internal_combine(ARRAY[%s]) & 4095)::int', pg_catalog.array_to_string(parts, ', '));
 END $body$;
+
+-- The bucket that a slot lies in. A number exists from the split at its highest bit on, so of the remainders that the slot
+-- has at each modulus the greatest that is a bucket is the one; below the first modulus all are.
+CREATE OR REPLACE FUNCTION keyshift.internal_bucket_at(wanted text, first_modulus int, slot int) RETURNS int LANGUAGE sql STABLE
+RETURN (SELECT coalesce(pg_catalog.max(b.bucket), slot & (first_modulus - 1)) FROM keyshift.local_bucket b
+        WHERE b.group_name = wanted AND b.bucket IN (slot & 1, slot & 3, slot & 7, slot & 15, slot & 31, slot & 63, slot & 127, slot & 255,
+                                                     slot & 511, slot & 1023, slot & 2047, slot & 4095)
+          AND b.bucket >= first_modulus);
+
+-- At which modulus the bucket's number is its keys' remainder: doubled by each split, which made bucket + modulus.
+CREATE OR REPLACE FUNCTION keyshift.internal_modulus(wanted text, first_modulus int, of_bucket int) RETURNS int LANGUAGE sql STABLE
+RETURN (SELECT pg_catalog.min(1 << i) FROM pg_catalog.generate_series(0, 12) i
+        WHERE 1 << i >= first_modulus AND 1 << i > of_bucket
+          AND NOT EXISTS (SELECT FROM keyshift.local_bucket b WHERE b.group_name = wanted AND b.bucket = of_bucket + (1 << i)));
 
 CREATE OR REPLACE FUNCTION keyshift.internal_check_key(entry keyshift.local_table, key text[]) RETURNS void LANGUAGE plpgsql STABLE AS $body$
 BEGIN
@@ -147,7 +163,7 @@ BEGIN
     END IF;
 END $body$;
 
--- Any key type: satisfies_hash_partition is asked bucket by bucket. Also what the computed path is tested against.
+-- Any key type: satisfies_hash_partition is asked bucket by bucket, each at its modulus.
 CREATE OR REPLACE FUNCTION keyshift.internal_bucket_asked(entry keyshift.local_table, key text[]) RETURNS int LANGUAGE plpgsql STABLE AS $body$
 DECLARE
     arguments text;
@@ -157,8 +173,9 @@ BEGIN
         INTO arguments
         FROM pg_catalog.unnest(entry.key_columns) WITH ORDINALITY AS k(name, position)
         JOIN pg_catalog.pg_attribute a ON a.attrelid = entry.root AND a.attname = k.name;
-    EXECUTE pg_catalog.format('SELECT b FROM pg_catalog.generate_series(0, %s) b WHERE pg_catalog.satisfies_hash_partition(%s::oid, %s, b, %s)',
-                              entry.buckets - 1, entry.root::oid, entry.buckets, arguments) INTO bucket;
+    EXECUTE pg_catalog.format('SELECT b.bucket FROM keyshift.local_bucket b WHERE b.group_name = %1$L AND pg_catalog.satisfies_hash_partition('
+                              '%2$s::oid, keyshift.internal_modulus(%1$L, %3$s, b.bucket), b.bucket, %4$s)',
+                              entry.group_name, entry.root::oid, entry.buckets, arguments) INTO bucket;
     RETURN bucket;
 END $body$;
 
@@ -167,7 +184,7 @@ CREATE OR REPLACE FUNCTION keyshift.bucket_of("table" regclass, VARIADIC key tex
 DECLARE
     entry keyshift.local_table := keyshift.internal_table("table");
     expression text;
-    bucket int;
+    slot int;
     why text;
 BEGIN
     PERFORM keyshift.internal_check_key(entry, key);
@@ -178,27 +195,27 @@ BEGIN
     IF pg_catalog.cardinality(key) = 1 THEN
         CASE entry.key_types[1]
             WHEN 'uuid' THEN
-                bucket := (((pg_catalog.uuid_hash_extended(key[1]::uuid, 8816678312871386365) & 4095) + (5305509591434766563 & 4095)) & (entry.buckets - 1))::int;
+                slot := (((pg_catalog.uuid_hash_extended(key[1]::uuid, 8816678312871386365) & 4095) + (5305509591434766563 & 4095)) & 4095)::int;
             WHEN 'bigint' THEN
-                bucket := (((pg_catalog.hashint8extended(key[1]::bigint, 8816678312871386365) & 4095) + (5305509591434766563 & 4095)) & (entry.buckets - 1))::int;
+                slot := (((pg_catalog.hashint8extended(key[1]::bigint, 8816678312871386365) & 4095) + (5305509591434766563 & 4095)) & 4095)::int;
             WHEN 'integer' THEN
-                bucket := (((pg_catalog.hashint4extended(key[1]::int, 8816678312871386365) & 4095) + (5305509591434766563 & 4095)) & (entry.buckets - 1))::int;
+                slot := (((pg_catalog.hashint4extended(key[1]::int, 8816678312871386365) & 4095) + (5305509591434766563 & 4095)) & 4095)::int;
             WHEN 'text' THEN
-                bucket := (((pg_catalog.hashtextextended(key[1] COLLATE "C", 8816678312871386365) & 4095) + (5305509591434766563 & 4095)) & (entry.buckets - 1))::int;
+                slot := (((pg_catalog.hashtextextended(key[1] COLLATE "C", 8816678312871386365) & 4095) + (5305509591434766563 & 4095)) & 4095)::int;
             ELSE
-                bucket := NULL;
+                slot := NULL;
         END CASE;
-        IF bucket IS NOT NULL THEN
-            RETURN bucket;
+        IF slot IS NOT NULL THEN
+            RETURN keyshift.internal_bucket_at(entry.group_name, entry.buckets, slot);
         END IF;
     END IF;
-    SELECT keyshift.internal_bucket_expression(entry, pg_catalog.array_agg('text'::text), pg_catalog.array_agg(pg_catalog.format('$1[%s]', i)))
+    SELECT keyshift.internal_slot_expression(entry, pg_catalog.array_agg('text'::text), pg_catalog.array_agg(pg_catalog.format('$1[%s]', i)))
         INTO expression FROM pg_catalog.generate_series(1, pg_catalog.cardinality(key)) i;
     IF expression IS NULL THEN
         RETURN keyshift.internal_bucket_asked(entry, key);
     END IF;
-    EXECUTE 'SELECT ' || expression INTO bucket USING key;
-    RETURN bucket;
+    EXECUTE 'SELECT ' || expression INTO slot USING key;
+    RETURN keyshift.internal_bucket_at(entry.group_name, entry.buckets, slot);
 EXCEPTION WHEN data_exception THEN
     GET STACKED DIAGNOSTICS why = MESSAGE_TEXT;
     IF why LIKE 'the key of %' THEN
@@ -234,34 +251,37 @@ BEGIN
         HINT = pg_catalog.format('Expected key: (%s).', keyshift.internal_expected_key(entry));
 END $body$;
 
--- Writes owned_<hash>(bucket) of a group from local_bucket: the open buckets (a byte each) and the xids of their opens stand
--- in the body. Bodies are written one after another under the lock, so a snapshot that sees the writer of this one sees
+-- Writes owned_<hash>(bucket) of a group from local_bucket; it takes a slot as well, and a bucket's number is one of its slots. Slots at the finest modulus of
+-- the group: which are open (a byte each) and the xids of their opens stand in the body. Bodies are written one after another under the lock, so a snapshot that sees the writer of this one sees
 -- every open before it: one check is enough for most calls. Runs in the transaction of fence and open.
 CREATE OR REPLACE FUNCTION keyshift.internal_compile_ownership(wanted text) RETURNS void LANGUAGE plpgsql AS $compile$
 DECLARE
-    bits text;
-    xids text;
-    bucket_count int;
+    bits text; xids text; first_modulus int; finest int;
 BEGIN
     PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('keyshift owned ' || wanted));
-    bucket_count := greatest((SELECT pg_catalog.max(t.buckets) FROM keyshift.local_table t WHERE t.group_name = wanted),
-                             (SELECT pg_catalog.max(b.bucket) + 1 FROM keyshift.local_bucket b WHERE b.group_name = wanted), 1);
-    SELECT pg_catalog.string_agg(CASE WHEN b.state = 'open' THEN '01' ELSE '00' END, '' ORDER BY n.bucket),
-           pg_catalog.string_agg(CASE WHEN b.state = 'open' THEN coalesce(b.open_xid::text, '0') ELSE '0' END, ',' ORDER BY n.bucket)
+    first_modulus := coalesce((SELECT pg_catalog.max(t.buckets) FROM keyshift.local_table t WHERE t.group_name = wanted), 1);
+    finest := first_modulus;
+    WHILE finest <= (SELECT pg_catalog.max(b.bucket) FROM keyshift.local_bucket b WHERE b.group_name = wanted) LOOP
+        finest := finest * 2;
+    END LOOP;
+    SELECT pg_catalog.string_agg(CASE WHEN b.state = 'open' THEN '01' ELSE '00' END, '' ORDER BY n.slot),
+           pg_catalog.string_agg(CASE WHEN b.state = 'open' THEN coalesce(b.open_xid::text, '0') ELSE '0' END, ',' ORDER BY n.slot)
         INTO bits, xids
-        FROM pg_catalog.generate_series(0, bucket_count - 1) AS n(bucket)
-        LEFT JOIN keyshift.local_bucket b ON b.group_name = wanted AND b.bucket = n.bucket;
+        FROM pg_catalog.generate_series(0, finest - 1) AS n(slot)
+        LEFT JOIN keyshift.local_bucket b ON b.group_name = wanted
+             AND b.bucket = keyshift.internal_bucket_at(wanted, first_modulus, n.slot);
     EXECUTE pg_catalog.format($format$
 CREATE OR REPLACE FUNCTION keyshift.%1$I(bucket int) RETURNS boolean LANGUAGE plpgsql STABLE STRICT AS $body$
 BEGIN
-    IF pg_catalog.get_byte(%2$L::pg_catalog.bytea, bucket) = 1 THEN
+    IF pg_catalog.get_byte(%2$L::pg_catalog.bytea, bucket & %6$s) = 1 THEN
         IF pg_catalog.pg_visible_in_snapshot(%3$L::pg_catalog.xid8, pg_catalog.pg_current_snapshot()) THEN
             RETURN true;
         END IF;
-        RETURN keyshift.internal_check_open(%4$L, bucket, (%5$L::pg_catalog.text[])[bucket + 1]::pg_catalog.xid8);
+        RETURN keyshift.internal_check_open(%4$L, keyshift.internal_bucket_at(%4$L, %7$s, bucket), (%5$L::pg_catalog.text[])[(bucket & %6$s) + 1]::pg_catalog.xid8);
     END IF;
-    RETURN keyshift.internal_raise_moved(%4$L, bucket);
-END $body$$format$, keyshift.internal_owned_name(wanted), '\x' || bits, pg_catalog.pg_current_xact_id(), wanted, '{' || xids || '}');
+    RETURN keyshift.internal_raise_moved(%4$L, keyshift.internal_bucket_at(%4$L, %7$s, bucket));
+END $body$$format$, keyshift.internal_owned_name(wanted), '\x' || bits, pg_catalog.pg_current_xact_id(), wanted, '{' || xids || '}',
+        finest - 1, first_modulus);
     EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION keyshift.%I(int) TO PUBLIC', keyshift.internal_owned_name(wanted));
 END $compile$;
 
@@ -289,12 +309,12 @@ BEGIN
         SELECT coalesce(pg_catalog.string_agg(pg_catalog.format(
                    E'    IF "table" IN (%s) THEN\n        RETURN keyshift.%I(%s);\n    END IF;\n',
                    t.root::oid || coalesce(', ' || t.alias::oid, ''), keyshift.internal_owned_name(t.group_name),
-                   coalesce(keyshift.internal_bucket_expression(t, ARRAY[given], ARRAY['key']),
+                   coalesce(keyshift.internal_slot_expression(t, ARRAY[given], ARRAY['key']),
                             'keyshift.internal_bucket_asked(keyshift.internal_table("table"), ARRAY[key::text])')), '' ORDER BY t.root), '')
             INTO branches
             FROM keyshift.local_table t
             WHERE pg_catalog.cardinality(t.key_columns) = 1
-              AND (given = 'text' OR keyshift.internal_bucket_expression(t, ARRAY[given], ARRAY['key']) IS NOT NULL);
+              AND (given = 'text' OR keyshift.internal_slot_expression(t, ARRAY[given], ARRAY['key']) IS NOT NULL);
         EXECUTE pg_catalog.format($format$
 CREATE OR REPLACE FUNCTION keyshift.must_own("table" regclass, key %1$s) RETURNS boolean LANGUAGE plpgsql STABLE STRICT AS $body$
 BEGIN

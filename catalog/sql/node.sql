@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS keyshift.local_table (
     root        regclass PRIMARY KEY,
     alias       regclass UNIQUE,                   -- a projection's view; NULL for tables
     group_name  text NOT NULL,
-    buckets     int NOT NULL,
+    buckets     int NOT NULL,                      -- as it was distributed; local_bucket has those that splits made, too
     key_columns text[] NOT NULL,
     key_types   text[] NOT NULL,
     captured    boolean NOT NULL DEFAULT true
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS keyshift.local_placement (
     host text NOT NULL, port int NOT NULL, dbname text NOT NULL,
     PRIMARY KEY (group_name, bucket)
 );
--- This node's own truth about each bucket, changed only in the transaction of fence and open (and distribute):
+-- This node's own truth about each bucket, changed only in the transaction of fence and open (and distribute, split):
 -- state 'open' (owned, writable), 'fenced' (was owned until fence_lsn), 'closed' (never or no longer).
 CREATE TABLE IF NOT EXISTS keyshift.local_bucket (
     group_name text NOT NULL, bucket int NOT NULL,

@@ -61,7 +61,7 @@ bool CapturedTables::operator==(const CapturedTables& other) const
                left.second.group == right.second.group && left.second.epoch == right.second.epoch &&
                left.second.options == right.second.options;
     };
-    return buckets_of_group == other.buckets_of_group && std::ranges::equal(by_name, other.by_name, same);
+    return groups == other.groups && std::ranges::equal(by_name, other.by_name, same);
 }
 
 std::vector<PublishedTable> published_tables(const CatalogView& view)
@@ -80,7 +80,7 @@ CatalogView read_catalog_view(pg::Connection& catalog, const std::string& node)
     pg::Transaction transaction(catalog, pg::Transaction::Isolation::repeatable_read);
     CatalogView view;
     for (catalog::Group& group : catalog::groups(catalog)) {
-        view.tables.buckets_of_group.emplace(group.name, group.buckets);
+        view.tables.groups.insert(group.name);
     }
     std::vector<catalog::CapturedTable> tables = catalog::tables(catalog);
     view.topic_clash = find_topic_clash(catalog, node, tables);

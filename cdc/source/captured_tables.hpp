@@ -18,7 +18,7 @@ namespace keyshift::cdc {
 struct CapturedTables {
     /// By root; only those of this node, and those distributed.
     std::map<QualifiedName, catalog::CapturedTable> by_name;
-    std::map<std::string, std::uint32_t> buckets_of_group;
+    std::set<std::string> groups;
 
     /// Of the table with this number, which is one of these.
     const CaptureOptions& options_of(std::int64_t table_id) const { return with_number(table_id).options; }

@@ -134,7 +134,9 @@ CheckedMessage CatalogLink::checked(pg::Connection& catalog, const PlacementMess
     const bool fence = message.kind == PlacementMessage::Kind::fence;
     const pg::Result rows = catalog.query(
         "SELECT donor FROM keyshift.move WHERE id = $1::bigint AND token = $2 AND group_name = $3 "
-        "AND bucket = $4::int AND epoch = $5::bigint AND $6 = CASE WHEN $7 = 'fence' THEN donor ELSE recipient END",
+        "AND bucket = $4::int AND epoch = $5::bigint AND $6 = CASE WHEN $7 = 'fence' THEN donor ELSE recipient END "
+        "UNION ALL SELECT node FROM keyshift.split WHERE $7 = 'open' AND token = $2 AND group_name = $3 "
+        "AND $4::int = ANY (made || bucket) AND epoch = $5::bigint AND node = $6 AND state <> 'undone'",
         {move, message.token, message.group, bucket, epoch, node_, fence ? "fence" : "open"});
     return {message, rows.rows() != 0, rows.rows() == 0 ? std::string() : std::string(rows.text(0, 0))};
 }

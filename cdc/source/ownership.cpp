@@ -9,12 +9,17 @@ BucketOwnership::Answer BucketOwnership::at(Lsn commit_lsn) const
     if (undecided_from_ && commit_lsn >= *undecided_from_) {
         return {Verdict::undecided, {}};
     }
+    // A bucket that is split goes on here in the next epoch: the later interval ends the one before.
+    const Interval* last = nullptr;
     for (const Interval& interval : intervals_) {
-        if (interval.open <= commit_lsn && (!interval.fence || commit_lsn < *interval.fence)) {
-            return {interval.fenced_in_catalog ? Verdict::drop : Verdict::publish, interval.epoch};
+        if (interval.open <= commit_lsn && (last == nullptr || last->epoch < interval.epoch)) {
+            last = &interval;
         }
     }
-    return {};
+    if (last == nullptr || (last->fence && commit_lsn >= *last->fence)) {
+        return {};
+    }
+    return {last->fenced_in_catalog ? Verdict::drop : Verdict::publish, last->epoch};
 }
 
 void Ownership::load(const std::vector<OwnedInterval>& history)

@@ -6,6 +6,7 @@
 ///   confirmed message                       history row
 ///   open ------> [lsn, ...)   published     (epoch, open_lsn, NULL)
 ///   fence -----> [..., lsn)   published     (epoch, open_lsn, fence_lsn): silent, see below
+///   open of a split's next epoch: [..., lsn) keeps the epoch before and is published as well
 ///
 /// Once the catalog holds a fence, everything before it was acknowledged by Kafka (the fence waited for that), so a replay
 /// of that WAL publishes nothing: a consumer that takes the last event would be left with an old value (INV-CDC-2).

@@ -14,13 +14,13 @@ namespace keyshift::cdc {
 
 namespace {
 
-/// The bucket whose leaf has this name.
-std::optional<BucketId> bucket_by_name(const QualifiedName& root, const QualifiedName& leaf, std::uint32_t buckets)
+/// The bucket whose leaf has this name: also one that was made by a split of which the catalog does not tell yet.
+std::optional<BucketId> bucket_by_name(const QualifiedName& root, const QualifiedName& leaf)
 {
     const std::size_t digits = leaf.name.find_last_not_of("0123456789") + 1;
     std::uint32_t number = 0;
     const char* end = leaf.name.data() + leaf.name.size();
-    if (std::from_chars(leaf.name.data() + digits, end, number).ec != std::errc() || number >= buckets) {
+    if (std::from_chars(leaf.name.data() + digits, end, number).ec != std::errc() || number >= BucketLayout::kFinest) {
         return std::nullopt;
     }
     const auto bucket = static_cast<BucketId>(number);
@@ -59,11 +59,10 @@ std::optional<SchemaReader::Place> SchemaReader::locate(const Relation& relation
     }
     // By name, not by the present partition tree: the WAL may be older than the tree.
     for (const auto& [root, table] : tables.by_name) {
-        const auto buckets = tables.buckets_of_group.find(table.group);
-        if (buckets == tables.buckets_of_group.end() || root.schema != relation.name.schema) {
+        if (!tables.groups.contains(table.group) || root.schema != relation.name.schema) {
             continue;
         }
-        if (const auto bucket = bucket_by_name(root, relation.name, buckets->second)) {
+        if (const auto bucket = bucket_by_name(root, relation.name)) {
             return Place{table.id, root, table.group, *bucket};
         }
     }

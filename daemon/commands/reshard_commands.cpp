@@ -59,6 +59,7 @@ std::shared_ptr<PlanOptions> add_wish(CLI::App& verb)
     const auto options = std::make_shared<PlanOptions>();
     verb.add_option("--to", options->wish.to, "Only to these nodes")->delimiter(',');
     verb.add_option("--buckets", options->wish.buckets, "Only these buckets")->delimiter(',');
+    verb.add_option("--group", options->wish.group, "Of --buckets: of this group alone");
     verb.add_option("--drain", options->drain, "Move everything off this node");
     verb.add_option("--by", options->wish.by, "Balance by count, size or load (rows written, counted for --sample)")
         ->check(CLI::IsMember({"count", "size", "load"}))
@@ -271,6 +272,7 @@ void add_reshard_commands(CLI::App& app, CommandContext& context)
                           }),
              context);
     add_rollback(*reshard, context);
+    add_split_commands(*reshard, context);
     add_job_verb(*reshard, context, "explain", "What each unfinished move waits for: pid, query, lock", false,
                  [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
                      common.print(resharder::explain(catalog, job.wanted()));

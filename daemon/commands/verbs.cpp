@@ -44,14 +44,7 @@ void add_absent_verb(CLI::App& parent, const std::string& name, const std::strin
 
 void add_absent_commands(CLI::App& app)
 {
-    const auto family = [&app](const char* name) -> CLI::App& {
-        return *app.get_subcommand(name);
-    };
     add_absent_verb(app, "advise", "`keyshift doctor --plan TABLE=COLUMN,...` shows what shard keys would break.");
-    for (const char* name : {"split", "isolate"}) {
-        add_absent_verb(family("reshard"), name,
-                        "`keyshift reshard start --buckets N --to NODE` moves buckets, also back.");
-    }
 }
 
 } // namespace keyshift::daemon

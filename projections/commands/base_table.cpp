@@ -235,14 +235,14 @@ Definition define(pg::Connection& node, const CreateRequest& request, const Pars
 
 namespace {
 
-std::vector<QualifiedName> leaves_of(const catalog::CapturedTable& table, std::uint32_t buckets)
+std::vector<QualifiedName> leaves_of(const catalog::CapturedTable& table, const BucketLayout& buckets)
 {
     if (table.group.empty()) {
         return {table.name};
     }
     std::vector<QualifiedName> leaves;
-    for (std::uint32_t bucket = 0; bucket < buckets; ++bucket) {
-        leaves.push_back(catalog::leaf_name(table.name, BucketId{bucket}));
+    for (const BucketId bucket : buckets.numbers()) {
+        leaves.push_back(catalog::leaf_name(table.name, bucket));
     }
     return leaves;
 }
@@ -273,7 +273,7 @@ bool not_null(pg::Connection& node, const QualifiedName& table, const std::strin
 } // namespace
 
 std::vector<std::string> needed_alters(pg::Connection& node, Definition& definition,
-                                       const catalog::CapturedTable& table, std::uint32_t buckets,
+                                       const catalog::CapturedTable& table, const BucketLayout& buckets,
                                        const std::vector<std::string>& other_keys)
 {
     std::vector<std::string> alters;

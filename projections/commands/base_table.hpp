@@ -26,7 +26,7 @@ Definition define(pg::Connection& node, const CreateRequest& request, const Pars
 /// they make goes into the definition. `other_keys`: columns that other projections of the table need in the old row: there
 /// is one replica identity for all of them.
 std::vector<std::string> needed_alters(pg::Connection& node, Definition& definition,
-                                       const catalog::CapturedTable& table, std::uint32_t buckets,
+                                       const catalog::CapturedTable& table, const BucketLayout& buckets,
                                        const std::vector<std::string>& other_keys);
 
 } // namespace keyshift::projections

@@ -53,9 +53,9 @@ catalog::DistributedRoot root_of(const Definition& definition, std::uint32_t buc
                                  const std::vector<catalog::Node>& nodes)
 {
     catalog::DistributedRoot root;
-    root.group = {definition.name, buckets, definition.key_types, true};
-    for (std::uint32_t bucket = 0; bucket < buckets; ++bucket) {
-        root.placement.push_back({nodes[bucket * nodes.size() / buckets].name, Epoch{1}});
+    root.group = {definition.name, BucketLayout(buckets), definition.key_types, true};
+    for (const BucketId bucket : root.group.buckets.numbers()) {
+        root.placement[bucket] = {nodes[number(bucket) * nodes.size() / buckets].name, Epoch{1}};
     }
     for (const catalog::Node& node : nodes) {
         root.addresses[node.name] = node.address;
@@ -98,15 +98,15 @@ void record(pg::Connection& catalog, const Definition& definition, const CreateR
     catalog.query("INSERT INTO keyshift.table_group (name, buckets, key_types, kind) VALUES ($1, $2, $3, 'projection')",
                   {definition.name, std::to_string(request.buckets), catalog::write_array(definition.key_types)});
     record_tables(catalog, definition);
-    for (std::uint32_t bucket = 0; bucket < request.buckets; ++bucket) {
-        const std::string number = std::to_string(bucket);
+    for (const auto& [bucket, place] : root.placement) {
+        const std::string number = std::to_string(keyshift::number(bucket));
         catalog.query("INSERT INTO keyshift.bucket (group_name, bucket, node, epoch) VALUES ($1, $2, $3, 1)",
-                      {definition.name, number, root.placement[bucket].node});
+                      {definition.name, number, place.node});
         // A projection of this name may have been dropped before: its history does not bind this one.
         catalog.query(
             "INSERT INTO keyshift.bucket_history (group_name, bucket, epoch, node, open_lsn) VALUES ($1, $2, 1, $3, '0/0') "
             "ON CONFLICT (group_name, bucket, epoch) DO UPDATE SET node = excluded.node, open_lsn = excluded.open_lsn, fence_lsn = NULL",
-            {definition.name, number, root.placement[bucket].node});
+            {definition.name, number, place.node});
     }
     catalog.query(
         "INSERT INTO keyshift.projection (name, view_schema, group_name, sql, definition) VALUES ($1, $2, $1, $3, $4)",
@@ -169,7 +169,7 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
     check_name(catalog, first, request, base);
     Definition definition = define(first, request, select, base);
     refuse_what_events_hide(definition, base.options);
-    const std::uint32_t buckets = base.group.empty() ? 1 : catalog::group(catalog, base.group).buckets;
+    const BucketLayout buckets = base.group.empty() ? BucketLayout(1) : catalog::group(catalog, base.group).buckets;
     std::vector<std::string> other_keys;
     for (const Definition& other : siblings(catalog, definition)) {
         other_keys.insert(other_keys.end(), other.key_base.begin(), other.key_base.end());

@@ -53,10 +53,11 @@ catalog::DistributedRoot root_of(pg::Connection& catalog, const std::string& nam
     return root;
 }
 
-bool same_placement(const std::vector<catalog::Placement>& a, const std::vector<catalog::Placement>& b)
+bool same_placement(const std::map<BucketId, catalog::Placement>& a, const std::map<BucketId, catalog::Placement>& b)
 {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& other) {
-        return one.node == other.node && one.epoch == other.epoch;
+        return one.first == other.first && one.second.node == other.second.node &&
+               one.second.epoch == other.second.epoch;
     });
 }
 

@@ -54,15 +54,16 @@ pg::Connection& SettledRows::connection(const std::string& node)
 
 std::uint32_t SettledRows::bucket_of(const Keys& key)
 {
-    if (table_.group.empty()) {
-        return 0;
-    }
+    return table_.group.empty() ? 0 : bucket_of(key, catalog::placement(catalog_, table_.group).begin()->second.node);
+}
+
+std::uint32_t SettledRows::bucket_of(const Keys& key, const std::string& node)
+{
     nlohmann::json shard_key = nlohmann::json::array();
     for (const std::string& column : table_.key_columns) {
         const auto at = std::find(definition_.pk.begin(), definition_.pk.end(), column) - definition_.pk.begin();
         shard_key.push_back(key.at(static_cast<std::size_t>(at)));
     }
-    const std::string node = catalog::placement(catalog_, table_.group).front().node;
     return static_cast<std::uint32_t>(
         connection(node)
             .query("SELECT keyshift.bucket_of($1::regclass, VARIADIC (SELECT array_agg(k ORDER BY n) FROM "
@@ -75,7 +76,16 @@ std::uint32_t SettledRows::bucket_of(const Keys& key)
 /// behind it.
 std::optional<SettledRow> SettledRows::read_locked(const RowKey& row, const Keys& key, Place& place)
 {
-    place.node = table_.group.empty() ? table_.node : catalog::placement(catalog_, table_.group).at(place.bucket).node;
+    if (table_.group.empty()) {
+        place.node = table_.node;
+    } else {
+        const auto places = catalog::placement(catalog_, table_.group);
+        const auto at = places.find(BucketId{place.bucket});
+        if (at == places.end()) { // made by a split that the catalog is about to know
+            return std::nullopt;
+        }
+        place.node = at->second.node;
+    }
     place.epoch = Epoch{1};
     QualifiedName leaf = definition_.base;
     pg::Connection& node = connection(place.node);
@@ -86,6 +96,10 @@ std::optional<SettledRow> SettledRows::read_locked(const RowKey& row, const Keys
             "SELECT epoch FROM keyshift.local_bucket WHERE group_name = $1 AND bucket = $2 AND state = 'open' FOR SHARE",
             {table_.group, std::to_string(place.bucket)});
         if (open.rows() == 0) {
+            return std::nullopt;
+        }
+        if (const std::uint32_t now = bucket_of(key, place.node); now != place.bucket) { // it was split meanwhile
+            place.bucket = now;
             return std::nullopt;
         }
         place.epoch = Epoch{static_cast<std::uint64_t>(open.integer(0, 0))};

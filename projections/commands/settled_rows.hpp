@@ -42,6 +42,7 @@ private:
     using Keys = std::vector<std::string>;
 
     std::uint32_t bucket_of(const Keys& key);
+    std::uint32_t bucket_of(const Keys& key, const std::string& node);
     pg::Connection& connection(const std::string& node);
     /// nullopt: the bucket is changing its node.
     std::optional<SettledRow> read_locked(const RowKey& row, const Keys& key, Place& place);

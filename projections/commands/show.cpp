@@ -61,10 +61,10 @@ Json freshness(pg::Connection& catalog, const Definition& definition)
 double base_buckets(pg::Connection& catalog, const Definition& definition)
 {
     const pg::Result buckets = catalog.query(
-        "SELECT coalesce(g.buckets, 1) FROM keyshift.captured_table t LEFT JOIN keyshift.table_group g ON g.name = t.group_name "
-        "WHERE t.schema_name = $1 AND t.table_name = $2",
+        "SELECT greatest(count(b.bucket), 1) FROM keyshift.captured_table t "
+        "LEFT JOIN keyshift.bucket b ON b.group_name = t.group_name WHERE t.schema_name = $1 AND t.table_name = $2",
         {definition.base.schema, definition.base.name});
-    return buckets.rows() == 0 ? 1.0 : static_cast<double>(buckets.integer(0, 0));
+    return static_cast<double>(buckets.integer(0, 0));
 }
 
 Json rebuild_of(pg::Connection& catalog, const ProjectionRecord& successor)

@@ -1,6 +1,7 @@
 #include "resharder/commands/begin_job.hpp"
 
 #include "catalog/catalog.hpp"
+#include "catalog/split/split_record.hpp"
 #include "core/backoff.hpp"
 #include "resharder/commands/facts.hpp"
 #include "resharder/commands/plan_json.hpp"
@@ -151,6 +152,7 @@ std::int64_t begin_job(pg::Connection& catalog, const std::string& what, const n
 {
     const nlohmann::json& moves = planned.at("moves");
     refuse_unfinished_job(catalog, what);
+    catalog::refuse_unfinished_split(catalog, what);
     refuse_short_disk(what, planned);
     refuse_paused_capture(catalog, what);
     refuse_running_snapshot(catalog, what, moves);

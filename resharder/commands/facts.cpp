@@ -48,17 +48,17 @@ private:
     {
         for (GroupFacts& group : cluster_.groups) {
             std::set<std::string> owners;
-            for (const BucketFacts& bucket : group.buckets) {
+            for (const auto& [number, bucket] : group.buckets) {
                 owners.insert(bucket.owner);
             }
             for (const catalog::CapturedTable& table : tables_[group.name]) {
-                const auto bucket_of = leaves(table.name, group.buckets.size());
+                const auto bucket_of = leaves(table.name, group);
                 for (const std::string& owner : owners) {
                     const auto rows = connections_.to(owner).query(query, {table.name.quoted()});
                     for (int row = 0; row < rows.rows(); ++row) {
                         const auto found = bucket_of.find(rows.text(row, 0));
-                        if (found != bucket_of.end() && group.buckets[found->second].owner == owner) {
-                            take(group.buckets[found->second], rows, row);
+                        if (found != bucket_of.end() && group.buckets.at(found->second).owner == owner) {
+                            take(group.buckets.at(found->second), rows, row);
                         }
                     }
                 }
@@ -66,11 +66,11 @@ private:
         }
     }
 
-    static std::map<std::string, std::size_t, std::less<>> leaves(const QualifiedName& root, std::size_t count)
+    static std::map<std::string, BucketId, std::less<>> leaves(const QualifiedName& root, const GroupFacts& group)
     {
-        std::map<std::string, std::size_t, std::less<>> bucket_of;
-        for (std::size_t bucket = 0; bucket < count; ++bucket) {
-            bucket_of[catalog::leaf_name(root, static_cast<BucketId>(bucket)).name] = bucket;
+        std::map<std::string, BucketId, std::less<>> bucket_of;
+        for (const auto& [bucket, facts] : group.buckets) {
+            bucket_of[catalog::leaf_name(root, bucket).name] = bucket;
         }
         return bucket_of;
     }
@@ -97,12 +97,12 @@ void read_groups(pg::Connection& catalog, ClusterFacts& cluster)
 {
     for (const catalog::Group& group : catalog::groups(catalog)) {
         GroupFacts facts{group.name, {}};
-        for (const catalog::Placement& placement : catalog::placement(catalog, group.name)) {
-            facts.buckets.push_back({placement.node});
+        for (const auto& [bucket, placement] : catalog::placement(catalog, group.name)) {
+            facts.buckets[bucket] = {placement.node};
         }
         const auto pins = catalog.query("SELECT bucket, node FROM keyshift.pin WHERE group_name = $1", {group.name});
         for (int row = 0; row < pins.rows(); ++row) {
-            facts.buckets.at(static_cast<std::size_t>(pins.integer(row, 0))).pinned = pins.text(row, 1);
+            facts.buckets.at(static_cast<BucketId>(pins.integer(row, 0))).pinned = pins.text(row, 1);
         }
         cluster.groups.push_back(std::move(facts));
     }

@@ -49,15 +49,17 @@ void check_recipients(const ClusterFacts& cluster, const PlanWish& wish)
 void check_pins(const ClusterFacts& cluster, const PlanWish& wish)
 {
     for (const GroupFacts& group : cluster.groups) {
-        for (std::size_t bucket = 0; bucket < group.buckets.size(); ++bucket) {
-            const std::string& home = group.buckets[bucket].pinned;
-            const bool named = std::find(wish.buckets.begin(), wish.buckets.end(), bucket) != wish.buckets.end();
+        for (const auto& [bucket, facts] : group.buckets) {
+            const std::string& home = facts.pinned;
+            const bool named =
+                (wish.group.empty() || wish.group == group.name) &&
+                std::find(wish.buckets.begin(), wish.buckets.end(), number(bucket)) != wish.buckets.end();
             const bool elsewhere = !wish.to.empty() && std::find(wish.to.begin(), wish.to.end(), home) == wish.to.end();
             if (!home.empty() && (wish.drain == home || (named && elsewhere))) {
                 throw RefusedError(
                     {wish.drain ? "draining node " + home : "planning moves",
-                     fmt::format("bucket {} of {} is pinned to node {}", bucket, group.name, home),
-                     fmt::format("unpin it: `keyshift node set {} --unpin {}/{}`", home, group.name, bucket)});
+                     fmt::format("bucket {} of {} is pinned to node {}", number(bucket), group.name, home),
+                     fmt::format("unpin it: `keyshift node set {} --unpin {}/{}`", home, group.name, number(bucket))});
             }
         }
     }
@@ -75,16 +77,18 @@ Wish checked(const ClusterFacts& cluster, const PlanWish& wish)
     check_pins(cluster, wish);
     check_recipients(cluster, wish);
     const bool any = std::any_of(cluster.groups.begin(), cluster.groups.end(), [&](const GroupFacts& group) {
-        return std::all_of(wish.buckets.begin(), wish.buckets.end(),
-                           [&](std::uint32_t bucket) { return bucket < group.buckets.size(); });
+        return (wish.group.empty() || wish.group == group.name) &&
+               std::all_of(wish.buckets.begin(), wish.buckets.end(),
+                           [&](std::uint32_t bucket) { return group.buckets.contains(BucketId{bucket}); });
     });
     if (!any && !wish.buckets.empty()) {
         throw RefusedError({"planning moves", "no group has all of the buckets that --buckets names",
-                            "buckets are numbered from 0; see `keyshift table list`"});
+                            "`keyshift table show` lists the buckets of a table"});
     }
     Wish planned;
     planned.to = wish.to;
     planned.buckets = wish.buckets;
+    planned.group = wish.group;
     planned.drain = wish.drain;
     planned.by = by->second;
     planned.threshold = wish.threshold;

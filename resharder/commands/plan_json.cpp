@@ -21,7 +21,7 @@ nlohmann::json node_json(const ClusterFacts& cluster, const NodeFacts& node, con
     std::int64_t bytes = 0;
     double writes = 0;
     for (const GroupFacts& group : cluster.groups) {
-        for (const BucketFacts& bucket : group.buckets) {
+        for (const auto& [number, bucket] : group.buckets) {
             const bool here = bucket.owner == node.name;
             buckets += here ? 1 : 0;
             bytes += here ? bucket.bytes : 0;
@@ -71,7 +71,7 @@ std::string plan_id(const ClusterFacts& cluster, const std::vector<PlannedMove>&
     };
     for (const GroupFacts& group : cluster.groups) {
         add(group.name);
-        for (const BucketFacts& bucket : group.buckets) {
+        for (const auto& [number, bucket] : group.buckets) {
             add(bucket.owner);
         }
     }

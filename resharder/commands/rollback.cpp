@@ -81,7 +81,7 @@ std::vector<PlannedMove> back(const ClusterFacts& cluster, const std::string& jo
     for (const DoneMove& move : moves) {
         const auto group = std::find_if(cluster.groups.begin(), cluster.groups.end(),
                                         [&](const GroupFacts& one) { return one.name == move.group; });
-        const BucketFacts& bucket = group->buckets.at(number(move.bucket));
+        const BucketFacts& bucket = group->buckets.at(move.bucket);
         planned.push_back({move.group, move.bucket, move.recipient, move.donor, bucket.bytes, bucket.rows,
                            bucket.writes, "job " + job + " is taken back"});
     }

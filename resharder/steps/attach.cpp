@@ -105,7 +105,7 @@ private:
                        quote_identifier(index.final));
         }
         node.query(fmt::format("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES WITH (MODULUS {}, REMAINDER {})", root,
-                               leaf, context_.group.buckets, number(move.bucket)));
+                               leaf, context_.group.buckets.modulus(move.bucket), number(move.bucket)));
         node.query("ALTER TABLE " + leaf + " DROP CONSTRAINT keyshift_bucket");
         silence_user_triggers(node, table);
     }

@@ -82,7 +82,7 @@ void record_fence(MoveContext& context)
             {std::to_string(move.id), fence, context.hashes.first, context.hashes.second});
         catalog.query(
             "UPDATE keyshift.bucket_history SET fence_lsn = $4::pg_lsn "
-            "WHERE group_name = $1 AND bucket = $2 AND epoch = $3::bigint - 1 AND node = $5",
+            "WHERE group_name = $1 AND bucket = $2 AND epoch < $3::bigint AND node = $5 AND fence_lsn IS NULL",
             {move.group, std::to_string(number(move.bucket)), std::to_string(number(move.epoch)), fence, move.donor});
     });
     context.tell_streams();

@@ -91,7 +91,7 @@ void add_bucket_check(MoveContext& context, const MoveTable& table)
     context.recipient.query("ALTER TABLE " + staging + " DROP CONSTRAINT IF EXISTS keyshift_bucket");
     context.recipient.query(fmt::format(
         "ALTER TABLE {} ADD CONSTRAINT keyshift_bucket CHECK (satisfies_hash_partition('{}'::oid, {}, {}{})) NOT VALID",
-        staging, oid, context.group.buckets, number(context.move().bucket), key));
+        staging, oid, context.group.buckets.modulus(context.move().bucket), number(context.move().bucket), key));
     context.recipient.query("ALTER TABLE " + staging + " VALIDATE CONSTRAINT keyshift_bucket");
 }
 

@@ -1,7 +1,8 @@
-// catalog_command CATALOG_CONNINFO distribute|distribute-online TABLE KEY | undistribute TABLE | node-add NAME DSN | ddl STATEMENT: one operation in a process of its own, so
+// catalog_command CATALOG_CONNINFO distribute|distribute-online TABLE KEY | undistribute TABLE | split GROUP BUCKET | node-add NAME DSN | ddl STATEMENT: one operation in a process of its own, so
 // that a failpoint can kill it.
 #include "catalog/operations.hpp"
 #include "catalog/operations/ddl.hpp"
+#include "catalog/operations/split.hpp"
 #include "core/error.hpp"
 
 #include <nlohmann/json.hpp>
@@ -20,6 +21,9 @@ int main(int count, char** values)
             keyshift::catalog::distribute(catalog, {arguments.at(2), {arguments.at(3)}, 8, "", offline, false});
         } else if (arguments.at(1) == "ddl") {
             keyshift::catalog::ddl(catalog, {arguments.at(2)});
+        } else if (arguments.at(1) == "split") {
+            keyshift::catalog::split(catalog,
+                                     {static_cast<std::uint32_t>(std::stoul(arguments.at(3))), arguments.at(2), false});
         } else if (arguments.at(1) == "undistribute") {
             keyshift::catalog::undistribute(catalog, arguments.at(2), false);
         } else {

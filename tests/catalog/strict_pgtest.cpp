@@ -2,6 +2,7 @@
 #include "tests/catalog/cluster.hpp"
 
 #include "catalog/operations/ddl.hpp"
+#include "catalog/operations/split.hpp"
 #include "catalog/strict.hpp"
 #include "core/error.hpp"
 
@@ -130,6 +131,31 @@ TEST_F(Strict, AMapFromBeforeABucketLeftIsOldOnThatNodeAlone)
     EXPECT_EQ(sqlstate_of(elsewhere, "SELECT count(*) FROM public.notes"), "");
     session.query("SELECT keyshift.use_map()");
     EXPECT_EQ(one(session, "EXECUTE by_key(7)"), "x");
+}
+
+TEST_F(Strict, ASplitTakesNothingFromAnyMap)
+{
+    distribute();
+    cluster.catalog().script("UPDATE keyshift.snapshot SET state = 'done'");
+    pg::Connection session = client(0);
+    session.query("SELECT keyshift.use_map()");
+    int written = 0;
+    const catalog::OnlineWork meanwhile{
+        [&](double, const std::string&) {
+            session.script(fmt::format("INSERT INTO public.notes VALUES ({}, 1, 'meanwhile')", kRows + ++written));
+        },
+        {}};
+    catalog::split(cluster.catalog(), {1, "notes", false}, meanwhile);
+    EXPECT_GT(written, 0);
+    for (const std::string& statement : kByKeyAndAll) {
+        EXPECT_EQ(sqlstate_of(session, statement), "") << statement;
+    }
+    EXPECT_EQ(one(session, "SELECT count(*) FROM public.notes"), std::to_string(kRows + written));
+    for (const bool owner : {true, false}) {
+        pg::Connection unsaid = client(0, owner);
+        EXPECT_EQ(sqlstate_of(unsaid, "SELECT count(*) FROM public.notes"), "KS001");
+    }
+    EXPECT_EQ(found_by_doctor(cluster.catalog()).dump().find("\"error\""), std::string::npos);
 }
 
 TEST_F(Strict, NotStrictATableIsSilentOnTheWrongNode)

@@ -19,11 +19,11 @@ const char* const kTransfer =
 
 } // namespace
 
-Bank::Bank(const FaultyCluster& cluster, const std::vector<int>& buckets, int users) : cluster_(cluster)
+Bank::Bank(const FaultyCluster& cluster, const std::vector<int>& buckets, int users, int modulus) : cluster_(cluster)
 {
     std::map<int, std::vector<int>> by_bucket;
     for (int user = 1; user <= users; ++user) {
-        by_bucket[cluster.bucket_of(user)].push_back(user);
+        by_bucket[cluster.bucket_of(user, modulus)].push_back(user);
     }
     for (const int bucket : buckets) {
         users_.push_back(by_bucket.at(bucket));

@@ -23,8 +23,8 @@ struct Account {
 
 class Bank {
 public:
-    /// Transfers among the users of each of these buckets.
-    Bank(const FaultyCluster& cluster, const std::vector<int>& buckets, int users);
+    /// Transfers among the users of each of these buckets; `modulus`: of buckets that splits are going to make.
+    Bank(const FaultyCluster& cluster, const std::vector<int>& buckets, int users, int modulus = kBuckets);
     ~Bank();
     Bank(const Bank&) = delete;
     Bank& operator=(const Bank&) = delete;

@@ -45,7 +45,7 @@ FaultyCluster::FaultyCluster(int users, const kafka::Settings& broker)
         return fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres", proxy(number).port());
     };
     must({"node", "add", "n1", "--dsn", dsn(1)});
-    must({"table", "distribute", "users", "--key", "user_id", "--buckets", "4", "--offline"});
+    must({"table", "distribute", "users", "--key", "user_id", "--buckets", std::to_string(kBuckets), "--offline"});
     must({"table", "distribute", "posts", "--key", "user_id", "--with", "users", "--offline"});
     must({"node", "add", "n2", "--dsn", dsn(2)});
     start_daemon();
@@ -131,9 +131,11 @@ int FaultyCluster::owner(int bucket) const
                : 2;
 }
 
-int FaultyCluster::bucket_of(int user) const
+int FaultyCluster::bucket_of(int user, int modulus) const
 {
-    return std::stoi(value(1, fmt::format("SELECT keyshift.bucket_of('public.users', '{}')", user)));
+    return std::stoi(value(1, fmt::format("SELECT r FROM generate_series(0, {0} - 1) r WHERE satisfies_hash_partition("
+                                          "'public.users'::regclass, {0}, r, {1}::bigint)",
+                                          modulus, user)));
 }
 
 } // namespace keyshift::test

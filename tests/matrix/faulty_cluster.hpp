@@ -15,6 +15,7 @@ namespace keyshift::test {
 
 /// Servers, by number: the catalog's is 0, node nN's N.
 constexpr int kCatalog = 0;
+constexpr int kBuckets = 4;
 
 class FaultyCluster {
 public:
@@ -42,7 +43,7 @@ public:
     bool comes_true(int number, const std::string& query, int seconds = 60) const;
     /// Node that the catalog names.
     int owner(int bucket) const;
-    int bucket_of(int user) const;
+    int bucket_of(int user, int modulus = kBuckets) const;
 
     const kafka::Settings& broker() const { return broker_; }
     std::string topic(const std::string& table) const { return prefix_ + ".public." + table; }

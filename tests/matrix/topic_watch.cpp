@@ -61,6 +61,7 @@ void TopicWatch::take(const kafka::Message& message)
         disorder_ = fmt::format("user {}: {} came after {} (partition {}, offset {})", user, position.to_string(),
                                 newest->second.to_string(), message.partition, message.offset);
     }
+    repeats_ += repeat ? 1 : 0;
     newest_[user] = newest == newest_.end() ? position : std::max(newest->second, position);
     if (!message.value) {
         return;
@@ -68,9 +69,14 @@ void TopicWatch::take(const kafka::Message& message)
     const auto event = nlohmann::json::parse(*message.value);
     if (event.at("after").is_null()) {
         last_.erase(user);
-    } else {
-        last_[user] = {event.at("after").at("turn"), event.at("after").at("balance")};
+        return;
     }
+    const Account now{event.at("after").at("turn"), event.at("after").at("balance")};
+    const auto last = last_.find(user);
+    if (!repeat && last != last_.end() && now.turn != last->second.turn + 1 && gap_.empty()) {
+        gap_ = fmt::format("user {}: turn {} came after {}", user, now.turn, last->second.turn);
+    }
+    last_[user] = now;
 }
 
 } // namespace keyshift::test

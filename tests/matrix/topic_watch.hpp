@@ -22,6 +22,10 @@ public:
     /// INV-CDC-2: the first event that came after a newer one of its key; "": none. An exact repeat may come again until an event
     /// of the next epoch is there.
     const std::string& disorder() const { return disorder_; }
+    /// The first event that was not its user's next turn, repeats aside; "": none.
+    const std::string& gap() const { return gap_; }
+    /// Events that came again.
+    int repeats() const { return repeats_; }
     /// The users whose last event is not their row.
     std::string difference(const std::map<int, Account>& accounts) const;
 
@@ -34,6 +38,8 @@ private:
     std::map<int, SourcePosition> newest_;
     std::set<std::pair<int, std::string>> seen_;
     std::string disorder_;
+    std::string gap_;
+    int repeats_ = 0;
 };
 
 } // namespace keyshift::test

@@ -72,7 +72,7 @@ TEST(NodeOptions, CapacityPinsAndDiskLimitReachThePlan)
         "it is pinned to n1");
     EXPECT_THAT(
         refused([&] { set({.node = "", .capacity = {}, .disk_limit = {}, .pin = {"users/4"}, .unpin = {}}); }).why,
-        testing::HasSubstr("buckets 0 to 3"));
+        testing::HasSubstr("has no bucket 4"));
     set({.node = "", .capacity = {}, .disk_limit = {}, .pin = {}, .unpin = {"users/0", "users/1"}}, "n1");
     set({.node = "", .capacity = {}, .disk_limit = 1000, .pin = {}, .unpin = {}});
     EXPECT_EQ(resharder::plan(catalog, {}).at("nodes").at(1).at("disk_short"), true);

@@ -27,7 +27,7 @@ GroupFacts group(const std::string& text, const std::string& name = "users")
         if (const std::size_t pin = rest.find('='); pin != std::string::npos) {
             bucket.pinned = "n" + rest.substr(pin + 1);
         }
-        facts.buckets.push_back(bucket);
+        facts.buckets[BucketId{static_cast<std::uint32_t>(facts.buckets.size())}] = bucket;
     }
     return facts;
 }
@@ -46,10 +46,10 @@ std::vector<NodeFacts> nodes(const std::string& text)
 std::string after(const GroupFacts& facts, const std::vector<PlannedMove>& moves)
 {
     std::string owners;
-    for (std::size_t bucket = 0; bucket < facts.buckets.size(); ++bucket) {
-        std::string owner = facts.buckets[bucket].owner;
+    for (const auto& [bucket, of_bucket] : facts.buckets) {
+        std::string owner = of_bucket.owner;
         for (const PlannedMove& move : moves) {
-            if (move.group == facts.name && number(move.bucket) == bucket) {
+            if (move.group == facts.name && move.bucket == bucket) {
                 EXPECT_EQ(move.donor, owner);
                 EXPECT_FALSE(move.why.empty());
                 owner = move.recipient;

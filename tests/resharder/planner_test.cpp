@@ -13,7 +13,7 @@ GroupFacts group(const std::string& owners, const std::string& name = "users")
 {
     GroupFacts facts{name, {}};
     for (const char owner : owners) {
-        facts.buckets.push_back({std::string("n") + owner, 100, 10});
+        facts.buckets[BucketId{static_cast<std::uint32_t>(facts.buckets.size())}] = {std::string("n") + owner, 100, 10};
     }
     return facts;
 }
@@ -30,10 +30,10 @@ std::vector<NodeFacts> nodes(const std::vector<std::string>& names)
 std::string after(const GroupFacts& facts, const std::vector<PlannedMove>& moves)
 {
     std::string owners;
-    for (std::size_t bucket = 0; bucket < facts.buckets.size(); ++bucket) {
-        std::string owner = facts.buckets[bucket].owner;
+    for (const auto& [bucket, of_bucket] : facts.buckets) {
+        std::string owner = of_bucket.owner;
         for (const PlannedMove& move : moves) {
-            if (move.group == facts.name && number(move.bucket) == bucket) {
+            if (move.group == facts.name && move.bucket == bucket) {
                 EXPECT_EQ(move.donor, owner);
                 owner = move.recipient;
             }
@@ -95,7 +95,7 @@ TEST(Planner, GivesTheSamePlanForTheSameFacts)
 TEST(Planner, BySizeMovesOneLargeBucketRatherThanManySmallOnes)
 {
     GroupFacts facts = group("1111");
-    facts.buckets[2].bytes = 300;
+    facts.buckets[BucketId{2}].bytes = 300;
     const auto moves = plan_moves({nodes({"n1", "n2"}), {facts}}, {{}, {}, {}, Balance::size});
     ASSERT_EQ(moves.size(), 1U);
     EXPECT_EQ(number(moves[0].bucket), 2U);
@@ -104,7 +104,7 @@ TEST(Planner, BySizeMovesOneLargeBucketRatherThanManySmallOnes)
 TEST(Planner, BySizeEndsWhenNoMoveHelps)
 {
     GroupFacts facts = group("12");
-    facts.buckets[0].bytes = 1000;
+    facts.buckets[BucketId{0}].bytes = 1000;
     EXPECT_TRUE(plan_moves({nodes({"n1", "n2"}), {facts}}, {{}, {}, {}, Balance::size}).empty());
 }
 
@@ -127,7 +127,7 @@ TEST(Planner, ADrainingNodeGivesAllAndTakesNothing)
 TEST(Planner, DrainingBySizeFillsTheEmptiestFirst)
 {
     GroupFacts facts = group("1233");
-    facts.buckets[0].bytes = 1000;
+    facts.buckets[BucketId{0}].bytes = 1000;
     const auto moves = plan_moves({nodes({"n1", "n2", "n3"}), {facts}}, {{}, {}, "n3", Balance::size});
     EXPECT_EQ(after(facts, moves), "1222");
 }

@@ -55,6 +55,10 @@ TEST_F(OwnershipTest, AnEventIsItsIntervalsOrNobodys)
         {"between two times", {interval(1, 0, 50), interval(3, 100)}, 70, Verdict::drop, 0},
         {"at the fence", {interval(1, 0, 50)}, 50, Verdict::drop, 0},
         {"a replay of what the fence waited for", {interval(1, 0, 50)}, 49, Verdict::drop, 1},
+        {"before a split", {interval(1, 0), interval(2, 100)}, 99, Verdict::publish, 1},
+        {"at a split", {interval(2, 100), interval(1, 0)}, 100, Verdict::publish, 2},
+        {"split, then moved away", {interval(1, 0, 150), interval(2, 100, 150)}, 150, Verdict::drop, 0},
+        {"a replay from before a split, moved since", {interval(1, 0, 150), interval(2, 100, 150)}, 99, Verdict::drop, 1},
     };
     for (const Case& one : cases) {
         Ownership ownership;

@@ -251,10 +251,11 @@ BEGIN
         HINT = pg_catalog.format('Expected key: (%s).', keyshift.internal_expected_key(entry));
 END $body$;
 
--- Writes owned_<hash>(bucket) of a group from local_bucket; it takes a slot as well, and a bucket's number is one of its slots. Slots at the finest modulus of
--- the group: which are open (a byte each) and the xids of their opens stand in the body. Bodies are written one after another under the lock, so a snapshot that sees the writer of this one sees
--- every open before it: one check is enough for most calls. Runs in the transaction of fence and open.
-CREATE OR REPLACE FUNCTION keyshift.internal_compile_ownership(wanted text) RETURNS void LANGUAGE plpgsql AS $compile$
+-- Writes owned_<hash>(bucket) of a group from local_bucket; it takes a slot as well, and a bucket's number is one of its slots.
+-- Slots at the finest modulus of the group: which are open (a byte each) and the xids of their opens stand in the body. Bodies
+-- are written one after another under the lock, so a snapshot that sees the writer of this one sees every open before it: one
+-- check is enough for most calls. Runs in the transaction of fence and open, and so within the write block.
+CREATE OR REPLACE FUNCTION keyshift.internal_compile_ownership(wanted text) RETURNS void LANGUAGE plpgsql SET jit = off AS $compile$
 DECLARE
     bits text; xids text; first_modulus int; finest int;
 BEGIN
@@ -268,8 +269,11 @@ BEGIN
            pg_catalog.string_agg(CASE WHEN b.state = 'open' THEN coalesce(b.open_xid::text, '0') ELSE '0' END, ',' ORDER BY n.slot)
         INTO bits, xids
         FROM pg_catalog.generate_series(0, finest - 1) AS n(slot)
-        LEFT JOIN keyshift.local_bucket b ON b.group_name = wanted
-             AND b.bucket = keyshift.internal_bucket_at(wanted, first_modulus, n.slot);
+        LEFT JOIN (SELECT DISTINCT ON (of.slot) of.slot, of_bucket.state, of_bucket.open_xid FROM keyshift.local_bucket of_bucket,
+                       -- as it was made; what later splits took of it has the greater numbers
+                       pg_catalog.generate_series(of_bucket.bucket, finest - 1, greatest(first_modulus,
+                           1 << pg_catalog.length(pg_catalog.ltrim(of_bucket.bucket::bit(13)::text, '0')))) AS of(slot)
+                   WHERE of_bucket.group_name = wanted ORDER BY of.slot, of_bucket.bucket DESC) b USING (slot);
     EXECUTE pg_catalog.format($format$
 CREATE OR REPLACE FUNCTION keyshift.%1$I(bucket int) RETURNS boolean LANGUAGE plpgsql STABLE STRICT AS $body$
 BEGIN

@@ -70,7 +70,8 @@ void print_isolated(const CommandContext& context, const Json& isolated)
     note(fmt::format("bucket {} of {} {} this key {}", isolated["bucket"].dump(), isolated["group"].get<std::string>(),
                      context.dry_run ? "would have" : "has",
                      beside == 0 ? "alone"
-                                 : fmt::format("and {} others: there is no finer bucket for it alone", beside)));
+                                 : fmt::format("and {} other{}: there is no finer bucket for it alone", beside,
+                                               beside == 1 ? "" : "s")));
 }
 
 void take_long(CLI::App* verb, CommandContext& context, const char* wait)

@@ -25,7 +25,8 @@ namespace {
 struct Believed {
     BucketMove place; ///< group, bucket; epoch of the catalog's owner
     std::string owner;
-    bool left = false;                     ///< this node's epoch of it has a fence in the bucket history
+    bool left = false; ///< this node's epoch of it has a fence in the bucket history
+    bool made_by_split = false;
     std::optional<std::string> moved_hash; ///< of what left this node, or came to it, last
 };
 
@@ -42,7 +43,7 @@ std::vector<Believed> believed(pg::Connection& catalog, const std::string& node)
         "SELECT b.group_name, b.bucket, b.epoch, b.node, "
         "(SELECT max(h.epoch) FROM keyshift.bucket_history h WHERE h.group_name = b.group_name AND h.bucket = b.bucket AND h.node = $1 AND h.fence_lsn IS NOT NULL), "
         "(SELECT CASE WHEN b.node = $1 THEN m.recipient_hash ELSE m.donor_hash END FROM keyshift.move m WHERE m.group_name = b.group_name AND m.bucket = b.bucket "
-        " AND m.verified AND $1 IN (m.donor, m.recipient) ORDER BY m.epoch DESC LIMIT 1) "
+        " AND m.verified AND $1 IN (m.donor, m.recipient) ORDER BY m.epoch DESC LIMIT 1), b.bucket >= g.buckets "
         "FROM keyshift.bucket b JOIN keyshift.table_group g ON g.name = b.group_name AND g.kind = 'table' "
         "WHERE b.node = $1 OR EXISTS (SELECT FROM keyshift.bucket_history h WHERE h.group_name = b.group_name AND h.bucket = b.bucket AND h.node = $1) "
         "ORDER BY b.group_name, b.bucket",
@@ -56,6 +57,7 @@ std::vector<Believed> believed(pg::Connection& catalog, const std::string& node)
         one.owner = rows.text(row, 3);
         one.left = !rows.is_null(row, 4);
         one.moved_hash = rows.optional_text(row, 5);
+        one.made_by_split = rows.boolean(row, 6);
         // The epoch up to which this node has nothing to say any more.
         if (one.left) {
             one.place.owner_epoch = rows.integer(row, 4);
@@ -86,7 +88,16 @@ public:
     nlohmann::json run()
     {
         for (const Believed& one : believed_) {
-            const Local local = locals_[{one.place.group, static_cast<std::int64_t>(number(one.place.bucket))}];
+            const auto found = locals_.find({one.place.group, static_cast<std::int64_t>(number(one.place.bucket))});
+            if (found == locals_.end()) {
+                if (one.owner == node_.name && one.made_by_split) {
+                    add(one, "split_lost", 0,
+                        "the catalog has it as made by a split, which the node has lost: its rows are in the bucket that was split, "
+                        "written and streamed from there; neither bucket can move before the node is as the catalog says");
+                }
+                continue;
+            }
+            const Local& local = found->second;
             if (local.open && one.left && local.epoch <= one.place.owner_epoch) {
                 fence_again(one);
             } else if (!local.open && one.owner == node_.name && local.epoch < epoch_of(one) && !under_way(one)) {

@@ -16,7 +16,8 @@ namespace keyshift::resharder {
 
 /// [{"group","bucket","state","owner","rows","why"}]: state "fenced_again" (what it held was moved unchanged and is cleared here),
 /// "written" (fenced again; its leaves differ from what was moved, or that is not known, and stay), "opened_again" (its rows are
-/// those that were moved here), "not_open" (the catalog gives it to this node, which lacks it: its rows may be lost). `fork`:
+/// those that were moved here), "not_open" (the catalog gives it to this node, which lacks it: its rows may be lost), "split_lost" (the
+/// catalog has it as made by a split of a bucket that this node has in one piece: nothing is changed). `fork`:
 /// where the node's timeline branched off, where that is known. Empty: nothing differs. Safe to repeat.
 nlohmann::json mend_returned_node(pg::Connection& catalog, const catalog::Node& node, std::optional<Lsn> fork);
 

@@ -25,7 +25,7 @@ void set_address(CommandContext& context, resharder::NodeAddress& request, const
     const nlohmann::json done = resharder::set_node_address(catalog, request);
     context.print(done);
     for (const auto& bucket : done["buckets"]) {
-        if (bucket["state"] == "written" || bucket["state"] == "not_open") {
+        if (bucket["state"] == "written" || bucket["state"] == "not_open" || bucket["state"] == "split_lost") {
             context.status = exit_status(ErrorKind::differs);
         }
     }

@@ -13,6 +13,7 @@
 #include <memory>
 #include <random>
 #include <thread>
+#include <utility>
 
 namespace keyshift::test {
 namespace {
@@ -167,6 +168,26 @@ TEST_F(Split, keeps_every_acknowledged_write_once)
     }
     EXPECT_EQ(found, balances);
     EXPECT_EQ(counted, bookings);
+}
+
+TEST_F(Split, follows_a_truncate)
+{
+    bool done = false;
+    const catalog::OnlineWork meanwhile{
+        [&](double, const std::string&) {
+            if (!std::exchange(done, true)) {
+                cluster.connect(0).script(
+                    "TRUNCATE public.users, public.bookings;"
+                    "INSERT INTO public.users SELECT n, 'new' FROM generate_series(1, 50) n;"
+                    "INSERT INTO public.bookings (user_id, amount) SELECT user_id, 1 FROM public.users");
+            }
+        },
+        {}};
+    split(1, meanwhile);
+    EXPECT_TRUE(done);
+    expect_right("0,1,2,3,5");
+    pg::Connection n1 = cluster.connect(0);
+    EXPECT_EQ(one(n1, "SELECT count(*) || ',' || (SELECT count(*) FROM public.bookings) FROM public.users"), "50,50");
 }
 
 class CrashOfSplit : public testing::TestWithParam<const char*> {};

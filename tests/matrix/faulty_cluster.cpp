@@ -90,6 +90,13 @@ std::string FaultyCluster::must(std::vector<std::string> arguments) const
     return done.out;
 }
 
+std::unique_ptr<BackgroundProgram> FaultyCluster::begin(std::vector<std::string> arguments,
+                                                        const std::string& failpoints) const
+{
+    arguments.insert(arguments.begin(), {keyshift_binary(), "--config", config_file_});
+    return std::make_unique<BackgroundProgram>(arguments, Environment{{"KEYSHIFT_FAILPOINTS", failpoints}});
+}
+
 std::string FaultyCluster::start_move(int bucket, int to) const
 {
     must({"reshard", "start", "--to", fmt::format("n{}", to), "--buckets", std::to_string(bucket)});

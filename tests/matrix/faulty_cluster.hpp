@@ -32,6 +32,8 @@ public:
 
     /// keyshift --config FILE arguments...; throws unless it exits with 0.
     std::string must(std::vector<std::string> arguments) const;
+    /// The same in the background.
+    std::unique_ptr<BackgroundProgram> begin(std::vector<std::string> arguments, const std::string& failpoints) const;
     /// Starts a job; its number.
     std::string start_move(int bucket, int to) const;
 

@@ -4,6 +4,7 @@
 #include "tests/matrix/verdict.hpp"
 
 #include <fmt/core.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace keyshift::test {
@@ -39,6 +40,22 @@ protected:
         ASSERT_TRUE(cluster_.comes_true(
             kCatalog, fmt::format("SELECT bool_and(state = 'done') FROM keyshift.move WHERE job = {}", job), 120))
             << cluster_.daemon().output();
+        transfers_go_on();
+    }
+
+    /// The server of that number is struck at that point; the command fails, and the same again finishes.
+    void split_through_restart(int bucket, const std::string& point, int server)
+    {
+        const std::vector<std::string> command{"reshard", "split", "--bucket", std::to_string(bucket)};
+        const std::string go = cluster_.directory().path() + "/" + point;
+        const auto struck = cluster_.begin(command, point + "=wait:" + go);
+        ASSERT_TRUE(struck->wait_for_output("failpoint " + point + " fired")) << struck->output();
+        cluster_.server(server).stop("immediate");
+        cluster_.server(server).start();
+        cluster_.directory().write(point, "");
+        EXPECT_GT(struck->wait(), 0) << struck->output();
+        transfers_go_on();
+        EXPECT_THAT(cluster_.must(command), testing::HasSubstr("write_block"));
         transfers_go_on();
     }
 
@@ -84,6 +101,17 @@ TEST_F(SplitInStream, IsReadByADaemonThatWasAwayAndByOneThatReadsItAgain)
     cluster_.start_daemon();
     move(5, 1);
     expect_right({1, 5, 13});
+}
+
+TEST_F(SplitInStream, IsFinishedByTheSameCommandAfterAServerWasStruck)
+{
+    split_through_restart(1, "split.twins.complete", 1);
+    split_through_restart(5, "split.swap.before_commit", 1);
+    split_through_restart(1, "split.owner.persisted", kCatalog);
+    split_through_restart(2, "split.catalog.persisted", 2);
+    move(13, 2);
+    move(13, 1);
+    expect_right({1, 2, 5, 6, 9, 13});
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 // A node that has lost a fence or an open, as a promoted standby may (docs/invariants.md, 7).
 #include "resharder/stale_buckets.hpp"
+#include "tests/resharder/placement_queries.hpp"
 #include "tests/resharder/two_nodes.hpp"
 
 #include "catalog/node_sql.hpp"
@@ -123,6 +124,17 @@ TEST_F(ReturnedNode, WhatLacksRowsIsNotOpenedAndTheDonorKeepsItsOwn)
     cluster.connect("n1").script("UPDATE keyshift.move SET settle_until = now()");
     cluster.wait_until("n1", "SELECT waiting_for LIKE 'node n2 to have the bucket again%' FROM keyshift.move");
     EXPECT_NE(cluster.value("n1", "SELECT count(*) FROM public.users_b1"), "0") << "the last copy of these rows";
+}
+
+/// As if the standby had not got it: n1 knows nothing of the new bucket, whose rows are in the old one's leaf.
+TEST_F(ReturnedNode, ASplitThatWasLostIsReportedAndNothingIsTouched)
+{
+    cluster.connect("n1").script(
+        "INSERT INTO keyshift.bucket SELECT 'users', max(bucket) + 1, 'n1', 2 FROM keyshift.bucket WHERE group_name = 'users'");
+    const std::string before = cluster.value("n1", kFingerprint);
+    EXPECT_EQ(mended("n1"), "split_lost");
+    EXPECT_EQ(cluster.value("n1", kFingerprint), before);
+    EXPECT_EQ(mended("n2"), "nothing");
 }
 
 } // namespace

@@ -24,6 +24,21 @@ public:
     {
     }
 
+    /// No definition changes from here on; writers go on.
+    void check_unchanged()
+    {
+        std::vector<std::string> roots;
+        for (const LeafTwin& twin : twins_) {
+            roots.push_back("ONLY " + twin.root.quoted());
+        }
+        node_.script("LOCK TABLE " + join(roots) + " IN SHARE UPDATE EXCLUSIVE MODE");
+        for (const LeafTwin& twin : twins_) {
+            if (shape_of(read_table(node_, twin.root), {}) != shape_of(twin.definition, {})) {
+                throw changed_meanwhile(node_, twin.root);
+            }
+        }
+    }
+
     /// Everything at once, so that a lock that is not got costs nothing but a wait.
     void lock()
     {
@@ -33,11 +48,6 @@ public:
             tables.push_back(twin.leaf.quoted());
         }
         node_.script("LOCK TABLE " + join(tables) + " IN ACCESS EXCLUSIVE MODE");
-        for (const LeafTwin& twin : twins_) {
-            if (shape_of(read_table(node_, twin.root), {}) != shape_of(twin.definition, {})) {
-                throw changed_meanwhile(node_, twin.root);
-            }
-        }
     }
 
     /// DETACH joins the leaf with all that refers to the table, to be sure that nothing needs its rows. What refers to them
@@ -121,8 +131,9 @@ double swap_leaf_twins(pg::Connection& node, const Split& split, const BucketLay
     pg::with_short_locks(
         node,
         [&] {
-            begun = Clock::now();
             LeafSwap swap(node, split, before, twins);
+            swap.check_unchanged();
+            begun = Clock::now();
             swap.lock();
             swap.take_out();
             swap.put_in();

@@ -39,13 +39,14 @@ protected:
         }
     }
 
-    void expect_equal()
+    /// Number of rows: a row that changes its place meanwhile may be counted twice, or not.
+    int expect_equal()
     {
         const auto verified = installation_.json({"projection", "verify", "by_user"});
-        EXPECT_EQ(verified.at("rows"), 600);
         for (const char* fault : {"missing", "extra", "different", "rejected"}) {
             EXPECT_EQ(verified.at(fault), 0) << fault;
         }
+        return verified.at("rows");
     }
 
     Installation installation_;
@@ -71,7 +72,7 @@ TEST_F(SplitBelowProjection, ItIsBuiltAndComparedMeanwhileAndMissesNothing)
     }
     writing_.request_stop();
     writing_.join();
-    expect_equal();
+    EXPECT_EQ(expect_equal(), 600);
 }
 
 } // namespace

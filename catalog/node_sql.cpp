@@ -28,12 +28,14 @@ void register_table(pg::Connection& node, const QualifiedName& root, const Group
     node.query(
         "DELETE FROM keyshift.local_table t WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.root)");
     const std::string buckets = std::to_string(group.buckets.first_modulus());
-    node.query("INSERT INTO keyshift.local_table (root, group_name, buckets, key_columns, key_types, captured) "
-               "VALUES ($1::regclass, $2, $3::int, $4::text[], $5::text[], $6::boolean) "
-               "ON CONFLICT (root) DO UPDATE SET group_name = excluded.group_name, buckets = excluded.buckets, "
-               "key_columns = excluded.key_columns, key_types = excluded.key_types, captured = excluded.captured",
-               {root.quoted(), group.name, buckets, write_array(key_columns), write_array(group.key_types),
-                captured ? "true" : "false"});
+    node.query(
+        "INSERT INTO keyshift.local_table (root, group_name, buckets, key_columns, key_types, captured, members) "
+        "VALUES ($1::regclass, $2, $3::int, $4::text[], $5::text[], $6::boolean, "
+        "        (SELECT o.members FROM keyshift.local_table o WHERE o.group_name = $2 AND o.members IS NOT NULL LIMIT 1)) "
+        "ON CONFLICT (root) DO UPDATE SET group_name = excluded.group_name, buckets = excluded.buckets, "
+        "key_columns = excluded.key_columns, key_types = excluded.key_types, captured = excluded.captured",
+        {root.quoted(), group.name, buckets, write_array(key_columns), write_array(group.key_types),
+         captured ? "true" : "false"});
     // must_own's branches call the group's ownership function by name: it is there before them.
     refresh_ownership(node, group.name);
     node.query("SELECT keyshift.internal_compile_routing()");
@@ -44,6 +46,11 @@ void set_alias(pg::Connection& node, const QualifiedName& root, const QualifiedN
     node.query("UPDATE keyshift.local_table SET alias = $2::regclass WHERE root = $1::regclass",
                {root.quoted(), view.quoted()});
     node.query("SELECT keyshift.internal_compile_routing()");
+}
+
+void set_members(pg::Connection& node, const std::string& group, const std::vector<std::string>& members)
+{
+    node.query("UPDATE keyshift.local_table SET members = $2 WHERE group_name = $1", {group, write_array(members)});
 }
 
 void forget_table(pg::Connection& node, const QualifiedName& root, const std::string& group)

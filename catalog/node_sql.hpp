@@ -18,6 +18,8 @@ void register_table(pg::Connection& node, const QualifiedName& root, const Group
                     const std::vector<std::string>& key_columns, bool captured);
 /// The view by which a projection is read serves as its table in bucket_of, node_of, owns and must_own.
 void set_alias(pg::Connection& node, const QualifiedName& root, const QualifiedName& view);
+/// The projections whose progress a token is waited for by, of a projection that consists of several.
+void set_members(pg::Connection& node, const std::string& group, const std::vector<std::string>& members);
 /// The opposite of register_table: before or after the table is dropped; idempotent. The group's ownership function goes
 /// with its last table.
 void forget_table(pg::Connection& node, const QualifiedName& root, const std::string& group);

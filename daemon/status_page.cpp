@@ -42,7 +42,7 @@ async function show(){try{const r=await(await fetch("v1/status")).json(),a=docum
  table("Streams",r.streams,["node","state","lag_bytes","lag_seconds","retained_bytes","error"]),
  table("Snapshots",(r.streams||[]).flatMap(s=>(s.snapshots||[]).map(x=>({node:s.node,...x}))),["node","table","state","rows","estimate","rows_per_second","error"]),
  table("Reshard jobs",r.jobs,["job","state","moved","total","error"]),
- table("Projections",r.projections,["name","state","rows","lag_seconds","rejections","error"]));
+ table("Projections",r.projections,["name","state","lag_seconds","rejections","error"]));
  document.getElementById("when").textContent="version "+(r.daemon.version||"?")+", at "+new Date().toLocaleTimeString();}
  catch(e){document.getElementById("when").textContent="the daemon does not answer: "+e;}}
 show();setInterval(show,2000);

@@ -76,8 +76,7 @@ SELECT json_agg(json_build_object('job', j.id, 'state', j.state, 'moved', m.move
 FROM (SELECT * FROM keyshift.job ORDER BY id DESC LIMIT 5) j, LATERAL (SELECT count(*) AS total,
       count(*) FILTER (WHERE state IN ('switched', 'settling', 'done')) AS moved FROM keyshift.move WHERE job = j.id) m)");
     report["projections"] = json_of(catalog, R"(
-SELECT json_agg(json_build_object('name', name, 'state', state, 'generation', generation, 'lag_seconds', lag_seconds, 'rows', rows,
-                                  'rejections', rejections, 'error', error) ORDER BY name)::text FROM keyshift.projection WHERE serving)");
+SELECT json_agg(json_build_object('name', name, 'state', state, 'generation', generation, 'lag_seconds', lag_seconds, 'rejections', rejections, 'error', error) ORDER BY name)::text FROM keyshift.shown_projection)");
     return report;
 }
 

@@ -5,6 +5,7 @@
 #include "projections/rejection_log.hpp"
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 
@@ -137,11 +138,12 @@ void Backfill::mark_done(BucketId bucket)
         {std::to_string(id_), std::to_string(number(bucket))});
 }
 
-void Backfill::run(std::set<std::string> done, std::stop_token stop)
+bool Backfill::copy_all(std::set<std::string> done, bool resumable, std::stop_token stop)
 {
-    for (const std::string& node : target_.nodes()) {
-        if (!wait_visible(node, stop)) {
-            return;
+    for (const catalog::Node& node : catalog::nodes(target_.catalog())) {
+        const bool active = node.state == "active" || node.state == "draining";
+        if (active && !wait_visible(node.name, stop)) {
+            return false;
         }
     }
     const auto next = [&](const Source& from) {
@@ -153,12 +155,32 @@ void Backfill::run(std::set<std::string> done, std::stop_token stop)
     for (Source from = source(); next(from) != from.buckets.numbers().end(); from = source()) {
         const BucketId bucket = *next(from);
         if (copy_bucket(from, owner(from, bucket), bucket, stop)) {
-            mark_done(bucket);
+            if (resumable) {
+                mark_done(bucket);
+            }
             done.insert(std::to_string(number(bucket)));
             backoff.reset();
         } else if (!backoff.wait(stop)) {
-            return;
+            return false;
         }
+    }
+    return true;
+}
+
+void Backfill::run(std::set<std::string> done, std::stop_token stop)
+{
+    static_cast<void>(copy_all(std::move(done), true, std::move(stop)));
+}
+
+void Backfill::fill_nodes(const std::set<std::string>& nodes, std::stop_token stop)
+{
+    target_.restrict_to(nodes);
+    if (copy_all({}, false, std::move(stop))) {
+        target_.catalog().query(
+            "UPDATE keyshift.projection SET filled_nodes = (SELECT jsonb_agg(DISTINCT n) FROM jsonb_array_elements(filled_nodes || $2) n) "
+            "WHERE id = $1",
+            {std::to_string(id_), nlohmann::json(nodes).dump()});
+        catalog::notify(target_.catalog(), "projection");
     }
 }
 

@@ -26,6 +26,9 @@ public:
 
     /// All buckets that are not in `done`; each is stored in the catalog as it is finished.
     void run(std::set<std::string> done, std::stop_token stop);
+    /// Of a definition with `everywhere`: all rows to these nodes, which the catalog then says are filled. Not resumed by
+    /// buckets: who is unfilled may be another one by then.
+    void fill_nodes(const std::set<std::string>& nodes, std::stop_token stop);
 
 private:
     struct Source {
@@ -41,6 +44,8 @@ private:
     void write_or_reject(std::span<RowChange> changes, std::stop_token stop);
     /// False: stop was requested.
     bool wait_visible(const std::string& node, std::stop_token stop);
+    /// False: stop was requested.
+    bool copy_all(std::set<std::string> done, bool resumable, std::stop_token stop);
     void mark_done(BucketId bucket);
 
     std::int64_t id_;

@@ -117,7 +117,7 @@ BatchWriter::Rows BatchWriter::lock_open_buckets(pg::Connection& connection, con
     for (const std::uint32_t bucket : buckets) {
         numbers += fmt::format("{}{}", numbers.empty() ? "{" : ",", bucket);
     }
-    const std::vector<pg::Parameter> parameters{definition_.name, numbers += "}"};
+    const std::vector<pg::Parameter> parameters{definition_.group, numbers += "}"};
     // Totals are what they were and what came or went: of two writers of a group (the stream, the backfill, a repair) the
     // second one must begin its statement behind the first one's commit.
     const pg::Result open = connection.run_prepared(
@@ -233,7 +233,7 @@ BatchWriter::Rows BatchWriter::write_node(const std::string& node, const Rows& r
     Rows refused;
     pg::Connection& connection = target_.connection(node);
     pg::Transaction transaction(connection);
-    const Rows accepted = rows.empty() ? rows : lock_open_buckets(connection, rows, refused);
+    const Rows accepted = rows.empty() || definition_.everywhere ? rows : lock_open_buckets(connection, rows, refused);
     if (!accepted.empty()) {
         write_rows(connection, accepted, written);
     }
@@ -253,7 +253,9 @@ BatchWriter::Rows BatchWriter::write_round(const Rows& rows, const Offsets& prog
         by_node[node];
     }
     for (const RowChange* row : rows) {
-        by_node[target_.owner(target_.bucket_of(*row))].push_back(row);
+        for (const std::string& node : target_.places(*row)) {
+            by_node[node].push_back(row);
+        }
     }
     Rows left;
     for (const auto& [node, part] : by_node) {

@@ -64,7 +64,12 @@ Json to_json(const Definition& definition)
               {"pk", definition.pk},
               {"pk_names", definition.pk_names},
               {"base_columns", base_columns},
-              {"identity_indexes", definition.identity_indexes}};
+              {"identity_indexes", definition.identity_indexes},
+              {"group", definition.group},
+              {"part_of", definition.part_of},
+              {"everywhere", definition.everywhere},
+              {"routed_as_schema", definition.routed_as_schema},
+              {"lookups", definition.lookups}};
     if (definition.aggregation) {
         json["aggregation"] = to_json(*definition.aggregation);
     }
@@ -95,6 +100,11 @@ Definition definition_from_json(const Json& json)
                                            column.value("form", column.value("decimal_text", false) ? "string" : "")});
     }
     definition.identity_indexes = json.at("identity_indexes").get<std::vector<std::string>>();
+    definition.group = json.value("group", definition.name);
+    definition.part_of = json.value("part_of", "");
+    definition.everywhere = json.value("everywhere", false);
+    definition.routed_as_schema = json.value("routed_as_schema", definition.view_schema);
+    definition.lookups = json.value("lookups", definition.lookups);
     if (json.contains("aggregation")) {
         definition.aggregation = aggregation_from_json(json.at("aggregation"));
     }

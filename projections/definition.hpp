@@ -1,7 +1,7 @@
 #pragma once
 /// A projection's definition as classified: what the runner needs to keep it, and nothing that can be looked up.
 /// Stored as jsonb in keyshift.projection.definition. Kind "rekey": one captured table, shown under another key; "aggregate":
-/// groups of its rows.
+/// groups of its rows. A projection of several tables is a view over such definitions, one a table: its members.
 
 #include "core/names.hpp"
 #include "projections/aggregation.hpp"
@@ -49,11 +49,20 @@ struct Definition {
     std::vector<BaseColumn> base_columns;
     std::vector<std::string> identity_indexes; ///< made for the replica identity; go with this projection
 
+    std::string group;            ///< whose buckets it has; of a member: those of the projection it belongs to
+    std::string part_of;          ///< the projection that it is a member of; empty: it is one by itself
+    bool everywhere = false;      ///< every node has all rows of it, keyed by their primary key
+    std::string routed_as_schema; ///< of the view by whose name keys are routed to its table; empty: by none
+    std::vector<std::vector<std::string>> lookups; ///< columns that a join finds its rows by: each is an index
+
     std::optional<Aggregation> aggregation; ///< of a projection of groups
 
     QualifiedName table() const;  ///< keyshift."name__g1"
     QualifiedName totals() const; ///< keyshift."name__t1"; there is one where there is an aggregation
     QualifiedName view() const { return {view_schema, name}; }
+    /// What its user calls it.
+    const std::string& shown_name() const { return part_of.empty() ? name : part_of; }
+    QualifiedName routed_as() const { return {routed_as_schema, shown_name()}; }
     std::size_t base_column(const std::string& column) const; ///< index; throws std::logic_error when there is none
 };
 

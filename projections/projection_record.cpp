@@ -10,7 +10,7 @@ using Json = nlohmann::json;
 namespace {
 
 const char* const kColumns =
-    "definition::text, state, wanted, sql, coalesce(start_offsets, '{}')::text, backfill::text, id, serving";
+    "definition::text, state, wanted, sql, coalesce(start_offsets, '{}')::text, backfill::text, id, serving, filled_nodes::text";
 
 ProjectionRecord record_of(const pg::Result& rows, int at)
 {
@@ -21,6 +21,7 @@ ProjectionRecord record_of(const pg::Result& rows, int at)
     record.wanted = rows.text(at, 2);
     record.sql = rows.text(at, 3);
     record.serving = rows.boolean(at, 7);
+    record.filled_nodes = Json::parse(rows.text(at, 8)).get<std::set<std::string>>();
     const Json offsets = Json::parse(rows.text(at, 4));
     for (const auto& [topic, partitions] : offsets.items()) {
         for (const auto& [partition, offset] : partitions.items()) {
@@ -114,7 +115,7 @@ std::vector<Definition> siblings(pg::Connection& catalog, const Definition& defi
 
 std::vector<std::string> projection_names(pg::Connection& catalog)
 {
-    const pg::Result rows = catalog.query("SELECT name FROM keyshift.projection WHERE serving ORDER BY name");
+    const pg::Result rows = catalog.query("SELECT name FROM keyshift.shown_projection ORDER BY name");
     std::vector<std::string> names;
     for (int row = 0; row < rows.rows(); ++row) {
         names.emplace_back(rows.text(row, 0));

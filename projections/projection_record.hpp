@@ -25,7 +25,8 @@ struct ProjectionRecord {
     std::string sql;
     /// topic -> partition -> offset; empty: not yet recorded.
     std::map<std::string, std::map<std::int32_t, std::int64_t>> start_offsets;
-    std::set<std::string> backfilled; ///< buckets of the base table
+    std::set<std::string> backfilled;   ///< buckets of the base table
+    std::set<std::string> filled_nodes; ///< of a definition with `everywhere`
 };
 
 /// The generation that serves. Throws Error(refused) naming the projections there are.
@@ -41,6 +42,7 @@ std::vector<Definition> all_generations(pg::Connection& catalog, const std::stri
 bool is_moving(pg::Connection& catalog, const std::string& name);
 /// Definitions of the other projections of the same base table.
 std::vector<Definition> siblings(pg::Connection& catalog, const Definition& definition);
+/// As users know them: without the members of others.
 std::vector<std::string> projection_names(pg::Connection& catalog);
 void set_state(pg::Connection& catalog, std::int64_t id, const std::string& state);
 /// It pauses by itself, and says why until it is resumed.

@@ -7,6 +7,7 @@
 #include "projections/stored_positions.hpp"
 #include "projections/stream_progress.hpp"
 #include "projections/succession.hpp"
+#include "projections/whole_table.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -64,14 +65,22 @@ void ProjectionRunner::record_start(std::stop_token stop)
 
 void ProjectionRunner::start_backfill()
 {
-    if (record_.state != "building") {
+    const bool everywhere = record_.definition.everywhere;
+    const std::set<std::string> unfilled = unfilled_nodes(target_, record_);
+    if (everywhere ? unfilled.empty() : record_.state != "building") {
+        backfill_done_ = everywhere;
         return;
     }
     backfill_done_ = false;
-    backfill_ = std::jthread([this, done = record_.backfilled](std::stop_token stop) {
+    backfill_ = std::jthread([this, everywhere, unfilled, done = record_.backfilled](std::stop_token stop) {
         try {
-            Backfill(record_.id, record_.definition, catalog_settings_, options_.batch_rows, options_.max_rejections)
-                .run(done, stop);
+            Backfill backfill(record_.id, record_.definition, catalog_settings_, options_.batch_rows,
+                              options_.max_rejections);
+            if (everywhere) {
+                backfill.fill_nodes(unfilled, stop);
+            } else {
+                backfill.run(done, stop);
+            }
         } catch (...) {
             backfill_failure_ = std::current_exception();
         }
@@ -118,16 +127,17 @@ std::optional<EventBatch> ProjectionRunner::next_batch(BatchReader& reader, std:
     }
 }
 
-void ProjectionRunner::run(std::stop_token stop)
+bool ProjectionRunner::run(std::stop_token stop)
 {
     if (record_.wanted == "pause") {
         set_state(catalog_, record_.id, "paused");
-        return;
+        return false;
     }
     if (record_.state == "paused" || record_.state == "failed") {
         set_state(catalog_, record_.id, "building");
         record_.state = "building";
     }
+    make_missing_tables(catalog_, target_, record_);
     record_start(stop);
     owner_epoch_ = take_over(target_, record_.definition);
     writer_ = std::make_unique<BatchWriter>(record_.definition, target_, owner_epoch_);
@@ -147,11 +157,12 @@ void ProjectionRunner::run(std::stop_token stop)
         if (std::optional<EventBatch> batch = next_batch(reader, stop)) {
             apply(std::move(*batch), stop);
             if (has_too_many_rejections()) {
-                return;
+                return false;
             }
         }
         tell_shown();
     }
+    return again_;
 }
 
 /// After the data transactions it speaks of, so that a reader who sees it sees them (INV-PRJ-2). While rows that were there before
@@ -207,8 +218,8 @@ void ProjectionRunner::write_or_reject(Rows rows, const Offsets& progress, std::
     }
     try {
         const Written written = writer_->write(std::move(changes), progress, stop);
-        metrics_.rows(record_.definition.name, "applied").add(static_cast<double>(written.applied));
-        metrics_.rows(record_.definition.name, "stale").add(static_cast<double>(written.stale));
+        metrics_.rows(label(), "applied").add(static_cast<double>(written.applied));
+        metrics_.rows(label(), "stale").add(static_cast<double>(written.stale));
         rejections_.heal(rows);
     } catch (const pg::SqlError& error) {
         if (!blames_the_row(error.sqlstate())) {
@@ -230,8 +241,8 @@ void ProjectionRunner::reject(const kafka::Message& message, const Rejection& re
 {
     rejections_.add(message, rejection);
     ++rejected_;
-    metrics_.rejections(record_.definition.name, rejection.reason).add();
-    metrics_.rows(record_.definition.name, "rejected").add();
+    metrics_.rejections(label(), rejection.reason).add();
+    metrics_.rows(label(), "rejected").add();
 }
 
 /// So many events that cannot be used are a fault of the topic or of the definition, not of some rows.
@@ -265,16 +276,19 @@ bool ProjectionRunner::at_end()
 
 void ProjectionRunner::finish_building()
 {
-    if (record_.state != "building" || !backfill_done_) {
+    if (!backfill_done_) {
         return;
     }
     if (backfill_failure_) {
         std::rethrow_exception(backfill_failure_);
     }
+    if (record_.state != "building") {
+        return;
+    }
     if (live_from_.empty()) {
         const std::int64_t before = rejections_.count();
         rejections_.load();
-        metrics_.rejections(record_.definition.name, "refused_by_postgresql")
+        metrics_.rejections(label(), "refused_by_postgresql")
             .add(static_cast<double>(std::max<std::int64_t>(0, rejections_.count() - before)));
         for (const auto& [partition, offset] : next_) {
             live_from_[partition.second] = consumer_.watermarks(partition.first, partition.second).second;
@@ -294,7 +308,7 @@ void ProjectionRunner::finish_building()
 /// Both wait for others, so they have a thread of their own.
 void ProjectionRunner::begin_succession()
 {
-    if (succession_.joinable() || record_.state != "live") {
+    if (succession_.joinable() || record_.state != "live" || (record_.definition.everywhere && !backfill_done_)) {
         return;
     }
     succession_ = std::jthread([this, serving = record_.serving](std::stop_token stop) {
@@ -328,6 +342,10 @@ bool ProjectionRunner::look_around()
     if (succession_failed_) {
         std::rethrow_exception(succession_failure_);
     }
+    if (has_other_nodes(target_)) {
+        again_ = true;
+        return false;
+    }
     const auto now_ms =
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
             .count();
@@ -340,14 +358,15 @@ bool ProjectionRunner::look_around()
         catalog_.query(
             "UPDATE keyshift.projection SET lag_seconds = greatest($2::float8, (SELECT max(s.lag_seconds) FROM keyshift.stream_status s "
             "JOIN keyshift.captured_table t ON t.schema_name = $3 AND t.table_name = $4 AND coalesce(t.node, s.node) = s.node)) "
-            "WHERE id = $1 RETURNING wanted, serving, lag_seconds",
+            "WHERE id = $1 RETURNING wanted, serving, greatest(lag_seconds, (SELECT max(o.lag_seconds) FROM keyshift.projection o "
+            "WHERE o.part_of = projection.part_of AND o.serving AND o.id <> projection.id))",
             {std::to_string(record_.id), fmt::format("{:.3f}", lag), record_.definition.base.schema,
              record_.definition.base.name});
     if (wanted.rows() == 0 || wanted.text(0, 0) == "drop") {
         return false;
     }
     if (wanted.boolean(0, 1)) {
-        metrics_.lag_seconds(record_.definition.name).set(wanted.real(0, 2));
+        metrics_.lag_seconds(label()).set(wanted.real(0, 2));
     }
     if (wanted.text(0, 0) == "pause") {
         set_state(catalog_, record_.id, "paused");

@@ -26,8 +26,9 @@ public:
     ProjectionRunner(pg::ConnectionSettings catalog, const ProjectionOptions& options,
                      metrics::ProjectionMetrics& metrics, std::int64_t id);
 
-    /// Until stop, or until the catalog wants it paused or dropped. Throws what made it end.
-    void run(std::stop_token stop);
+    /// Until stop, or until the catalog wants it paused or dropped. Throws what made it end. True: it shall be begun anew,
+    /// since there are other nodes now.
+    bool run(std::stop_token stop);
 
 private:
     void record_start(std::stop_token stop);
@@ -46,6 +47,7 @@ private:
     void finish_building();
     void begin_succession();
     bool at_end();
+    const std::string& label() const { return record_.definition.shown_name(); } ///< in metrics
 
     pg::ConnectionSettings catalog_settings_;
     const ProjectionOptions& options_;
@@ -61,7 +63,8 @@ private:
     std::string topic_;
     Offsets next_; ///< next offset to apply
     std::map<std::int32_t, std::int64_t>
-        live_from_; ///< end offsets when the backfill was done: live once these are applied
+        live_from_;      ///< end offsets when the backfill was done: live once these are applied
+    bool again_ = false; ///< what run() says
     std::atomic<bool> backfill_done_ = false;
     std::exception_ptr backfill_failure_; ///< read after backfill_done_
     std::chrono::steady_clock::time_point looked_ = {};

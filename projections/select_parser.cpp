@@ -1,5 +1,6 @@
 #include "projections/select_parser.hpp"
 
+#include "projections/forbidden.hpp"
 #include "projections/select_tree.hpp"
 #include "projections/sql_text.hpp"
 
@@ -12,24 +13,6 @@ namespace keyshift::projections {
 namespace {
 
 using Json = nlohmann::json;
-
-/// Nodes that no exact projection can have, with the reason and the way out.
-struct Forbidden {
-    const char* node;
-    const char* why;
-    const char* next;
-};
-constexpr Forbidden kForbidden[] = {
-    {"SubLink", "a sub-select cannot be kept exact: its tables' changes would not reach this row",
-     "Make a projection of its own for it."},
-    {"WindowFunc", "a window function depends on other rows", "Compute it when reading the projection."},
-    {"ParamRef", "a parameter has no value here", "Write the value."},
-    {"SQLValueFunction", "its value changes with time or session, so the same row would not stay the same",
-     "Store the value in a column of the table."},
-    {"A_Star", "which columns * means changes with the table", "Name the columns."},
-    {"GroupingFunc", "GROUPING belongs to GROUPING SETS, which make several rows of each",
-     "Make one projection for each grouping."},
-};
 
 class Classifier {
 public:
@@ -63,22 +46,7 @@ public:
 private:
     void refuse_clauses() const
     {
-        static constexpr std::pair<const char*, const char*> kClauses[] = {
-            {"distinctClause", "DISTINCT"}, {"sortClause", "ORDER BY"}, {"limitCount", "LIMIT"},
-            {"limitOffset", "OFFSET"},      {"withClause", "WITH"},     {"lockingClause", "FOR UPDATE"},
-            {"windowClause", "WINDOW"},     {"intoClause", "INTO"},     {"valuesLists", "VALUES"}};
-        if (select_.value("op", "SETOP_NONE") != "SETOP_NONE") {
-            refuse_at(sql_, 0, "UNION, INTERSECT and EXCEPT are not supported yet",
-                      "Make one projection for each SELECT.");
-        }
-        for (const auto& [field, name] : kClauses) {
-            if (select_.contains(field)) {
-                refuse_at(sql_, first_location(select_.at(field)),
-                          std::string(name) +
-                              " is not supported in a projection: it holds rows of one table under another key",
-                          "Leave it out, and say it when reading the projection.");
-            }
-        }
+        refuse_unkept_clauses(sql_, select_);
         if (!select_.contains("fromClause") || !select_.contains("targetList")) {
             refuse_at(sql_, 0, "it reads no table", "Write it as SELECT column, ... FROM table [WHERE ...].");
         }
@@ -88,8 +56,8 @@ private:
     {
         const Json& from = select_.at("fromClause");
         if (from.size() != 1 || !from.front().contains("RangeVar")) {
-            refuse_at(sql_, first_location(from.size() > 1 ? from.at(1) : from.front()),
-                      "joins and functions in FROM are not supported yet", "Read one captured table.");
+            refuse_at(sql_, first_location(from.front()), "sub-selects and functions in FROM are not supported",
+                      "Read captured tables.");
         }
         const Json& table = from.front().at("RangeVar");
         parsed_.table_place = location_of(table);
@@ -171,7 +139,7 @@ private:
             return;
         }
         for (const auto& [name, inner] : node.items()) {
-            refuse_forbidden(name, inner, node);
+            refuse_node(sql_, name, std::max(first_location(inner), first_location(node)));
             if (name == "ColumnRef") {
                 note_column(column_of(checked_star(inner)), location_of(inner));
             } else if (name == "FuncCall") {
@@ -186,24 +154,15 @@ private:
     const Json& checked_star(const Json& reference) const
     {
         if (reference.at("fields").back().contains("A_Star")) {
-            refuse_at(sql_, location_of(reference), kForbidden[4].why, kForbidden[4].next);
+            refuse_node(sql_, "A_Star", location_of(reference));
         }
         return reference;
-    }
-
-    void refuse_forbidden(const std::string& name, const Json& inner, const Json& node) const
-    {
-        for (const Forbidden& forbidden : kForbidden) {
-            if (name == forbidden.node) {
-                refuse_at(sql_, std::max(first_location(inner), first_location(node)), forbidden.why, forbidden.next);
-            }
-        }
     }
 
     void refuse_calls(const Json& call) const
     {
         if (call.contains("over")) {
-            refuse_at(sql_, location_of(call), kForbidden[1].why, kForbidden[1].next);
+            refuse_node(sql_, "WindowFunc", location_of(call));
         }
         if (in_condition_ && is_aggregate_call(call)) {
             refuse_at(sql_, location_of(call), "WHERE chooses rows, before there are any groups",

@@ -36,8 +36,7 @@ struct ProjectionService::State {
 bool ProjectionService::State::run_once(std::int64_t id, const std::string& name, std::stop_token stop)
 {
     try {
-        ProjectionRunner(catalog, options, metrics, id).run(stop);
-        return false;
+        return ProjectionRunner(catalog, options, metrics, id).run(stop);
     } catch (const FatalError& error) {
         log::error("projections", "projection={} failed: {}", name, error.what());
         pg::Connection connection(catalog);

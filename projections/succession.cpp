@@ -36,7 +36,8 @@ std::size_t lost_rows(pg::Connection& catalog, const ProjectionRecord& record)
         return 0;
     }
     const ProjectionRecord serving = read_projection(catalog, record.definition.name);
-    const Registers held = Comparison(catalog, serving).registers(rejected);
+    const Registers held =
+        Comparison(catalog, serving, copies_of(catalog, serving.definition).front()).registers(rejected);
     return static_cast<std::size_t>(
         std::count_if(held.begin(), held.end(), [](const auto& one) { return one.second.live; }));
 }
@@ -45,8 +46,6 @@ std::size_t lost_rows(pg::Connection& catalog, const ProjectionRecord& record)
 void check(pg::Connection& catalog, const ProjectionRecord& record, const std::stop_token& stop)
 {
     const Definition& definition = record.definition;
-    Comparison comparison(catalog, record);
-    SettledRows settled(catalog, definition);
     if (const std::size_t lost = lost_rows(catalog, record); lost > 0) {
         throw FatalError(
             {fmt::format("rebuilding projection {}: generation {}", definition.name, definition.generation),
@@ -56,7 +55,12 @@ void check(pg::Connection& catalog, const ProjectionRecord& record, const std::s
                  "`keyshift projection rebuild {0}` begins anew.",
                  definition.name)});
     }
-    const std::size_t count = lasting_differences(comparison, settled, definition, Stalled::refuse, stop).size();
+    std::size_t count = 0;
+    for (const std::string& copy : copies_of(catalog, definition)) {
+        Comparison comparison(catalog, record, copy);
+        SettledRows settled(catalog, definition);
+        count += lasting_differences(comparison, settled, definition, Stalled::refuse, stop).size();
+    }
     if (count > 0) {
         throw FatalError(
             {fmt::format("rebuilding projection {}: generation {}", definition.name, definition.generation),
@@ -87,20 +91,34 @@ std::unique_ptr<catalog::CommandLock> lock_commands(pg::Connection& catalog, con
 void take_view(pg::Connection& node, const Definition& definition)
 {
     node.script(view_statement(definition));
-    node.query("UPDATE keyshift.local_table SET alias = NULL WHERE alias = $1::regclass AND root <> $2::regclass",
-               {definition.view().quoted(), definition.table().quoted()});
-    catalog::set_alias(node, definition.table(), definition.view());
+    if (!definition.routed_as_schema.empty()) {
+        node.query("UPDATE keyshift.local_table SET alias = NULL WHERE alias = $1::regclass AND root <> $2::regclass",
+                   {definition.routed_as().quoted(), definition.table().quoted()});
+        catalog::set_alias(node, definition.table(), definition.routed_as());
+    }
+}
+
+/// Its view reads its table, and keys are routed to it by the view's name.
+bool has_turned(pg::Connection& node, const Definition& definition)
+{
+    const bool routed =
+        definition.routed_as_schema.empty() ||
+        node.query("SELECT FROM keyshift.local_table WHERE root = to_regclass($1) AND alias = to_regclass($2)",
+                   {definition.table().quoted(), definition.routed_as().quoted()})
+                .rows() == 1;
+    return routed &&
+           node.query(
+                   "SELECT FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass "
+                   "WHERE r.ev_class = to_regclass($1) AND d.refobjid = to_regclass($2)",
+                   {definition.view().quoted(), definition.table().quoted()})
+                   .rows() > 0;
 }
 
 bool all_turned(pg::Connection& catalog, const Definition& definition)
 {
     std::vector<catalog::OpenNode> nodes = catalog::open_nodes(catalog, "projection rebuild");
-    return std::all_of(nodes.begin(), nodes.end(), [&](catalog::OpenNode& node) {
-        return node.connection
-                   ->query("SELECT FROM keyshift.local_table WHERE root = to_regclass($1) AND alias = to_regclass($2)",
-                           {definition.table().quoted(), definition.view().quoted()})
-                   .rows() == 1;
-    });
+    return std::all_of(nodes.begin(), nodes.end(),
+                       [&](catalog::OpenNode& node) { return has_turned(*node.connection, definition); });
 }
 
 void take_over_catalog(pg::Connection& catalog, const ProjectionRecord& record)
@@ -156,7 +174,7 @@ bool leave_group(pg::Connection& catalog, const Definition& old, const std::stop
     pg::Transaction transaction(catalog);
     catalog.query("LOCK TABLE keyshift.move IN SHARE ROW EXCLUSIVE MODE");
     if (catalog
-            .query("SELECT FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')", {old.name})
+            .query("SELECT FROM keyshift.move WHERE group_name = $1 AND state NOT IN ('done', 'aborted')", {old.group})
             .rows() > 0) {
         return false;
     }

@@ -11,7 +11,7 @@ namespace keyshift::projections {
 Target::Target(pg::ConnectionSettings catalog, const Definition& definition, Progress progress)
     : catalog_settings_(std::move(catalog)), definition_(definition), progress_(progress)
 {
-    for (std::size_t at = 0; at < definition_.key.size(); ++at) {
+    for (std::size_t at = 0; at < definition_.key.size() && !definition_.everywhere; ++at) {
         key_types_.push_back(key_type(definition_.key_types[at]).value());
         key_columns_.push_back(definition_.base_column(definition_.key_base[at]));
     }
@@ -31,20 +31,34 @@ void Target::reload()
     try {
         nodes_.clear();
         for (const catalog::Node& node : catalog::nodes(catalog())) {
-            if (node.state == "active" || node.state == "draining") {
+            if ((node.state == "active" || node.state == "draining") && (!only_ || only_->contains(node.name))) {
                 nodes_.emplace(node.name, node);
             }
         }
-        buckets_ = catalog::group(catalog(), definition_.name).buckets;
-        placement_ = catalog::placement(catalog(), definition_.name);
+        buckets_ = catalog::group(catalog(), definition_.group).buckets;
+        placement_ = catalog::placement(catalog(), definition_.group);
     } catch (const Error&) {
         catalog_.reset();
         throw;
     }
 }
 
+void Target::restrict_to(std::set<std::string> nodes)
+{
+    only_ = std::move(nodes);
+    reload();
+}
+
+std::vector<std::string> Target::places(const RowChange& change) const
+{
+    return definition_.everywhere ? nodes() : std::vector{owner(bucket_of(change))};
+}
+
 std::optional<std::uint64_t> Target::key_hash(const RowChange& change) const
 {
+    if (definition_.everywhere) {
+        return 0; // no node is chosen by it
+    }
     std::vector<KeyValue> values;
     for (const std::size_t column : key_columns_) {
         values.push_back(change.base[column]);

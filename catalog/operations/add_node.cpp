@@ -4,6 +4,7 @@
 #include "catalog/node_access.hpp"
 #include "catalog/node_preflight.hpp"
 #include "catalog/node_slot.hpp"
+#include "catalog/projection_views.hpp"
 #include "catalog/reference_copy.hpp"
 #include "catalog/replaced_table.hpp"
 #include "catalog/rights.hpp"
@@ -63,28 +64,6 @@ std::vector<CapturedTable> in_order_of_reference(pg::Connection& from, std::vect
     return ordered;
 }
 
-/// The view that reads a projection: made again over the table on the new node.
-std::vector<std::string> copy_view(pg::Connection& from, pg::Connection& to, const QualifiedName& table)
-{
-    const pg::Result rows = from.query(
-        "SELECT n.nspname, c.relname, pg_catalog.pg_get_viewdef(c.oid) FROM keyshift.local_table t JOIN pg_catalog.pg_class c ON c.oid = t.alias "
-        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE t.root = $1::regclass",
-        {table.quoted()});
-    if (rows.rows() == 0) {
-        return {};
-    }
-    const QualifiedName view{std::string(rows.text(0, 0)), std::string(rows.text(0, 1))};
-    to.script(fmt::format("CREATE OR REPLACE VIEW {} AS {}", view.quoted(), rows.text(0, 2)));
-    set_alias(to, table, view);
-    std::vector<std::string> warnings;
-    for (const std::string& grant : read_grants(from, view)) {
-        if (!run_unless(to, grant, {"42704"})) {
-            warnings.push_back(fmt::format("not carried to {}, where the role does not exist: {}", to.name(), grant));
-        }
-    }
-    return warnings;
-}
-
 void append(std::vector<std::string>& all, const std::vector<std::string>& more)
 {
     all.insert(all.end(), more.begin(), more.end());
@@ -141,8 +120,8 @@ std::vector<std::string> copy_schema(pg::Connection& catalog, const Node& added,
                                    table.strict};
         append(warnings, make_empty_root(to, added, root));
         adopt_sequences(from, to, table.name);
-        append(warnings, copy_view(from, to, table.name));
     }
+    append(warnings, copy_projection_views(from, to));
     append(warnings, set_ranges(to, node_number(catalog, added.name), read_ranges(catalog)));
     return warnings;
 }

@@ -79,6 +79,12 @@ void drop_node_objects(pg::Connection& connection, const Node& node, bool keep_s
         return;
     }
     connection.script("DROP VIEW IF EXISTS keyshift.placement CASCADE");
+    const pg::Result whole = connection.query(
+        "SELECT c.oid::regclass::text FROM pg_catalog.pg_class c WHERE c.relnamespace = 'keyshift'::regnamespace AND c.relkind IN ('r', 'p') "
+        "AND NOT c.relispartition AND c.relname ~ '__m[0-9]+__g[0-9]+$'");
+    for (int row = 0; row < whole.rows(); ++row) { // tables of projections that every node has whole
+        connection.script(fmt::format("DROP TABLE IF EXISTS {} CASCADE", whole.text(row, 0)));
+    }
     const pg::Result functions = connection.query(
         "SELECT p.oid::regprocedure::text FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace "
         "WHERE n.nspname = 'keyshift'");
@@ -176,6 +182,7 @@ nlohmann::json remove_node(pg::Connection& catalog, const std::string& name, boo
         for (const char* table : {"stream_status", "schema_history", "captured_relation", "pin", "reference_copy"}) {
             catalog.query(fmt::format("DELETE FROM keyshift.{} WHERE node = $1", table), {name});
         }
+        catalog.query("UPDATE keyshift.projection SET filled_nodes = filled_nodes - $1", {name});
         notify(catalog, "node");
         transaction.commit();
     }

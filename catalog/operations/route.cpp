@@ -19,8 +19,9 @@ namespace {
 CapturedTable find(pg::Connection& catalog, const std::string& given)
 {
     const QualifiedName name = QualifiedName::parse(given);
-    const pg::Result view = catalog.query(
-        "SELECT group_name FROM keyshift.projection WHERE view_schema = $1 AND name = $2", {name.schema, name.name});
+    const pg::Result view =
+        catalog.query("SELECT group_name FROM keyshift.shown_projection WHERE view_schema = $1 AND name = $2",
+                      {name.schema, name.name});
     for (CapturedTable& table : tables(catalog)) {
         if (table.name == name || (view.rows() > 0 && table.group == view.text(0, 0))) {
             return table;

@@ -204,6 +204,32 @@ ALTER TABLE keyshift.projection DROP CONSTRAINT IF EXISTS projection_name_key;
 CREATE UNIQUE INDEX IF NOT EXISTS projection_serving ON keyshift.projection (name) WHERE serving;
 CREATE UNIQUE INDEX IF NOT EXISTS projection_generation ON keyshift.projection (name, generation);
 
+-- A projection of several tables is a view over projections of one table each, its members.
+CREATE TABLE IF NOT EXISTS keyshift.composite (
+    name          text PRIMARY KEY,
+    view_schema   text NOT NULL,
+    sql           text NOT NULL,
+    key           text[] NOT NULL,
+    members       text[] NOT NULL,                      -- names in keyshift.projection
+    created_at    timestamptz NOT NULL DEFAULT now()
+);
+ALTER TABLE keyshift.projection ADD COLUMN IF NOT EXISTS part_of text;      -- a member's projection
+ALTER TABLE keyshift.projection ADD COLUMN IF NOT EXISTS filled_nodes jsonb NOT NULL DEFAULT '[]'; -- that have all rows, where every node is to
+
+-- Projections as their users know them: a member's state is its projection's.
+DROP VIEW IF EXISTS keyshift.shown_projection;
+CREATE VIEW keyshift.shown_projection AS
+SELECT name, view_schema, generation, CASE WHEN wanted = 'pause' THEN 'paused' ELSE state END AS state, group_name,
+       ARRAY(SELECT jsonb_array_elements_text(coalesce(definition -> 'aggregation' -> 'key', definition -> 'key'))) AS key,
+       lag_seconds, rejections, error
+FROM keyshift.projection WHERE serving AND part_of IS NULL
+UNION ALL
+SELECT c.name, c.view_schema, max(p.generation),
+       CASE WHEN bool_or(p.state = 'failed') THEN 'failed' WHEN bool_or(p.state = 'dropping') THEN 'dropping'
+            WHEN bool_or(p.state = 'paused' OR p.wanted = 'pause') THEN 'paused' WHEN bool_or(p.state = 'building') THEN 'building' ELSE 'live' END,
+       c.name, c.key, max(p.lag_seconds), sum(p.rejections)::bigint, (array_agg(p.error) FILTER (WHERE p.error IS NOT NULL))[1]
+FROM keyshift.composite c JOIN keyshift.projection p ON p.part_of = c.name AND p.serving GROUP BY c.name, c.view_schema, c.key;
+
 CREATE TABLE IF NOT EXISTS keyshift.rejection (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     projection text NOT NULL, topic text NOT NULL, partition int NOT NULL, kafka_offset bigint NOT NULL,

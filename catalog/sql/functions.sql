@@ -347,12 +347,16 @@ BEGIN
     RETURN (SELECT i.node FROM keyshift.local_identity i) || '/' || pg_catalog.pg_current_wal_insert_lsn();
 END $body$;
 
--- Generation and place in WAL of what a projection shows of a node here; NULLs: nothing is known.
+-- Place in WAL up to which a projection, with all that it consists of, shows a node here; NULLs: of something nothing is known.
 CREATE OR REPLACE FUNCTION keyshift.internal_shown(wanted regclass, of_node text, OUT lsn pg_lsn, OUT at timestamptz)
 LANGUAGE sql VOLATILE AS $body$
-    SELECT s.lsn, s.at FROM keyshift.local_table t JOIN pg_catalog.pg_class c ON c.oid = t.root
-        JOIN keyshift.projection_source s ON s.projection = t.group_name AND s.node = of_node
-             AND s.generation = pg_catalog.substring(c.relname::text, '__g([0-9]+)$')::int
+    SELECT CASE WHEN pg_catalog.bool_and(m.lsn IS NOT NULL) THEN pg_catalog.min(m.lsn) END, pg_catalog.min(m.at)
+        FROM keyshift.local_table t JOIN pg_catalog.pg_class c ON c.oid = t.root CROSS JOIN LATERAL (
+            SELECT pg_catalog.min(s.lsn) AS lsn, pg_catalog.min(s.at) AS at
+            FROM pg_catalog.unnest(coalesce(t.members, ARRAY[t.group_name])) AS n(name)
+            LEFT JOIN keyshift.projection_source s ON s.projection = n.name AND s.node = of_node
+                 AND (t.members IS NOT NULL OR s.generation = pg_catalog.substring(c.relname::text, '__g([0-9]+)$')::int)
+            GROUP BY n.name) m
         WHERE t.alias = wanted OR t.root = wanted
 $body$;
 

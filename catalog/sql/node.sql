@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS keyshift.local_table (
     key_types   text[] NOT NULL,
     captured    boolean NOT NULL DEFAULT true
 );
+ALTER TABLE keyshift.local_table ADD COLUMN IF NOT EXISTS members text[]; -- of a projection that consists of several
 -- Copy of the whole placement, for routing and for error messages; behind the catalog by at most a moment.
 CREATE TABLE IF NOT EXISTS keyshift.local_placement (
     group_name text NOT NULL, bucket int NOT NULL, node text NOT NULL, epoch bigint NOT NULL,

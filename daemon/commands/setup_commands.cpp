@@ -53,7 +53,7 @@ void print_status(const CommandContext& context, const Json& report)
         {"tables", {"table", "kind", "group", "key", "buckets"}},
         {"references", {"table", "home", "node", "state", "lag_seconds", "conflicts", "error"}},
         {"jobs", {"job", "state", "moved", "total", "error"}},
-        {"projections", {"name", "state", "rows", "lag_seconds", "rejections", "error"}}};
+        {"projections", {"name", "state", "lag_seconds", "rejections", "error"}}};
     for (const auto& [section, columns] : kSections) {
         if (!report[section].empty()) {
             fmt::print("\n{}:\n", section);

@@ -123,7 +123,7 @@ void check_key(const CreateRequest& request, Definition& definition, const Parse
                    "Key the projection by a column of the table.");
         }
         const BaseColumn& column = definition.base_columns[definition.base_column(selected->base_column)];
-        if (!key_type(column.type) || column.array) {
+        if (!definition.everywhere && (!key_type(column.type) || column.array)) {
             refuse(request.name, "a key of type " + column.type + " is not supported",
                    "Keys are smallint, integer, bigint, uuid, text, varchar, date or timestamptz.");
         }
@@ -184,11 +184,14 @@ std::vector<catalog::Node> nodes_of(pg::Connection& catalog, const catalog::Capt
 namespace {
 
 Definition define_rows(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
-                       const catalog::CapturedTable& table)
+                       const catalog::CapturedTable& table, bool everywhere = false)
 {
     Definition definition;
+    definition.everywhere = everywhere;
     definition.name = request.name;
+    definition.group = request.name;
     definition.view_schema = table.name.schema;
+    definition.routed_as_schema = table.name.schema;
     definition.base = table.name;
     definition.alias = select.alias;
     definition.select_list = select.select_list;
@@ -231,6 +234,12 @@ Definition define(pg::Connection& node, const CreateRequest& request, const Pars
     Definition definition = define_rows(node, rows, rows_of_groups(request, select), table);
     definition.aggregation = define_aggregation(node, request, select, definition);
     return definition;
+}
+
+Definition define_member(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
+                         const catalog::CapturedTable& table, bool everywhere)
+{
+    return define_rows(node, request, select, table, everywhere);
 }
 
 namespace {

@@ -22,6 +22,10 @@ std::vector<catalog::Node> nodes_of(pg::Connection& catalog, const catalog::Capt
 Definition define(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
                   const catalog::CapturedTable& table);
 
+/// The same for one table of several: `everywhere`, all its rows are on every node, and its key may be of any type.
+Definition define_member(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
+                         const catalog::CapturedTable& table, bool everywhere);
+
 /// The ALTERs that the table's replica identity and the key's NOT NULL need on this node; empty: none. The name of the index
 /// they make goes into the definition. `other_keys`: columns that other projections of the table need in the old row: there
 /// is one replica identity for all of them.

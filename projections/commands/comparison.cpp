@@ -58,10 +58,35 @@ std::string row_key_expression(const std::vector<std::string>& columns)
     return "json_build_array(" + list + ")::text";
 }
 
-Comparison::Comparison(pg::Connection& catalog, const ProjectionRecord& record)
-    : catalog_(catalog), definition_(record.definition), id_(record.id),
+std::vector<std::string> copies_of(pg::Connection& catalog, const Definition& definition)
+{
+    if (!definition.everywhere) {
+        return {""};
+    }
+    std::vector<std::string> copies;
+    for (const catalog::Node& node : catalog::nodes(catalog)) {
+        if (node.state == "active" || node.state == "draining") {
+            copies.push_back(node.name);
+        }
+    }
+    return copies;
+}
+
+Comparison::Comparison(pg::Connection& catalog, const ProjectionRecord& record, const std::string& copy)
+    : catalog_(catalog), definition_(record.definition), copy_(copy), id_(record.id),
       table_(base_table(catalog, definition_, "verifying")), nodes_(catalog::open_nodes(catalog, "projection verify"))
 {
+}
+
+/// Of the projection's table, on a node that is asked.
+std::string Comparison::own_rows() const
+{
+    return definition_.everywhere ? "true" : open_only(definition_.group, definition_.table());
+}
+
+bool Comparison::holds_rows(const catalog::Node& node, bool by_definition) const
+{
+    return by_definition ? !table_.group.empty() || node.name == table_.node : copy_.empty() || node.name == copy_;
 }
 
 /// (pk, row hash) of every row, by the definition or as it is in the projection.
@@ -73,8 +98,8 @@ std::string Comparison::row_query(bool by_definition) const
             keys.push_back("q." + quote_identifier(name));
         }
         return fmt::format("SELECT {} AS pk, {} AS hash FROM {} q WHERE _live AND {}{}", row_key_expression(keys),
-                           row_hash(definition_, "q"), definition_.table().quoted(),
-                           open_only(definition_.name, definition_.table()), without_rejected(keys));
+                           row_hash(definition_, "q"), definition_.table().quoted(), own_rows(),
+                           without_rejected(keys));
     }
     std::string list = definition_.select_list;
     for (std::size_t at = 0; at < definition_.pk.size(); ++at) {
@@ -119,7 +144,7 @@ Comparison::Slices Comparison::sums(bool by_definition)
         "SELECT s, count(*), sum(hash::numeric)::text FROM (SELECT (hashtextextended(pk, 1) & {}) AS s, hash FROM ({}) r) x GROUP BY s",
         kSlices - 1, row_query(by_definition));
     for (catalog::OpenNode& node : nodes_) {
-        if (by_definition && table_.group.empty() && node.node.name != table_.node) {
+        if (!holds_rows(node.node, by_definition)) {
             continue;
         }
         const pg::Result rows = node.connection->query(query);
@@ -142,7 +167,7 @@ Comparison::RowHashes Comparison::hashes(bool by_definition, const std::set<int>
     }
     RowHashes found;
     for (catalog::OpenNode& node : nodes_) {
-        if (by_definition && table_.group.empty() && node.node.name != table_.node) {
+        if (!holds_rows(node.node, by_definition)) {
             continue;
         }
         const pg::Result rows = node.connection->query(
@@ -210,10 +235,13 @@ Registers Comparison::registers(const std::vector<RowKey>& rows)
         fmt::format("SELECT {0}, {1}, _epoch, _lsn, _seq, _live, {2} FROM {3} q WHERE {4} AND {0} IN "
                     "(SELECT jsonb_array_elements_text($1::jsonb))",
                     row_key_expression(primary), row_key_expression(key), row_hash(definition_, "q"),
-                    definition_.table().quoted(), open_only(definition_.name, definition_.table()));
+                    definition_.table().quoted(), own_rows());
     const std::string wanted = Json(rows).dump();
     Registers found;
     for (catalog::OpenNode& node : nodes_) {
+        if (!holds_rows(node.node, false)) {
+            continue;
+        }
         const pg::Result held = node.connection->query(query, {wanted});
         for (int row = 0; row < held.rows(); ++row) {
             const SourcePosition version{Epoch{static_cast<std::uint64_t>(held.integer(row, 2))},

@@ -32,7 +32,8 @@ using Registers = std::multimap<RowKey, Register>;
 
 class Comparison {
 public:
-    Comparison(pg::Connection& catalog, const ProjectionRecord& record);
+    /// `copy`: the node whose rows are compared, of a definition that every node has whole; else empty.
+    Comparison(pg::Connection& catalog, const ProjectionRecord& record, const std::string& copy);
 
     /// Without the rows that keyshift.rejection has, which may not even be evaluated. Throws SqlError for such a row that it has
     /// not yet.
@@ -57,6 +58,8 @@ private:
     using RowHashes = std::map<RowKey, std::string>;
 
     std::string row_query(bool by_definition) const;
+    bool holds_rows(const catalog::Node& node, bool by_definition) const;
+    std::string own_rows() const;
     std::string without_rejected(const std::vector<std::string>& primary_key) const;
     void read_rejected();
     Slices sums(bool by_definition);
@@ -66,6 +69,7 @@ private:
 
     pg::Connection& catalog_;
     const Definition& definition_;
+    std::string copy_;
     std::int64_t id_;
     catalog::CapturedTable table_;
     std::vector<catalog::OpenNode> nodes_;
@@ -73,6 +77,8 @@ private:
     std::vector<RowKey> rejected_;
 };
 
+/// What is compared of a projection, one after the other, as `copy` above.
+std::vector<std::string> copies_of(pg::Connection& catalog, const Definition& definition);
 /// The captured table that a projection is made from. Throws Error(refused) when it is captured no more.
 catalog::CapturedTable base_table(pg::Connection& catalog, const Definition& definition, const std::string& doing);
 /// hashtextextended over the columns that a reader sees, of the row `from`.

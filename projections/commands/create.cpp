@@ -1,5 +1,8 @@
 #include "projections/commands/base_table.hpp"
+#include "projections/commands/comparison.hpp"
+#include "projections/commands/creation.hpp"
 #include "projections/commands/projection_table.hpp"
+#include "projections/composite_select.hpp"
 #include "projections/projection_record.hpp"
 
 #include "catalog/distributed_root.hpp"
@@ -16,12 +19,9 @@
 
 namespace keyshift::projections {
 
-namespace {
-
 using Json = nlohmann::json;
 
-void check_name(pg::Connection& catalog, pg::Connection& node, const CreateRequest& request,
-                const catalog::CapturedTable& table)
+void check_name(pg::Connection& catalog, pg::Connection& node, const CreateRequest& request, const std::string& schema)
 {
     const std::string doing = "creating projection " + request.name;
     constexpr std::size_t kLongest = 50;
@@ -30,15 +30,20 @@ void check_name(pg::Connection& catalog, pg::Connection& node, const CreateReque
         throw RefusedError(
             {doing, "the name is not plain", "Use up to 50 lower case letters, digits and underscores."});
     }
+    const std::size_t mark = request.name.rfind("__m");
+    if (mark != std::string::npos && request.name.find_first_not_of("0123456789", mark + 3) == std::string::npos) {
+        throw RefusedError(
+            {doing, "names that end like this are those of a projection's tables", "Choose another name."});
+    }
     const auto names = projection_names(catalog);
     if (std::find(names.begin(), names.end(), request.name) != names.end()) {
         throw RefusedError(
             {doing, "there is a projection of this name",
              "`keyshift projection show " + request.name + "` shows it; drop it first to make it anew."});
     }
-    if (catalog::table_exists(node, {table.name.schema, request.name})) {
+    if (catalog::table_exists(node, {schema, request.name})) {
         throw RefusedError(
-            {doing, table.name.schema + "." + request.name + " is a table or view already", "Choose another name."});
+            {doing, schema + "." + request.name + " is a table or view already", "Choose another name."});
     }
     if (catalog.query("SELECT FROM keyshift.table_group WHERE name = $1", {request.name}).rows() > 0) {
         throw RefusedError({doing, "a table group has this name", "Choose another name."});
@@ -49,11 +54,11 @@ void check_name(pg::Connection& catalog, pg::Connection& node, const CreateReque
     }
 }
 
-catalog::DistributedRoot root_of(const Definition& definition, std::uint32_t buckets,
-                                 const std::vector<catalog::Node>& nodes)
+catalog::DistributedRoot new_group(const Definition& definition, std::uint32_t buckets,
+                                   const std::vector<catalog::Node>& nodes)
 {
     catalog::DistributedRoot root;
-    root.group = {definition.name, BucketLayout(buckets), definition.key_types, true};
+    root.group = {definition.group, BucketLayout(buckets), definition.key_types, true};
     for (const BucketId bucket : root.group.buckets.numbers()) {
         root.placement[bucket] = {nodes[number(bucket) * nodes.size() / buckets].name, Epoch{1}};
     }
@@ -61,16 +66,6 @@ catalog::DistributedRoot root_of(const Definition& definition, std::uint32_t buc
         root.addresses[node.name] = node.address;
     }
     return root;
-}
-
-void make_on(catalog::OpenNode& node, const Definition& definition, const catalog::DistributedRoot& root)
-{
-    pg::Connection& connection = *node.connection;
-    pg::Transaction transaction(connection);
-    make_generation(connection, node.node, definition, root);
-    connection.script(view_statement(definition));
-    catalog::set_alias(connection, definition.table(), definition.view());
-    transaction.commit();
 }
 
 /// It is filled and verified from the rows as they are, and kept by events: they must show the same.
@@ -88,32 +83,35 @@ void refuse_what_events_hide(const Definition& definition, const CaptureOptions&
     }
 }
 
-void record(pg::Connection& catalog, const Definition& definition, const CreateRequest& request,
-            const catalog::CapturedTable& base, const catalog::DistributedRoot& root)
+void record_group(pg::Connection& catalog, const CreateRequest& request, const catalog::DistributedRoot& root)
 {
-    pg::Transaction transaction(catalog);
-    // Against a `table capture` at the same time, which changes this row and then looks for projections.
-    catalog.query("SELECT FROM keyshift.captured_table WHERE id = $1::bigint FOR SHARE", {std::to_string(base.id)});
-    refuse_what_events_hide(definition, find_base(catalog, parse_select(request.sql)).options);
     catalog.query("INSERT INTO keyshift.table_group (name, buckets, key_types, kind) VALUES ($1, $2, $3, 'projection')",
-                  {definition.name, std::to_string(request.buckets), catalog::write_array(definition.key_types)});
-    record_tables(catalog, definition);
+                  {request.name, std::to_string(request.buckets), catalog::write_array(root.group.key_types)});
     for (const auto& [bucket, place] : root.placement) {
         const std::string number = std::to_string(keyshift::number(bucket));
         catalog.query("INSERT INTO keyshift.bucket (group_name, bucket, node, epoch) VALUES ($1, $2, $3, 1)",
-                      {definition.name, number, place.node});
+                      {request.name, number, place.node});
         // A projection of this name may have been dropped before: its history does not bind this one.
         catalog.query(
             "INSERT INTO keyshift.bucket_history (group_name, bucket, epoch, node, open_lsn) VALUES ($1, $2, 1, $3, '0/0') "
             "ON CONFLICT (group_name, bucket, epoch) DO UPDATE SET node = excluded.node, open_lsn = excluded.open_lsn, fence_lsn = NULL",
-            {definition.name, number, place.node});
+            {request.name, number, place.node});
     }
-    catalog.query(
-        "INSERT INTO keyshift.projection (name, view_schema, group_name, sql, definition) VALUES ($1, $2, $1, $3, $4)",
-        {definition.name, definition.view_schema, request.sql, to_json(definition).dump()});
-    catalog::notify(catalog, "projection");
-    transaction.commit();
 }
+
+void record_definition(pg::Connection& catalog, const Definition& definition, const std::string& sql, std::int64_t base)
+{
+    // Against a `table capture` at the same time, which changes this row and then looks for projections.
+    catalog.query("SELECT FROM keyshift.captured_table WHERE id = $1::bigint FOR SHARE", {std::to_string(base)});
+    refuse_what_events_hide(definition, base_table(catalog, definition, "creating").options);
+    record_tables(catalog, definition);
+    catalog.query(
+        "INSERT INTO keyshift.projection (name, view_schema, group_name, part_of, sql, definition) VALUES ($1, $2, $3, nullif($4, ''), $5, $6)",
+        {definition.name, definition.view_schema, definition.group, definition.part_of, sql,
+         to_json(definition).dump()});
+}
+
+namespace {
 
 Json plan_of(const Definition& definition, const CreateRequest& request, const std::vector<std::string>& alters)
 {
@@ -138,6 +136,8 @@ Json plan_of(const Definition& definition, const CreateRequest& request, const s
             {"dry_run", request.dry_run}};
 }
 
+} // namespace
+
 void refuse_alters(const CreateRequest& request, const std::vector<std::string>& alters)
 {
     std::string text;
@@ -150,6 +150,18 @@ void refuse_alters(const CreateRequest& request, const std::vector<std::string>&
          "Say --apply to run these statements on every node:" + text});
 }
 
+namespace {
+
+void make_on(catalog::OpenNode& node, const Definition& definition, const catalog::DistributedRoot& root)
+{
+    pg::Connection& connection = *node.connection;
+    pg::Transaction transaction(connection);
+    make_generation(connection, node.node, definition, root);
+    connection.script(view_statement(definition));
+    catalog::set_alias(connection, definition.table(), definition.routed_as());
+    transaction.commit();
+}
+
 } // namespace
 
 Json create(pg::Connection& catalog, const CreateRequest& request)
@@ -157,6 +169,9 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
     if (request.skip_null) {
         throw RefusedError({"creating projection " + request.name, "--skip-null is not supported yet",
                             "Make the key columns NOT NULL, or key the projection by others."});
+    }
+    if (is_composite(request.sql)) {
+        return create_composite(catalog, request);
     }
     const ParsedSelect select = parse_select(request.sql);
     const catalog::CapturedTable base = find_base(catalog, select);
@@ -166,7 +181,7 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
                             "`keyshift node list` shows the nodes."});
     }
     pg::Connection first(sources.front().connection("projection create"));
-    check_name(catalog, first, request, base);
+    check_name(catalog, first, request, base.name.schema);
     Definition definition = define(first, request, select, base);
     refuse_what_events_hide(definition, base.options);
     const BucketLayout buckets = base.group.empty() ? BucketLayout(1) : catalog::group(catalog, base.group).buckets;
@@ -198,11 +213,15 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
             owners.push_back(node.node);
         }
     }
-    const catalog::DistributedRoot root = root_of(definition, request.buckets, owners);
+    const catalog::DistributedRoot root = new_group(definition, request.buckets, owners);
     for (catalog::OpenNode& node : nodes) {
         make_on(node, definition, root);
     }
-    record(catalog, definition, request, base, root);
+    pg::Transaction transaction(catalog);
+    record_group(catalog, request, root);
+    record_definition(catalog, definition, request.sql, base.id);
+    catalog::notify(catalog, "projection");
+    transaction.commit();
     return plan_of(definition, request, alters);
 }
 

@@ -1,9 +1,11 @@
+#include "projections/commands/composite.hpp"
 #include "projections/commands/projection_table.hpp"
 #include "projections/projection_record.hpp"
 #include "projections/projections.hpp"
 
 #include "catalog/node_access.hpp"
 #include "catalog/node_sql.hpp"
+#include "catalog/rows.hpp"
 #include "core/names.hpp"
 
 #include <fmt/core.h>
@@ -63,33 +65,73 @@ bool hand_over_identity(pg::Connection& catalog, const Definition& definition)
 
 } // namespace
 
+namespace {
+
+struct Dropped {
+    Definition definition;
+    bool handed_over = false;
+    std::vector<Definition> generations;
+};
+
+/// With its member's identity indexes handed over where another projection needs them.
+Dropped begin(pg::Connection& catalog, const std::string& name)
+{
+    Dropped dropped{read_projection(catalog, name).definition, true, all_generations(catalog, name)};
+    dropped.handed_over =
+        dropped.definition.identity_indexes.empty() || hand_over_identity(catalog, dropped.definition);
+    return dropped;
+}
+
+void drop_on(pg::Connection& node, const std::vector<Dropped>& parts, const QualifiedName& view)
+{
+    pg::Transaction transaction(node);
+    for (const Dropped& part : parts) {
+        if (!part.handed_over) {
+            restore_identity(node, part.definition);
+        }
+    }
+    node.script(fmt::format("DROP VIEW IF EXISTS {}", view.quoted()));
+    for (const Dropped& part : parts) {
+        node.script(fmt::format("DROP VIEW IF EXISTS {}", part.definition.view().quoted()));
+        for (const Definition& generation : part.generations) {
+            drop_generation(node, generation);
+        }
+    }
+    transaction.commit();
+}
+
+} // namespace
+
 void drop(pg::Connection& catalog, const std::string& name)
 {
     const catalog::CommandLock lock(catalog, "projection drop " + name);
-    const Definition definition = read_projection(catalog, name).definition;
+    const auto composite = read_composite(catalog, name);
+    const std::vector<std::string> members = members_of(catalog, name);
+    const Definition definition = read_projection(catalog, members.front()).definition;
+    if (!composite && !definition.part_of.empty()) {
+        throw RefusedError({"dropping projection " + name, "it is a part of projection " + definition.part_of,
+                            "Drop that one: `keyshift projection drop " + definition.part_of + "`."});
+    }
     if (is_moving(catalog, name)) {
         throw RefusedError({"dropping projection " + name, "its buckets are being moved or wait for their grace period",
                             "Wait for it, or cancel it: `keyshift reshard status`."});
     }
     // The runner sees this within a second and writes no more; its tables may go under it meanwhile.
-    catalog.query("UPDATE keyshift.projection SET wanted = 'drop', state = 'dropping' WHERE name = $1", {name});
+    const std::string all = catalog::write_array(members);
+    catalog.query("UPDATE keyshift.projection SET wanted = 'drop', state = 'dropping' WHERE name = ANY($1)", {all});
     catalog::notify(catalog, "projection");
-    const std::vector<Definition> generations = all_generations(catalog, name);
-    const bool handed_over = definition.identity_indexes.empty() || hand_over_identity(catalog, definition);
+    std::vector<Dropped> parts;
+    for (const std::string& member : members) {
+        parts.push_back(begin(catalog, member));
+    }
+    const QualifiedName view = composite ? QualifiedName{composite->view_schema, name} : definition.view();
     for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection drop")) {
-        pg::Transaction transaction(*node.connection);
-        if (!handed_over) {
-            restore_identity(*node.connection, definition);
-        }
-        node.connection->script(fmt::format("DROP VIEW IF EXISTS {}", definition.view().quoted()));
-        for (const Definition& generation : generations) {
-            drop_generation(*node.connection, generation);
-        }
-        transaction.commit();
+        drop_on(*node.connection, parts, view);
     }
     pg::Transaction transaction(catalog);
-    catalog.query("DELETE FROM keyshift.rejection WHERE projection = $1", {name});
-    catalog.query("DELETE FROM keyshift.projection WHERE name = $1", {name});
+    catalog.query("DELETE FROM keyshift.rejection WHERE projection = ANY($1)", {all});
+    catalog.query("DELETE FROM keyshift.projection WHERE name = ANY($1)", {all});
+    catalog.query("DELETE FROM keyshift.composite WHERE name = $1", {name});
     catalog.query("DELETE FROM keyshift.captured_table WHERE group_name = $1", {name});
     catalog.query("DELETE FROM keyshift.bucket_history WHERE group_name = $1", {name});
     catalog.query("DELETE FROM keyshift.table_group WHERE name = $1", {name});

@@ -1,4 +1,5 @@
 #include "projections/commands/comparison.hpp"
+#include "projections/commands/composite.hpp"
 #include "projections/event_mapper.hpp"
 #include "projections/projections.hpp"
 #include "projections/target.hpp"
@@ -232,7 +233,7 @@ private:
 Json explain(pg::Connection& catalog, const std::string& name, const std::vector<std::string>& key,
              const ExplainOptions& options, std::stop_token stop)
 {
-    const ProjectionRecord record = read_projection(catalog, name);
+    const ProjectionRecord record = read_projection(catalog, routed_member(catalog, name));
     return Explanation(catalog, record, key, options).run(std::move(stop));
 }
 

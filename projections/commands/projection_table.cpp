@@ -1,7 +1,9 @@
 #include "projections/commands/projection_table.hpp"
 
+#include "catalog/node_access.hpp"
 #include "catalog/node_sql.hpp"
 #include "catalog/rows.hpp"
+#include "catalog/table_ddl.hpp"
 
 #include <fmt/core.h>
 
@@ -40,6 +42,24 @@ void add_extreme_indexes(catalog::TableDefinition& table, const Definition& defi
                             definition.table().quoted(), catalog::quoted_list(definition.key), column);
             table.indexes.push_back(std::move(index));
         }
+    }
+}
+
+/// Joins find rows by these, where the primary key does not begin with them.
+void add_lookup_indexes(catalog::TableDefinition& table, const Definition& definition,
+                        const std::vector<std::string>& primary)
+{
+    for (std::size_t at = 0; at < definition.lookups.size(); ++at) {
+        const std::vector<std::string>& columns = definition.lookups[at];
+        if (columns.size() <= primary.size() && std::equal(columns.begin(), columns.end(), primary.begin())) {
+            continue;
+        }
+        catalog::IndexDefinition index;
+        index.name = fmt::format("{}_l{}", definition.table().name, at + 1);
+        index.definition =
+            fmt::format("CREATE INDEX {} ON {} USING btree ({}) WHERE _live", quote_identifier(index.name),
+                        definition.table().quoted(), catalog::quoted_list(columns));
+        table.indexes.push_back(std::move(index));
     }
 }
 
@@ -86,6 +106,7 @@ catalog::TableDefinition table_of(const Definition& definition)
     key.definition = "PRIMARY KEY (" + catalog::quoted_list(primary) + ")";
     table.constraints.push_back(std::move(key));
     add_extreme_indexes(table, definition);
+    add_lookup_indexes(table, definition, primary);
     return table;
 }
 
@@ -137,6 +158,30 @@ std::string view_statement(const Definition& definition)
                        columns, definition.table().quoted());
 }
 
+namespace {
+
+void make_plain(pg::Connection& connection, const Definition& definition)
+{
+    catalog::TableDefinition table = table_of(definition);
+    table.owner = connection.query("SELECT current_user").text(0, 0);
+    catalog::create_bare_table(connection, table, {});
+    catalog::complete_table(connection, table);
+}
+
+} // namespace
+
+void make_where_missing(pg::Connection& connection, const Definition& definition)
+{
+    if (!catalog::table_exists(connection, definition.table())) {
+        pg::Transaction transaction(connection);
+        make_plain(connection, definition);
+        if (!catalog::table_exists(connection, definition.view())) {
+            connection.script(view_statement(definition));
+        }
+        transaction.commit();
+    }
+}
+
 void make_generation(pg::Connection& connection, const catalog::Node& node, const Definition& definition,
                      catalog::DistributedRoot root)
 {
@@ -145,6 +190,10 @@ void make_generation(pg::Connection& connection, const catalog::Node& node, cons
         connection.script("DROP TABLE IF EXISTS " + table.quoted() + " CASCADE");
     }
     forget_progress(connection, definition);
+    if (definition.everywhere) {
+        make_plain(connection, definition);
+        return;
+    }
     root.captured = false;
     for (const QualifiedName& table : tables_of(definition)) {
         const bool totals = table == definition.totals();
@@ -164,10 +213,13 @@ std::vector<QualifiedName> tables_of(const Definition& definition)
 
 void record_tables(pg::Connection& catalog, const Definition& definition)
 {
+    if (definition.everywhere) {
+        return; // it has no buckets, and no move takes it along
+    }
     for (const QualifiedName& table : tables_of(definition)) {
         catalog.query(
             "INSERT INTO keyshift.captured_table (schema_name, table_name, group_name, key_columns, captured) VALUES ($1, $2, $3, $4, false)",
-            {table.schema, table.name, definition.name,
+            {table.schema, table.name, definition.group,
              catalog::write_array(table == definition.table() ? definition.key : total_key(definition))});
     }
 }
@@ -192,7 +244,9 @@ void drop_generation(pg::Connection& connection, const Definition& definition)
 {
     for (const QualifiedName& table : tables_of(definition)) {
         connection.script(fmt::format("DROP TABLE IF EXISTS {} CASCADE", table.quoted()));
-        catalog::forget_table(connection, table, definition.name);
+        if (!definition.everywhere) {
+            catalog::forget_table(connection, table, definition.group);
+        }
     }
     forget_progress(connection, definition);
 }

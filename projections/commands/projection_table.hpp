@@ -20,6 +20,8 @@ std::string view_statement(const Definition& definition);
 /// placement and addresses count.
 void make_generation(pg::Connection& connection, const catalog::Node& node, const Definition& definition,
                      catalog::DistributedRoot root);
+/// Of a definition that every node has: on a node that joined later.
+void make_where_missing(pg::Connection& connection, const Definition& definition);
 void forget_progress(pg::Connection& connection, const Definition& definition);
 /// Tables, registration and progress; in the caller's transaction. The view must not read it any more.
 void drop_generation(pg::Connection& connection, const Definition& definition);

@@ -1,3 +1,4 @@
+#include "projections/commands/composite.hpp"
 #include "projections/commands/projection_table.hpp"
 #include "projections/projection_record.hpp"
 #include "projections/projections.hpp"
@@ -67,28 +68,29 @@ void record(pg::Connection& catalog, const ProjectionRecord& old, const Definiti
 {
     pg::Transaction transaction(catalog);
     catalog.query("LOCK TABLE keyshift.move IN SHARE ROW EXCLUSIVE MODE");
-    if (is_moving(catalog, definition.name) ||
-        !same_placement(root.placement, catalog::placement(catalog, definition.name))) {
+    if (is_moving(catalog, definition.group) ||
+        !same_placement(root.placement, catalog::placement(catalog, definition.group))) {
         refuse(definition.name, "its buckets began to move meanwhile",
                "Run it again when `keyshift reshard status` is done.");
     }
     record_tables(catalog, definition);
     catalog.query(
-        "INSERT INTO keyshift.projection (name, generation, serving, view_schema, group_name, sql, definition) "
-        "VALUES ($1, $2, false, $3, $1, $4, $5)",
-        {definition.name, std::to_string(definition.generation), definition.view_schema, old.sql,
-         to_json(definition).dump()});
+        "INSERT INTO keyshift.projection (name, generation, serving, view_schema, group_name, part_of, sql, definition) "
+        "VALUES ($1, $2, false, $3, $4, nullif($5, ''), $6, $7)",
+        {definition.name, std::to_string(definition.generation), definition.view_schema, definition.group,
+         definition.part_of, old.sql, to_json(definition).dump()});
     catalog::notify(catalog, "projection");
     transaction.commit();
 }
 
 } // namespace
 
-Json rebuild(pg::Connection& catalog, const std::string& name, bool dry_run)
+namespace {
+
+Json rebuild_one(pg::Connection& catalog, const std::string& name, bool dry_run)
 {
-    const catalog::CommandLock lock(catalog, "projection rebuild " + name);
     const ProjectionRecord old = read_projection(catalog, name);
-    if (is_moving(catalog, name)) {
+    if (is_moving(catalog, old.definition.group)) {
         refuse(name, "its buckets are being moved or wait for their grace period",
                "Wait for it, or cancel it: `keyshift reshard status`.");
     }
@@ -102,13 +104,32 @@ Json rebuild(pg::Connection& catalog, const std::string& name, bool dry_run)
         return plan;
     }
     clear_successor(catalog, name);
-    const catalog::DistributedRoot root = root_of(catalog, name);
+    const catalog::DistributedRoot root = root_of(catalog, definition.group);
     for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
         pg::Transaction transaction(*node.connection);
         make_generation(*node.connection, node.node, definition, root);
         transaction.commit();
     }
     record(catalog, old, definition, root);
+    return plan;
+}
+
+} // namespace
+
+Json rebuild(pg::Connection& catalog, const std::string& name, bool dry_run)
+{
+    const catalog::CommandLock lock(catalog, "projection rebuild " + name);
+    const auto composite = read_composite(catalog, name);
+    if (!composite) {
+        return rebuild_one(catalog, name, dry_run);
+    }
+    Json plan{{"projection", name}, {"tables", Json::array()}, {"dry_run", dry_run}};
+    for (const std::string& member : composite->members) {
+        Json part = rebuild_one(catalog, member, dry_run);
+        plan["generation"] = part["generation"];
+        part.erase("dry_run");
+        plan["tables"].push_back(std::move(part));
+    }
     return plan;
 }
 

@@ -104,10 +104,11 @@ Json rejections(pg::Connection& catalog, const std::string& projection)
 {
     return Json::parse(catalog
                            .query(R"(
-SELECT coalesce(json_agg(json_build_object('id', id, 'projection', projection, 'topic', topic, 'partition', partition,
+SELECT coalesce(json_agg(json_build_object('id', id, 'projection', shown, 'topic', topic, 'partition', partition,
        'offset', kafka_offset, 'reason', reason, 'detail', detail, 'row', nullif(row_key, ''), 'at', at, 'tried_at', tried_at)
        ORDER BY id), '[]')::text
-FROM keyshift.rejection WHERE $1 = '' OR projection = $1)",
+FROM (SELECT r.*, coalesce((SELECT p.part_of FROM keyshift.projection p WHERE p.name = r.projection AND p.serving), r.projection) AS shown
+      FROM keyshift.rejection r) r WHERE $1 = '' OR shown = $1 OR projection = $1)",
                                   {projection})
                            .text(0, 0));
 }

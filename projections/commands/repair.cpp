@@ -1,4 +1,5 @@
 #include "projections/batch_writer.hpp"
+#include "projections/commands/composite.hpp"
 #include "projections/commands/lasting_differences.hpp"
 #include "projections/commands/totals_check.hpp"
 #include "projections/projections.hpp"
@@ -39,10 +40,13 @@ std::vector<RowChange> changes_of(const Definition& definition, const SettledRow
 
 class Repair {
 public:
-    Repair(pg::Connection& catalog, const ProjectionRecord& record)
-        : definition_(record.definition), comparison_(catalog, record), settled_(catalog, definition_),
+    Repair(pg::Connection& catalog, const ProjectionRecord& record, const std::string& copy)
+        : definition_(record.definition), comparison_(catalog, record, copy), settled_(catalog, definition_),
           target_(catalog.settings(), definition_, Target::Progress::elsewhere), writer_(definition_, target_, 0)
     {
+        if (!copy.empty()) {
+            target_.restrict_to({copy});
+        }
     }
 
     Json run(const std::stop_token& stop)
@@ -114,8 +118,18 @@ private:
 
 Json repair(pg::Connection& catalog, const std::string& name, std::stop_token stop)
 {
-    const ProjectionRecord record = read_projection(catalog, name);
-    return Repair(catalog, record).run(stop);
+    Json report{{"name", name}, {"found", 0}, {"repaired", 0}, {"refused", 0}, {"examples", Json::array()}};
+    for (const std::string& member : members_of(catalog, name)) {
+        const ProjectionRecord record = read_projection(catalog, member);
+        for (const std::string& copy : copies_of(catalog, record.definition)) {
+            const Json part = Repair(catalog, record, copy).run(stop);
+            for (const char* field : {"found", "repaired", "refused"}) {
+                report[field] = report[field].get<std::int64_t>() + part[field].get<std::int64_t>();
+            }
+            report["examples"].insert(report["examples"].end(), part["examples"].begin(), part["examples"].end());
+        }
+    }
+    return report;
 }
 
 } // namespace keyshift::projections

@@ -1,7 +1,9 @@
+#include "projections/commands/composite.hpp"
 #include "projections/projection_record.hpp"
 #include "projections/projections.hpp"
 
 #include "catalog/node_access.hpp"
+#include "catalog/rows.hpp"
 #include "core/names.hpp"
 
 #include <nlohmann/json.hpp>
@@ -26,7 +28,7 @@ std::int64_t count_rows(pg::Connection& catalog, const Definition& definition)
             "SELECT count(*) FROM " + table.quoted() + " p WHERE " + (groups ? "_n > 0" : "_live") +
                 " AND NOT EXISTS (SELECT FROM keyshift.local_bucket b WHERE b.group_name = $1 "
                 "AND b.state <> 'open' AND p.tableoid = to_regclass(quote_ident('keyshift') || '.' || quote_ident($2 || '_b' || b.bucket)))",
-            {definition.name, table.name});
+            {definition.group, table.name});
         rows += counted.integer(0, 0);
     }
     return rows;
@@ -82,11 +84,12 @@ Json rebuild_of(pg::Connection& catalog, const ProjectionRecord& successor)
 
 void wish(pg::Connection& catalog, const std::string& name, const std::string& wanted)
 {
-    static_cast<void>(read_projection(catalog, name));
+    const std::vector<std::string> members = members_of(catalog, name);
+    static_cast<void>(read_projection(catalog, members.front()));
     catalog.query(
         "UPDATE keyshift.projection SET wanted = $2, state = CASE WHEN $2 = 'run' AND state = 'failed' THEN 'building' ELSE state END "
-        "WHERE name = $1 AND wanted <> 'drop'",
-        {name, wanted});
+        "WHERE name = ANY($1) AND wanted <> 'drop'",
+        {catalog::write_array(members), wanted});
     catalog::notify(catalog, "projection");
 }
 
@@ -95,12 +98,14 @@ void wish(pg::Connection& catalog, const std::string& name, const std::string& w
 Json list(pg::Connection& catalog)
 {
     const pg::Result row = catalog.query(
-        "SELECT coalesce(json_agg(json_build_object('name', name, 'generation', generation, 'state', CASE WHEN wanted = 'pause' THEN 'paused' ELSE state END, 'key', coalesce(definition->'aggregation'->'key', definition->'key'), "
-        "'lag_seconds', lag_seconds, 'rejections', rejections) ORDER BY name), '[]')::text FROM keyshift.projection WHERE serving");
+        "SELECT coalesce(json_agg(json_build_object('name', name, 'generation', generation, 'state', state, 'key', key, "
+        "'lag_seconds', lag_seconds, 'rejections', rejections) ORDER BY name), '[]')::text FROM keyshift.shown_projection");
     return Json::parse(row.text(0, 0));
 }
 
-Json show(pg::Connection& catalog, const std::string& name)
+namespace {
+
+Json show_one(pg::Connection& catalog, const std::string& name)
 {
     const ProjectionRecord record = read_projection(catalog, name);
     const pg::Result row = catalog.query(
@@ -124,6 +129,96 @@ Json show(pg::Connection& catalog, const std::string& name)
         shown["rebuild"] = rebuild_of(catalog, *successor);
     }
     return shown;
+}
+
+/// Rows of the view on the nodes that own them; what a fenced bucket has left is not counted.
+std::int64_t count_view(pg::Connection& catalog, const Composite& composite)
+{
+    const QualifiedName view{composite.view_schema, composite.name};
+    std::string key;
+    for (const std::string& column : composite.key) {
+        key += (key.empty() ? "v." : ", v.") + quote_identifier(column) + "::text";
+    }
+    std::int64_t rows = 0;
+    for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection show")) {
+        rows +=
+            node.connection
+                ->query(
+                    "SELECT count(*) FROM " + view.quoted() +
+                        " v WHERE NOT EXISTS (SELECT FROM keyshift.local_bucket WHERE group_name = $1 AND state = 'fenced') "
+                        "OR keyshift.owns($2::regclass, VARIADIC ARRAY[" +
+                        key + "])",
+                    {composite.name, view.quoted()})
+                .integer(0, 0);
+    }
+    return rows;
+}
+
+/// Each base node as its members show it that show least of it.
+Json least_fresh(const Json& members)
+{
+    std::map<std::string, Json> least;
+    for (const Json& member : members) {
+        for (const Json& fresh : member.at("freshness")) {
+            Json& known = least[fresh.at("node")];
+            if (known.is_null() || fresh.at("behind_bytes") > known.at("behind_bytes")) {
+                known = fresh;
+            }
+        }
+    }
+    Json fresh = Json::array();
+    for (const auto& [node, shown] : least) {
+        fresh.push_back(shown);
+    }
+    return fresh;
+}
+
+Json show_composite(pg::Connection& catalog, const Composite& composite)
+{
+    Json members = Json::array();
+    double backfilled = 1;
+    for (const std::string& name : composite.members) {
+        Json& member = members.emplace_back(show_one(catalog, name));
+        const Definition definition = read_projection(catalog, name).definition;
+        member["base"] = definition.base.to_string();
+        member["everywhere"] = definition.everywhere;
+        backfilled = std::min(backfilled, member.value("backfill_done", 1.0));
+    }
+    const pg::Result row = catalog.query(
+        "SELECT generation, state, lag_seconds, rejections, error::text FROM keyshift.shown_projection WHERE name = $1",
+        {composite.name});
+    Json shown{{"name", composite.name},
+               {"generation", row.integer(0, 0)},
+               {"state", row.text(0, 1)},
+               {"key", composite.key},
+               {"lag_seconds", row.is_null(0, 2) ? Json() : Json(row.real(0, 2))},
+               {"rows", count_view(catalog, composite)},
+               {"rejections", row.integer(0, 3)},
+               {"sql", composite.sql},
+               {"view", composite.view_schema + "." + composite.name},
+               {"error", row.is_null(0, 4) ? Json() : Json::parse(row.text(0, 4))},
+               {"freshness", least_fresh(members)}};
+    if (shown["state"] == "building") {
+        shown["backfill_done"] = backfilled;
+    }
+    for (Json& member : members) {
+        if (member.contains("rebuild")) {
+            shown["rebuild"] = member["rebuild"];
+        }
+        for (const char* whole : {"sql", "view", "freshness", "key"}) {
+            member.erase(whole);
+        }
+    }
+    shown["tables"] = std::move(members);
+    return shown;
+}
+
+} // namespace
+
+Json show(pg::Connection& catalog, const std::string& name)
+{
+    const auto composite = read_composite(catalog, name);
+    return composite ? show_composite(catalog, *composite) : show_one(catalog, name);
 }
 
 void pause(pg::Connection& catalog, const std::string& name)

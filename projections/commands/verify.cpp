@@ -1,3 +1,4 @@
+#include "projections/commands/composite.hpp"
 #include "projections/commands/lasting_differences.hpp"
 #include "projections/commands/totals_check.hpp"
 #include "projections/projections.hpp"
@@ -24,33 +25,92 @@ const char* name_of(Verdict verdict)
 
 } // namespace
 
-Json verify(pg::Connection& catalog, const std::string& name, std::stop_token stop)
+namespace {
+
+constexpr std::size_t kExamples = 20;
+
+void add(Json& report, const char* field, std::int64_t more)
 {
-    constexpr std::size_t kExamples = 20;
-    const ProjectionRecord record = read_projection(catalog, name);
-    Comparison comparison(catalog, record);
+    report[field] = report[field].get<std::int64_t>() + more;
+}
+
+/// `copy`: as Comparison's.
+void verify_copy(pg::Connection& catalog, const ProjectionRecord& record, const std::string& copy, Json& report,
+                 const std::stop_token& stop)
+{
+    Comparison comparison(catalog, record, copy);
     SettledRows settled(catalog, record.definition);
-    const Verdicts verdicts =
-        lasting_differences(comparison, settled, record.definition, Stalled::compare, std::move(stop));
-    Json examples = Json::array();
+    const Verdicts verdicts = lasting_differences(comparison, settled, record.definition, Stalled::compare, stop);
     for (const auto& [row, verdict] : verdicts) {
-        if (examples.size() < kExamples) {
-            examples.push_back({{"primary_key", row}, {"kind", name_of(verdict)}});
+        if (report["examples"].size() < kExamples) {
+            Json example{{"primary_key", row}, {"kind", name_of(verdict)}};
+            if (!record.definition.part_of.empty()) {
+                example["table"] = record.definition.base.to_string();
+            }
+            if (!copy.empty()) {
+                example["node"] = copy;
+            }
+            report["examples"].push_back(std::move(example));
         }
     }
-    Json report{{"name", name},
-                {"rows", comparison.rows()},
-                {"missing", count(verdicts, Verdict::missing)},
-                {"extra", count(verdicts, Verdict::extra)},
-                {"different", count(verdicts, Verdict::different)},
-                {"rejected", comparison.rejected()},
-                {"examples", examples}};
+    for (const Verdict kind : {Verdict::missing, Verdict::extra, Verdict::different}) {
+        add(report, name_of(kind), count(verdicts, kind));
+    }
+    add(report, "rows", comparison.rows());
+    report["rejected"] = std::max(report["rejected"].get<std::int64_t>(), comparison.rejected());
+}
+
+} // namespace
+
+Json verify_one(pg::Connection& catalog, const ProjectionRecord& record, const std::stop_token& stop)
+{
+    Json report{
+        {"name", record.definition.name}, {"rows", 0}, {"missing", 0}, {"extra", 0}, {"different", 0}, {"rejected", 0},
+        {"examples", Json::array()}};
+    for (const std::string& copy : copies_of(catalog, record.definition)) {
+        verify_copy(catalog, record, copy, report, stop);
+    }
     if (record.definition.aggregation) {
         std::vector<catalog::OpenNode> nodes = catalog::open_nodes(catalog, "projection verify");
         const TotalsCheck totals = check_totals(nodes, record.definition);
         report["groups"] = totals.groups;
         report["groups_different"] = totals.different;
-        report["different"] = count(verdicts, Verdict::different) + totals.different;
+        add(report, "different", totals.different);
+    }
+    return report;
+}
+
+Json verify(pg::Connection& catalog, const std::string& name, std::stop_token stop)
+{
+    const auto composite = read_composite(catalog, name);
+    if (!composite) {
+        return verify_one(catalog, read_projection(catalog, name), stop);
+    }
+    Json report{{"name", name},
+                {"rows", 0},
+                {"missing", 0},
+                {"extra", 0},
+                {"different", 0},
+                {"rejected", 0},
+                {"examples", Json::array()}};
+    report["tables"] = Json::array();
+    for (const std::string& member : composite->members) {
+        const ProjectionRecord record = read_projection(catalog, member);
+        Json part = verify_one(catalog, record, stop);
+        for (const char* field : {"missing", "extra", "different", "rejected"}) {
+            add(report, field, part[field]);
+        }
+        if (!record.definition.routed_as_schema.empty()) {
+            report["rows"] = part["rows"];
+        }
+        for (Json& example : part["examples"]) {
+            if (report["examples"].size() < kExamples) {
+                report["examples"].push_back(std::move(example));
+            }
+        }
+        part.erase("examples");
+        part["table"] = record.definition.base.to_string();
+        report["tables"].push_back(std::move(part));
     }
     return report;
 }

@@ -101,6 +101,22 @@ void references_live(MoveContext& context)
     }
 }
 
+/// What a projection of several tables needs whole is there before the first bucket that is read with it.
+void whole_tables_filled(MoveContext& context)
+{
+    const auto lacking = context.catalog.query(
+        "SELECT p.definition -> 'base' ->> 'table' FROM keyshift.projection p WHERE p.part_of = $1 AND p.serving "
+        "AND (p.definition ->> 'everywhere')::boolean AND NOT p.filled_nodes ? $2 ORDER BY p.id",
+        {context.move().group, context.move().recipient});
+    if (lacking.rows() > 0) {
+        throw TransientError(
+            {"moving " + context.move().subject(),
+             fmt::format("{} has not yet all rows of {} that the projection is read with", context.move().recipient,
+                         lacking.text(0, 0)),
+             fmt::format("wait; `keyshift projection show {}` says whether it is being filled", context.move().group)});
+    }
+}
+
 void placeholder_is_empty(MoveContext& context, const MoveTable& table)
 {
     const auto rows = context.recipient.query("SELECT EXISTS (SELECT FROM ONLY " + table.leaf.quoted() + ")");
@@ -126,6 +142,7 @@ void preflight(MoveContext& context)
     donor_owns(context);
     snapshots_done(context);
     references_live(context);
+    whole_tables_filled(context);
     for (const MoveTable& table : context.tables) {
         has_rights(context, table);
         same_schema(context, table);

@@ -1,0 +1,35 @@
+#pragma once
+/// Steps that making a projection of one table and of several have in common.
+
+#include "catalog/distributed_root.hpp"
+#include "catalog/option_check.hpp"
+#include "projections/definition.hpp"
+#include "projections/projections.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace keyshift::projections {
+
+/// A projection whose SELECT reads several tables.
+nlohmann::json create_composite(pg::Connection& catalog, const CreateRequest& request);
+
+/// Throws Error(refused) when the name is taken or not plain, or the number of buckets cannot be. `node` has the base table;
+/// `schema` is the view's.
+void check_name(pg::Connection& catalog, pg::Connection& node, const CreateRequest& request, const std::string& schema);
+/// It is filled and verified from the rows as they are, and kept by events: throws Error(refused) unless they show the same.
+void refuse_what_events_hide(const Definition& definition, const CaptureOptions& options);
+[[noreturn]] void refuse_alters(const CreateRequest& request, const std::vector<std::string>& alters);
+/// A group with this definition's key, its buckets spread over the nodes in order.
+catalog::DistributedRoot new_group(const Definition& definition, std::uint32_t buckets,
+                                   const std::vector<catalog::Node>& nodes);
+/// Inside the caller's transaction on the catalog.
+void record_group(pg::Connection& catalog, const CreateRequest& request, const catalog::DistributedRoot& root);
+/// The same, behind record_group; `base`: the captured table's number.
+void record_definition(pg::Connection& catalog, const Definition& definition, const std::string& sql,
+                       std::int64_t base);
+
+} // namespace keyshift::projections

@@ -69,6 +69,7 @@ int run_command_line(int count, char** arguments)
         "124 timed out, 130 interrupted.");
     add_global_flags(app, context);
     add_setup_commands(app, context);
+    add_advise_command(app, context);
     add_node_commands(app, context);
     add_table_commands(app, context);
     add_ddl_command(app, context);
@@ -77,7 +78,6 @@ int run_command_line(int count, char** arguments)
     add_projection_commands(app, context);
     add_rejection_commands(app, context);
     add_cdc_commands(app, context);
-    add_absent_commands(app);
     try {
         app.parse(count, arguments);
         return context.status;

@@ -12,6 +12,7 @@ namespace keyshift::daemon {
 
 void add_setup_commands(CLI::App& app,
                         CommandContext& context); ///< init, deinit, doctor, status, version, config, route
+void add_advise_command(CLI::App& app, CommandContext& context);                  ///< advise
 void add_node_commands(CLI::App& app, CommandContext& context);                   ///< node ...
 void add_drain_command(CLI::App& node, CommandContext& context);                  ///< node drain
 void add_node_set_command(CLI::App& node, CommandContext& context);               ///< node set
@@ -26,7 +27,6 @@ void add_projection_life_commands(CLI::App& projection, CommandContext& context)
 void add_rejection_commands(CLI::App& app, CommandContext& context);              ///< rejections ...
 void add_cdc_commands(CLI::App& app, CommandContext& context);                    ///< cdc ...
 void add_run_commands(CLI::App& app, CommandContext& context);                    ///< run, reload
-void add_absent_commands(CLI::App& app);                                          ///< after all others
 
 /// A subcommand with its help text and an example at the end of --help.
 CLI::App* add_verb(CLI::App& parent, const std::string& name, const std::string& help, const std::string& example);
@@ -36,7 +36,5 @@ CLI::App* changes(CLI::App* verb, CommandContext& context);
 CLI::App* destroys(CLI::App* verb, CommandContext& context);
 /// For one whose work takes long: --wait and --timeout.
 CLI::App* takes_long(CLI::App* verb, CommandContext& context);
-/// A verb that this version does not have: not in --help, refused with what there is instead.
-void add_absent_verb(CLI::App& parent, const std::string& name, const std::string& instead);
 
 } // namespace keyshift::daemon

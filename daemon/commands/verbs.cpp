@@ -32,19 +32,4 @@ CLI::App* takes_long(CLI::App* verb, CommandContext& context)
     return verb;
 }
 
-void add_absent_verb(CLI::App& parent, const std::string& name, const std::string& instead)
-{
-    CLI::App* verb = parent.add_subcommand(name);
-    verb->group("");
-    verb->fallthrough(false);
-    verb->prefix_command();
-    verb->set_help_flag();
-    verb->callback([name, instead] { throw RefusedError({name, "this version does not have it", instead}); });
-}
-
-void add_absent_commands(CLI::App& app)
-{
-    add_absent_verb(app, "advise", "`keyshift doctor --plan TABLE=COLUMN,...` shows what shard keys would break.");
-}
-
 } // namespace keyshift::daemon

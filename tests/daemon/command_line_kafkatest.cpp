@@ -99,15 +99,6 @@ TEST(CommandLine, WhatIsNotUnderstoodIsNamedAndExitsWithTwo)
     EXPECT_THAT(program({"node", "bogus"}).err, HasSubstr("\"bogus\""));
 }
 
-TEST(CommandLine, VerbsThatThisVersionLacksAreRefusedWithWhatThereIsInstead)
-{
-    const Finished done = program({"advise"});
-    EXPECT_EQ(done.status, 5);
-    EXPECT_THAT(done.err, HasSubstr("next: "));
-    const std::string help = program({"--help"}).out;
-    EXPECT_EQ(help.find("  advise "), std::string::npos) << help;
-}
-
 TEST(CommandLine, NoPlaceSaysASecret)
 {
     const TemporaryDirectory directory;

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-CODE = ("core", "metrics", "catalog", "cdc", "resharder", "projections", "daemon", "demo", "bench", "tests")
+CODE = ("core", "metrics", "catalog", "cdc", "resharder", "projections", "advisor", "daemon", "demo", "bench", "tests")
 METRIC = re.compile(r"\b(?:keyshift|process)_[a-z0-9_]+\b")
 DERIVED = re.compile(r"_(?:bucket|sum|count)$")
 

@@ -15,7 +15,8 @@ MAY_INCLUDE = {
     "cdc": {"core", "metrics", "catalog", "cdc/source", "cdc/publish"},
     "resharder": {"core", "metrics", "catalog", "cdc/source"},
     "projections": {"core", "metrics", "catalog"},
-    "daemon": {"core", "metrics", "catalog", "cdc", "cdc/source", "cdc/publish", "resharder", "projections"},
+    "advisor": {"core", "catalog"},
+    "daemon": {"core", "metrics", "catalog", "cdc", "cdc/source", "cdc/publish", "resharder", "projections", "advisor"},
     "demo": {"core"},
 }
 # A library's header and the only places that may see it.
@@ -26,11 +27,11 @@ CONFINED = {
     r"prometheus/.*": ("metrics/",),
     r"CLI/.*": ("daemon/", "demo/", "bench/"),
     r"boost/.*": ("daemon/",),
-    r"pg_query\.h|pg_query/.*": ("projections/", "catalog/sql_tree"),
+    r"pg_query\.h|pg_query/.*": ("projections/", "catalog/sql_tree", "advisor/"),
     r"systemd/.*": ("daemon/",),
 }
 HEAVY_IN_HEADERS = r"nlohmann/json\.hpp"
-PRODUCT = ("core/", "metrics/", "catalog/", "cdc/", "resharder/", "projections/", "daemon/", "demo/", "bench/")
+PRODUCT = ("core/", "metrics/", "catalog/", "cdc/", "resharder/", "projections/", "advisor/", "daemon/", "demo/", "bench/")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 
 

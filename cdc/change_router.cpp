@@ -25,6 +25,7 @@ ChangeRouter::ChangeRouter(StreamState& state, CatalogLink& catalog, pg::Connect
 void ChangeRouter::begin(EventPublisher& publisher, Lsn position)
 {
     publisher_ = &publisher;
+    publication_.begin(publisher);
     position_ = position;
     // The slot may still lag behind what is recorded: the server takes a stream's last confirmation when it comes to it. An
     // older record after a newer one would make the slot look moved to whoever starts next.
@@ -180,7 +181,10 @@ void ChangeRouter::on_own(const PlacementMessage& message)
 void ChangeRouter::on_own(const BarrierMessage& message)
 {
     state_.windows.all_again();
-    state_.subscriptions.barrier(message.move, message.id, transaction_->begin.commit_lsn);
+    const bool rows = !view_->snapshotting.empty() || !publication_.delivered(*publisher_);
+    state_.subscriptions.barrier(message.move, {message.id, transaction_->begin.commit_lsn, rows});
+    // Whoever waits for the barrier holds writers up.
+    publisher_->hurry(transaction_->begin.commit_lsn);
 }
 
 void ChangeRouter::on_own(const SnapshotMessage& message)

@@ -135,6 +135,7 @@ void SnapshotPublication::publish_held(Entry& entry, const TableSchema& form, Ev
     change_.seq = context.position.seq = *entry.held;
     std::swap(change_.after ? *change_.after : change_.after.emplace(), entry.held_row);
     publisher.publish(context, form, change_);
+    sent_ = publisher.handed_over();
     entry.held.reset();
 }
 

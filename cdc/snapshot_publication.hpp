@@ -27,6 +27,8 @@ public:
     {
     }
 
+    /// A session begins: what its publisher was given before may be rows.
+    void begin(const EventPublisher& publisher) { sent_ = publisher.handed_over(); }
     /// The high marker of a chunk has come. `context` is of the marker's transaction; nullopt: the rows are not this node's
     /// to publish.
     void add(std::shared_ptr<SnapshotChunk> chunk, std::optional<EventContext> context);
@@ -37,6 +39,8 @@ public:
     };
     /// `position`: everything below it has been read from the stream.
     Turn publish(EventPublisher& publisher, Lsn position);
+    /// Kafka has all rows that went out.
+    bool delivered(const EventPublisher& publisher) const { return publisher.delivered(sent_); }
 
 private:
     struct Entry {
@@ -66,6 +70,7 @@ private:
     std::deque<Entry> chunks_;
     std::optional<Entry> parked_; ///< a chunk with nothing but a held row
     Clock::time_point parked_until_;
+    std::uint64_t sent_ = 0; ///< records handed over when the last row went out
     Change change_;
     Tuple row_;
 };

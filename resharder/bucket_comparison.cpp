@@ -11,8 +11,8 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-/// Below this a whole sum takes about 20 ms under the lock.
-constexpr std::int64_t kLargeRows = 100'000;
+/// Below this a whole sum takes about a millisecond under the lock.
+constexpr std::int64_t kLargeBytes = 256 << 10;
 /// Rows summed one by one under the lock.
 constexpr std::size_t kMostTouched = 10'000;
 /// A snapshot holds vacuum back on both ends.
@@ -54,14 +54,11 @@ BucketComparison::~BucketComparison()
 
 bool BucketComparison::large()
 {
-    std::int64_t rows = 0;
+    std::int64_t bytes = 0;
     for (const MoveTable& table : context_.tables) {
-        rows += context_.recipient
-                    .query("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = $1::regclass",
-                           {table.leaf.quoted()})
-                    .integer(0, 0);
+        bytes += context_.recipient.query("SELECT pg_relation_size($1::regclass)", {table.leaf.quoted()}).integer(0, 0);
     }
-    return rows > kLargeRows;
+    return bytes > kLargeBytes;
 }
 
 std::vector<std::string> BucketComparison::donor_leaves() const
@@ -155,18 +152,19 @@ std::pair<std::string, std::string> BucketComparison::compare(pg::Connection& lo
     if (ahead_ && ahead_->touched.unknown()) {
         forget_ahead();
     }
-    const auto donor_leaf_names = donor_leaves();
-    const auto recipient_leaf_names = recipient_leaves();
+    if (ahead_ && ahead_->touched.count() == 0) {
+        return {now(ahead_->donor, locked_donor), now(ahead_->recipient, context_.recipient)};
+    }
     std::string donor;
     std::string recipient = beside(
         context_.recipient,
         [&] {
             return ahead_ ? now(ahead_->recipient, context_.recipient)
-                          : bucket_hash(context_.recipient, context_.tables, recipient_leaf_names);
+                          : bucket_hash(context_.recipient, context_.tables, recipient_leaves());
         },
         [&](auto&) {
-            donor = ahead_ ? now(ahead_->donor, locked_donor)
-                           : bucket_hash(locked_donor, context_.tables, donor_leaf_names);
+            donor =
+                ahead_ ? now(ahead_->donor, locked_donor) : bucket_hash(locked_donor, context_.tables, donor_leaves());
         });
     return {std::move(donor), std::move(recipient)};
 }

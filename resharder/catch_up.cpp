@@ -2,6 +2,7 @@
 
 #include "core/failpoint.hpp"
 #include "resharder/change_applier.hpp"
+#include "resharder/move_guards.hpp"
 #include "resharder/move_owner.hpp"
 
 #include <fmt/format.h>
@@ -38,18 +39,19 @@ CatchUp::CatchUp(MoveContext& context)
         const BucketMove& move = context.move();
         context.subscription = context.donor_stream().subscribe(move.id, move.group, move.bucket, applied_);
     }
+    last_change_ = context.subscription->begin(); // what came before is not known here
 }
 
 void CatchUp::take(cdc::SubscriptionItem item, Batch& batch)
 {
     if (const auto* barrier = std::get_if<cdc::BarrierSeen>(&item)) {
-        barrier_seen_ = barrier->id;
-        barrier_lsn_ = barrier->lsn;
+        barrier_ = *barrier;
         batch.end = std::max(batch.end, barrier->lsn);
         return;
     }
     auto& transaction = std::get<cdc::OwnedTransaction>(item);
     batch.end = std::max(batch.end, transaction.end_lsn);
+    last_change_ = std::max(last_change_, transaction.end_lsn);
     if (transaction.end_lsn <= applied_ || snapshot_.holds(transaction.xid)) {
         return;
     }
@@ -154,15 +156,16 @@ std::string CatchUp::emit_barrier()
     return id;
 }
 
-std::optional<Lsn> CatchUp::reach_barrier(const std::string& id, Clock::time_point deadline, std::stop_token stop)
+std::optional<CatchUp::Barrier> CatchUp::reach_barrier(const std::string& id, Clock::time_point deadline,
+                                                       std::stop_token stop)
 {
-    while (barrier_seen_ != id) {
+    while (barrier_.id != id) {
         if (Clock::now() >= deadline || stop.stop_requested()) {
             return std::nullopt;
         }
         pump(20ms, stop);
     }
-    return barrier_lsn_;
+    return Barrier{barrier_.lsn, must_be_recorded(barrier_.lsn, last_change_, barrier_.rows_under_way)};
 }
 
 void CatchUp::catch_up(std::stop_token stop)

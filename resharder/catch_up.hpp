@@ -27,9 +27,13 @@ public:
     bool pump(std::chrono::milliseconds wait, std::stop_token stop);
     /// Applies until everything the donor had committed when called is on the recipient.
     void catch_up(std::stop_token stop);
-    /// Applies until the barrier has come by; its LSN, or nullopt at the deadline.
-    std::optional<Lsn> reach_barrier(const std::string& id, std::chrono::steady_clock::time_point deadline,
-                                     std::stop_token stop);
+    struct Barrier {
+        Lsn lsn;
+        Lsn must_be_recorded; ///< before a fence may follow
+    };
+    /// Applies until the barrier has come by; nullopt: it did not until the deadline.
+    std::optional<Barrier> reach_barrier(const std::string& id, std::chrono::steady_clock::time_point deadline,
+                                         std::stop_token stop);
     /// Emits a barrier on the donor and returns its id.
     std::string emit_barrier();
 
@@ -54,8 +58,8 @@ private:
     pg::Connection control_; ///< on the donor: barriers and its position, beside a session that holds the lock
     SnapshotFilter snapshot_;
     Lsn applied_;
-    std::string barrier_seen_;
-    Lsn barrier_lsn_;
+    cdc::BarrierSeen barrier_; ///< the last one that came by
+    Lsn last_change_;          ///< end of the last transaction with changes of the bucket
     TouchedKeys* touched_ = nullptr;
     std::uint64_t barriers_ = 0;
     std::chrono::steady_clock::time_point reported_{};

@@ -1,6 +1,7 @@
 #include "resharder/move_context.hpp"
 
 #include "resharder/move_owner.hpp"
+#include "resharder/steps/open_transaction.hpp"
 
 #include <algorithm>
 #include <set>
@@ -113,6 +114,8 @@ MoveContext::MoveContext(const MoveEnvironment& with, std::int64_t move_id)
     }
     tables = tables_of_move(catalog, recipient, move());
 }
+
+MoveContext::~MoveContext() = default;
 
 pg::ConnectionSettings MoveContext::purpose(const catalog::Node& node, const std::string& what) const
 {

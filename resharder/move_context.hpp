@@ -7,8 +7,8 @@
 #include "core/pg/connection.hpp"
 #include "resharder/move_journal.hpp"
 #include "resharder/resharder.hpp"
+#include "resharder/write_block.hpp"
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,6 +18,8 @@
 #include <vector>
 
 namespace keyshift::resharder {
+
+class OpenAhead;
 
 struct MoveEnvironment {
     pg::ConnectionSettings catalog;
@@ -29,6 +31,9 @@ struct MoveEnvironment {
 class MoveContext {
 public:
     MoveContext(const MoveEnvironment& with, std::int64_t move_id);
+    ~MoveContext();
+    MoveContext(const MoveContext&) = delete;
+    MoveContext& operator=(const MoveContext&) = delete;
 
     const BucketMove& move() const { return journal.move(); }
     /// Another session on the donor or recipient, for work beside the main ones.
@@ -52,8 +57,10 @@ public:
     std::vector<MoveTable> tables; ///< referenced tables before those that reference them
     /// Begun by the copy, or again by catching up after a restart; nullptr for projections.
     std::unique_ptr<cdc::Subscription> subscription;
-    /// When the write block's lock was got; nullopt after a crash in it, and for projections.
-    std::optional<std::chrono::steady_clock::time_point> block_began;
+    /// Of the last try; nullopt after a crash in it, and for projections.
+    std::optional<WriteBlock> block;
+    /// Made ready by the fence, whose transaction has landed; nullptr after a crash since, and for projections.
+    std::unique_ptr<OpenAhead> open_ahead;
     /// Of donor and recipient, compared under the lock.
     std::pair<std::string, std::string> hashes;
     /// An xid of the donor: while a snapshot there is older, its frozen rows stay.

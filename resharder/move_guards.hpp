@@ -60,6 +60,14 @@ constexpr bool covers_fence(std::optional<Lsn> barrier, std::optional<Lsn> appli
     return barrier && applied && *applied >= *barrier;
 }
 
+/// Up to where a progress record must be in Kafka before the fence, so that no stream sends an event of the bucket again
+/// (ADR 19): the end of the bucket's last change before the barrier. Rows of a snapshot, which come as no change, lie before
+/// the barrier.
+constexpr Lsn must_be_recorded(Lsn barrier, Lsn last_change, bool rows_under_way)
+{
+    return rows_under_way ? barrier : last_change;
+}
+
 /// The donor's bucket carries the fence of this move. Asked only after the owner epoch was raised there (corner 6).
 inline bool is_fenced_by(const LocalBucket& bucket, const BucketMove& move)
 {

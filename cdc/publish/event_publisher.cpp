@@ -321,6 +321,11 @@ bool EventPublisher::wait_recorded(Lsn lsn, std::chrono::milliseconds wait)
     return state_->writer.wait_recorded(lsn, wait);
 }
 
+void EventPublisher::hurry(Lsn lsn)
+{
+    state_->writer.hurry(lsn);
+}
+
 std::optional<ErrorParts> EventPublisher::failure() const
 {
     return state_->writer.failure();

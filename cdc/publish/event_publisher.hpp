@@ -85,6 +85,8 @@ public:
     bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait);
     /// Acknowledged, and a progress record in Kafka says so.
     bool wait_recorded(Lsn lsn, std::chrono::milliseconds wait);
+    /// Sends at once instead of lingering until everything below this LSN is recorded. Any thread.
+    void hurry(Lsn lsn);
     /// Set when the producer is dead or a record was refused; the stream's thread must act on it.
     std::optional<ErrorParts> failure() const;
     /// Throws it: FatalError when a new publisher would meet it again (a record refused for good, a topic that has got

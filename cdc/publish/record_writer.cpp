@@ -266,7 +266,7 @@ void RecordWriter::send_control()
 void RecordWriter::send_progress()
 {
     const Lsn acknowledged = tracker_.acknowledged();
-    const bool due = hurried_ > 0 || Clock::now() >= next_progress_;
+    const bool due = hurried() || Clock::now() >= next_progress_;
     if (!due || progress_in_flight_ || acknowledged.value <= recorded_) {
         return;
     }
@@ -282,7 +282,7 @@ bool RecordWriter::commit_is_due() const
     if (!lanes_.open() || lanes_.closing() || lanes_.committing()) {
         return false;
     }
-    if (hurried_ > 0 && open_.below > tracker_.first_pending()) {
+    if (hurried() && open_.below > tracker_.first_pending()) {
         return true;
     }
     const auto now = Clock::now();
@@ -318,7 +318,7 @@ void RecordWriter::turn()
     }
     wait_for_the_cause();
     look_for_topics();
-    if (!move_on(hurried_ > 0) && !more) {
+    if (!move_on(hurried()) && !more) {
         doorbell_.wait(lanes_.open() ? kTurn : kIdleTurn);
     }
 }

@@ -61,6 +61,8 @@ public:
     Lsn recorded() const { return {recorded_.load()}; }
     bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait);
     bool wait_recorded(Lsn lsn, std::chrono::milliseconds wait);
+    /// Nothing lingers until everything before `lsn` is acknowledged and recorded.
+    void hurry(Lsn lsn);
     std::optional<ErrorParts> failure() const;
     void check() const;
     std::string broker_error() const;
@@ -90,6 +92,7 @@ private:
     void send_progress();
     bool try_control(const ControlRecord& record, std::uint64_t token);
     bool commit_is_due() const;
+    bool hurried() const { return waiting_ > 0 || recorded_ < hurried_to_; }
     void finish();
     template <typename Failure>
     void fail(Failure error);
@@ -114,7 +117,8 @@ private:
     std::atomic<bool> failed_ = false;
     std::atomic<Clock::time_point> news_at_ = Clock::now(); ///< nothing waited, or a record was delivered
     std::atomic<std::uint64_t> recorded_ = 0;               ///< Lsn of the newest progress record in Kafka
-    std::atomic<int> hurried_ = 0;                          ///< callers that wait for an acknowledgement or its record
+    std::atomic<int> waiting_ = 0;                          ///< callers that wait for an acknowledgement or its record
+    std::atomic<std::uint64_t> hurried_to_ = 0;             ///< Lsn
 
     // This thread.
     Content open_;

@@ -2,28 +2,36 @@
 
 #include "cdc/publish/record_writer.hpp"
 
+#include <algorithm>
+
 namespace keyshift::cdc {
 
 bool RecordWriter::wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait)
 {
-    ++hurried_;
+    ++waiting_;
     doorbell_.ring();
     const bool reached = tracker_.wait(lsn, wait);
-    --hurried_;
+    --waiting_;
     return reached;
 }
 
 bool RecordWriter::wait_recorded(Lsn lsn, std::chrono::milliseconds wait)
 {
-    ++hurried_;
+    ++waiting_;
     doorbell_.ring();
     bool reached = false;
     {
         std::unique_lock lock(mutex_);
         reached = recorded_changed_.wait_for(lock, wait, [&] { return recorded() >= lsn; });
     }
-    --hurried_;
+    --waiting_;
     return reached;
+}
+
+void RecordWriter::hurry(Lsn lsn)
+{
+    hurried_to_ = std::max(hurried_to_.load(), lsn.value);
+    doorbell_.ring();
 }
 
 std::optional<ErrorParts> RecordWriter::failure() const

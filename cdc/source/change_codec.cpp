@@ -80,6 +80,7 @@ std::string_view ChangeCodec::encode(const BarrierSeen& barrier)
 {
     buffer_.assign(1, 'b');
     put(buffer_, barrier.lsn);
+    put(buffer_, barrier.rows_under_way);
     buffer_ += barrier.id;
     return buffer_;
 }
@@ -92,7 +93,8 @@ CodedItem ChangeCodec::decode(std::string_view bytes)
     }
     if (kind == 'b') {
         const Lsn lsn = take<Lsn>(bytes);
-        return BarrierSeen{std::string(bytes), lsn};
+        const bool rows_under_way = take<bool>(bytes);
+        return BarrierSeen{std::string(bytes), lsn, rows_under_way};
     }
     OwnedChange change;
     {

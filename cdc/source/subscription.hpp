@@ -38,6 +38,8 @@ struct OwnedTransaction {
 struct BarrierSeen {
     std::string id;
     Lsn lsn;
+    /// Rows of a snapshot may be on their way to Kafka, which come as no change; those before `lsn` are all there are.
+    bool rows_under_way = false;
 };
 using SubscriptionItem = std::variant<OwnedTransaction, BarrierSeen>;
 

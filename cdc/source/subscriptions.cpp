@@ -139,11 +139,11 @@ void Subscriptions::feed(const Change& change, const std::string& group, BucketI
     }
 }
 
-void Subscriptions::barrier(std::int64_t move, const std::string& id, Lsn lsn)
+void Subscriptions::barrier(std::int64_t move, const BarrierSeen& barrier)
 {
     for (std::size_t i = 0; i < active_.size(); ++i) {
         if (wants_[i] && active_[i]->subject().move == move) {
-            active_[i]->feed(BarrierSeen{id, lsn});
+            active_[i]->feed(barrier);
         }
     }
 }

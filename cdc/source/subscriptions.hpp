@@ -40,7 +40,7 @@ public:
 
     void begin_transaction(Lsn commit_lsn, std::uint32_t xid);
     void feed(const Change& change, const std::string& group, BucketId bucket);
-    void barrier(std::int64_t move, const std::string& id, Lsn lsn);
+    void barrier(std::int64_t move, const BarrierSeen& barrier);
     void end_transaction(const TransactionEnd& end);
     void advance(Lsn lsn);
     void break_transaction();

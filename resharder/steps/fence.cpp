@@ -8,7 +8,11 @@
 #include "resharder/bucket_comparison.hpp"
 #include "resharder/catch_up.hpp"
 #include "resharder/move_owner.hpp"
+#include "resharder/steps/open_transaction.hpp"
 #include "resharder/steps/steps.hpp"
+
+#include <future>
+#include <variant>
 
 namespace keyshift::resharder {
 
@@ -29,7 +33,8 @@ class FenceTry {
 public:
     FenceTry(MoveContext& context, CatchUp& apply, BucketComparison& comparison, std::stop_token stop)
         : context_(context), apply_(apply), comparison_(comparison), stop_(std::move(stop)),
-          session_(context.connect_donor("fence")), limit_(context.environment.options->now().write_block_limit)
+          session_(context.connect_donor("fence")), limit_(context.environment.options->now().write_block_limit),
+          open_(std::make_unique<OpenAhead>(context, limit_))
     {
         // The server itself ends the block when this daemon stops in it (corner 4).
         const std::string cap = quote_literal(std::to_string(limit_.count()) + "ms");
@@ -42,33 +47,43 @@ public:
     {
         wait_for_calm();
         pg::Transaction block(session_);
-        check_owner(session_, context_.move());
+        prepare();
+        context_.block.emplace();
+        deadline_ = context_.block->began() + limit_;
         lock_leaves();
-        deadline_ = Clock::now() + limit_;
-        context_.block_began = Clock::now();
-        drain();
-        const double drained = milliseconds_in_block();
-        compare();
-        const double compared = milliseconds_in_block();
-        session_.query("SET LOCAL lock_timeout = 0");
-        write_fence(context_, session_);
+        context_.block->passed("locked");
+        const std::string barrier = apply_.emit_barrier();
+        fence_ = complete_fence(context_, session_);
+        context_.block->passed("written");
+        drain(barrier);
         failpoint("move.fence.committing");
         if (Clock::now() >= deadline_) {
             throw BackOut{"the write block reached its limit before the fence"};
         }
         committing_ = true;
         block.commit();
-        log::debug("resharder", "move={} write block: drained after {:.1f} ms, compared {:.1f} ms, fenced {:.1f} ms",
-                   context_.move().id, drained, compared, milliseconds_in_block());
+        context_.block->passed("fenced");
+        context_.open_ahead = std::move(open_);
         failpoint("move.fence.committed");
     }
 
     bool committing() const { return committing_; }
+    Lsn fence() const { return fence_; }
 
 private:
-    double milliseconds_in_block() const
+    /// All that holds up no writer. Locks are taken in any order on both nodes, so each is waited for a short time only.
+    void prepare()
     {
-        return std::chrono::duration<double, std::milli>(Clock::now() - *context_.block_began).count();
+        check_owner(session_, context_.move());
+        try {
+            announce_fence(context_, session_);
+            open_->begin();
+        } catch (const pg::TransientSqlError& error) {
+            if (error.sqlstate() == "55P03" || error.sqlstate() == "40P01") {
+                throw BackOut{"another bucket of the group is switched on one of the nodes"};
+            }
+            throw;
+        }
     }
 
     void lock_leaves()
@@ -81,18 +96,17 @@ private:
             session_.query("LOCK TABLE " + leaves + " IN SHARE ROW EXCLUSIVE MODE");
         } catch (const pg::TransientSqlError& error) {
             if (error.sqlstate() == "55P03" || error.sqlstate() == "40P01") {
-                throw BackOut{holder()};
+                throw BackOut{holder(context_.donor)};
             }
             throw;
         }
     }
 
-    std::string holder()
+    std::string holder(pg::Connection& node)
     {
-        pg::Connection& look = context_.donor;
-        const auto holders = pg::blockers(look, leaves(), true, 0ms);
-        return holders.empty() ? "a writer held a leaf for longer than a try waits"
-                               : holders.front().sentence(context_.move().donor);
+        const auto holders = pg::blockers(node, leaves(), true, 0ms);
+        return holders.empty() ? "somebody held a leaf on node " + node.name() + " for longer than a try waits"
+                               : holders.front().sentence(node.name());
     }
 
     std::vector<QualifiedName> leaves() const
@@ -129,11 +143,13 @@ private:
         for (auto allowed = std::min(most, kQuiet);; allowed = std::min(most, allowed * 3 / 2)) {
             const auto begin = Clock::now();
             const auto reached = apply_.reach_barrier(apply_.emit_barrier(), begin + 5s, stop_);
-            if (!reached || !stream.wait_recorded(*reached, 2s)) {
+            const bool recorded = reached && stream.wait_recorded(reached->must_be_recorded, 2s);
+            const auto took = Clock::now() - begin;
+            // The rest need not be there for a fence, but Kafka has to be: once open, the recipient's events go there.
+            if (!recorded || !stream.wait_recorded(reached->lsn, 2s)) {
                 throw BackOut{reached ? "Kafka acknowledges events of node " + context_.move().donor + " too slowly"
                                       : "changes of node " + context_.move().donor + " arrive too slowly"};
             }
-            const auto took = Clock::now() - begin;
             if (took <= allowed) {
                 return;
             }
@@ -143,18 +159,38 @@ private:
         }
     }
 
-    void drain()
+    /// Until the recipient has everything and is ready to open, and Kafka has the bucket's events; and compares.
+    void drain(const std::string& id)
     {
-        const auto barrier = apply_.reach_barrier(apply_.emit_barrier(), deadline_, stop_);
+        const auto barrier = apply_.reach_barrier(id, deadline_, stop_);
         if (!barrier) {
             throw BackOut{"the barrier did not come by in time"};
         }
+        context_.block->passed("applied");
+        auto ready = std::async(std::launch::async, [&] { open_->finish(barrier->lsn); });
+        compare();
+        context_.block->passed("compared");
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Clock::now());
-        if (left <= 0ms || !context_.donor_stream().wait_recorded(*barrier, left)) {
+        if (left <= 0ms || !context_.donor_stream().wait_recorded(barrier->must_be_recorded, left)) {
             throw BackOut{"Kafka did not acknowledge the bucket's events in time"};
         }
+        context_.block->passed("recorded");
         // The recipient's progress must cover this before it may open (corner 8).
-        set_applied_lsn(session_, context_.move(), *barrier);
+        set_applied_lsn(session_, context_.move(), barrier->lsn);
+        wait_ready(ready);
+        context_.block->passed("ready");
+    }
+
+    void wait_ready(std::future<void>& ready)
+    {
+        try {
+            ready.get();
+        } catch (const pg::TransientSqlError& error) {
+            if (error.sqlstate() == "55P03") {
+                throw BackOut{holder(context_.recipient)};
+            }
+            throw;
+        }
     }
 
     void compare()
@@ -179,7 +215,9 @@ private:
     std::stop_token stop_;
     pg::Connection session_;
     std::chrono::milliseconds limit_;
+    std::unique_ptr<OpenAhead> open_;
     Clock::time_point deadline_;
+    Lsn fence_;
     bool committing_ = false;
 };
 
@@ -188,14 +226,14 @@ bool is_timeout(std::string_view sqlstate)
     return sqlstate == "55P03" || sqlstate == "57014" || sqlstate == "25P03";
 }
 
-/// nullopt: fenced; else why this try backed out.
-std::optional<std::string> try_fence(MoveContext& context, CatchUp& apply, BucketComparison& comparison,
-                                     std::stop_token stop)
+/// Where the bucket is fenced, or why this try backed out.
+std::variant<Lsn, std::string> try_fence(MoveContext& context, CatchUp& apply, BucketComparison& comparison,
+                                         std::stop_token stop)
 {
     FenceTry attempt(context, apply, comparison, std::move(stop));
     try {
         attempt.run();
-        return std::nullopt;
+        return attempt.fence();
     } catch (const BackOut& back_out) {
         return back_out.why;
     } catch (const pg::TransientSqlError& error) {
@@ -229,16 +267,18 @@ void fence_donor(MoveContext& context, CatchUp& apply, std::stop_token stop)
     BucketComparison comparison(context, apply);
     comparison.prepare(stop);
     Backoff backoff(20ms, 5000ms);
-    while (const auto why = try_fence(context, apply, comparison, stop)) {
+    auto fenced = try_fence(context, apply, comparison, stop);
+    for (; std::holds_alternative<std::string>(fenced); fenced = try_fence(context, apply, comparison, stop)) {
+        const std::string& why = std::get<std::string>(fenced);
         context.journal.record_fence_try();
         context.journal.waiting_for(why);
-        log::info("resharder", "move={} fence backed out: {}", context.move().id, *why);
+        log::info("resharder", "move={} fence backed out: {}", context.move().id, why);
         if (!backoff.wait(stop)) {
             throw TransientError({"fencing " + context.move().subject(), "the daemon or the job stops", "nothing"});
         }
         comparison.prepare(stop);
     }
-    record_fence(context);
+    record_fence(context, std::get<Lsn>(fenced));
 }
 
 } // namespace keyshift::resharder

@@ -10,18 +10,15 @@
 
 namespace keyshift::resharder {
 
-/// INV-MOV-1: all of it in the one transaction whose COMMIT takes the bucket from the donor.
-void write_fence(MoveContext& context, pg::Connection& donor)
+/// INV-MOV-1: all of it, with complete_fence(), in the one transaction whose COMMIT takes the bucket from the donor.
+void announce_fence(MoveContext& context, pg::Connection& donor)
 {
     const BucketMove& move = context.move();
-    for (const MoveTable& table : context.tables) {
-        catalog::create_reject_trigger(donor, table.leaf, move.group, move.bucket, move.token);
-    }
     const auto fenced = donor.query(
         "UPDATE keyshift.local_bucket SET state = 'fenced', fence_lsn = pg_current_wal_insert_lsn(), move = $3, token = $4 "
-        "WHERE group_name = $1 AND bucket = $2 AND state = 'open' RETURNING fence_lsn",
+        "WHERE group_name = $1 AND bucket = $2 AND state = 'open'",
         {move.group, std::to_string(number(move.bucket)), std::to_string(move.id), move.token});
-    if (fenced.rows() != 1) {
+    if (fenced.affected() != 1) {
         throw FatalError({"fencing " + move.subject() + " on node " + move.donor, "the bucket is not open there",
                           "run `keyshift doctor`"});
     }
@@ -29,7 +26,22 @@ void write_fence(MoveContext& context, pg::Connection& donor)
     catalog::map_changed(donor, move.group);
     catalog::write_local_placement(donor, move.group, move.bucket, {move.recipient, move.epoch},
                                    context.recipient_node.address);
-    emit_control_message(donor, move, "fence", fenced.lsn(0, 0));
+}
+
+Lsn complete_fence(MoveContext& context, pg::Connection& donor)
+{
+    const BucketMove& move = context.move();
+    for (const MoveTable& table : context.tables) {
+        catalog::create_reject_trigger(donor, table.leaf, move.group, move.bucket, move.token);
+    }
+    // Read under the lock: no commit of the bucket lies behind it (ADR 3).
+    const Lsn fence = donor
+                          .query("UPDATE keyshift.local_bucket SET fence_lsn = pg_current_wal_insert_lsn() "
+                                 "WHERE group_name = $1 AND bucket = $2 RETURNING fence_lsn",
+                                 {move.group, std::to_string(number(move.bucket))})
+                          .lsn(0, 0);
+    emit_control_message(donor, move, "fence", fence);
+    return fence;
 }
 
 namespace {
@@ -68,10 +80,10 @@ bool fence_landed(MoveContext& context)
     return is_fenced_by(local_bucket(context.donor, context.move()), context.move());
 }
 
-void record_fence(MoveContext& context)
+void record_fence(MoveContext& context, std::optional<Lsn> known)
 {
     const BucketMove& move = context.move();
-    const std::string fence = fence_of(context).to_string();
+    const std::string fence = (known ? *known : fence_of(context)).to_string();
     if (context.hashes.first.empty()) {
         compare_again(context);
     }
@@ -85,6 +97,9 @@ void record_fence(MoveContext& context)
             "WHERE group_name = $1 AND bucket = $2 AND epoch < $3::bigint AND node = $5 AND fence_lsn IS NULL",
             {move.group, std::to_string(number(move.bucket)), std::to_string(number(move.epoch)), fence, move.donor});
     });
+    if (context.block) {
+        context.block->passed("fence recorded");
+    }
     context.tell_streams();
 }
 

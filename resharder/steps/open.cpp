@@ -4,10 +4,12 @@
 #include "core/pg/short_lock.hpp"
 #include "metrics/families.hpp"
 #include "resharder/move_owner.hpp"
-#include "resharder/steps/control_message.hpp"
+#include "resharder/steps/open_transaction.hpp"
 #include "resharder/steps/steps.hpp"
 
 #include <fmt/format.h>
+
+#include <utility>
 
 namespace keyshift::resharder {
 
@@ -22,71 +24,24 @@ Lsn opened_at(MoveContext& context)
         .lsn(0, 0);
 }
 
-/// Corner 8: what the recipient has applied covers the barrier that the fence waited for.
+/// For an attempt that finds the bucket fenced: what the fence waited for is on the donor.
 void check_coverage(MoveContext& context)
 {
-    if (context.group.projection) {
-        return;
+    if (!context.group.projection) {
+        check_coverage(context.move(), applied_lsn(context.donor, context.move()),
+                       applied_lsn(context.recipient, context.move()));
     }
-    const auto barrier = applied_lsn(context.donor, context.move());
-    const auto applied = applied_lsn(context.recipient, context.move());
-    if (!covers_fence(barrier, applied)) {
-        throw FatalError({"opening " + context.move().subject() + " on node " + context.move().recipient,
-                          "it has applied up to " + (applied ? applied->to_string() : "nothing") +
-                              ", the fence needs " +
-                              (barrier ? barrier->to_string() : "a barrier that the donor does not know"),
-                          "the bucket stays closed; run `keyshift doctor` and compare both nodes with their backups"});
-    }
-}
-
-/// DISABLE TRIGGER stops no reader; the triggers are dropped when the move settles.
-void disable_reject_triggers(pg::Connection& node, const MoveTable& table)
-{
-    const auto rows = node.query("SELECT t.tgname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid "
-                                 "JOIN pg_namespace n ON n.oid = p.pronamespace "
-                                 "WHERE t.tgrelid = $1::regclass AND NOT t.tgisinternal AND n.nspname = 'keyshift'",
-                                 {table.leaf.quoted()});
-    for (int row = 0; row < rows.rows(); ++row) {
-        node.query("ALTER TABLE ONLY " + table.leaf.quoted() + " DISABLE TRIGGER " +
-                   quote_identifier(rows.text(row, 0)));
-    }
-}
-
-/// INV-MOV-1: comes only after the fence is durable and recorded.
-void open_bucket(MoveContext& context)
-{
-    const BucketMove& move = context.move();
-    pg::Connection& node = context.recipient;
-    check_owner(node, move);
-    node.query("SET LOCAL synchronous_commit = on");
-    for (const MoveTable& table : context.tables) {
-        disable_reject_triggers(node, table);
-        restore_user_triggers(node, table);
-    }
-    const auto opened = node.query(
-        "INSERT INTO keyshift.local_bucket (group_name, bucket, state, epoch, open_lsn, fence_lsn, open_xid, move, token) "
-        "VALUES ($1, $2, 'open', $3, pg_current_wal_insert_lsn(), NULL, pg_current_xact_id(), $4, $5) "
-        "ON CONFLICT (group_name, bucket) DO UPDATE SET state = excluded.state, epoch = excluded.epoch, "
-        "open_lsn = excluded.open_lsn, fence_lsn = NULL, open_xid = excluded.open_xid, move = excluded.move, token = excluded.token "
-        "RETURNING open_lsn",
-        {move.group, std::to_string(number(move.bucket)), std::to_string(number(move.epoch)), std::to_string(move.id),
-         move.token});
-    catalog::refresh_ownership(node, move.group);
-    catalog::write_local_placement(node, move.group, move.bucket, {move.recipient, move.epoch},
-                                   context.recipient_node.address);
-    emit_control_message(node, move, "open", opened.lsn(0, 0));
-    failpoint("move.open.committing");
 }
 
 void measure_block(MoveContext& context, std::optional<double>& milliseconds)
 {
-    if (!context.block_began) {
+    if (!context.block) {
         return;
     }
-    const std::chrono::duration<double> block = std::chrono::steady_clock::now() - *context.block_began;
-    milliseconds = block.count() * 1000;
-    log::debug("resharder", "move={} write block: opened after {:.1f} ms", context.move().id, *milliseconds);
-    context.environment.metrics->write_block_seconds.observe(block.count());
+    context.block->passed("opened");
+    milliseconds = context.block->milliseconds();
+    log::debug("resharder", "move={} write block, ms: {}", context.move().id, context.block->described());
+    context.environment.metrics->write_block_seconds.observe(*milliseconds / 1000);
 }
 
 void switch_catalog(MoveContext& context, Lsn open, std::optional<double> milliseconds)
@@ -112,21 +67,50 @@ void switch_catalog(MoveContext& context, Lsn open, std::optional<double> millis
     });
 }
 
+/// nullopt: it was open already.
+std::optional<Lsn> open_now(MoveContext& context)
+{
+    if (const auto ahead = std::exchange(context.open_ahead, nullptr)) {
+        return ahead->commit();
+    }
+    if (is_opened_by(local_bucket(context.recipient, context.move()), context.move())) {
+        return std::nullopt;
+    }
+    check_coverage(context);
+    Lsn opened;
+    const auto open = [&] {
+        opened = write_open(context, context.recipient);
+        failpoint("move.open.committing");
+    };
+    const auto between_tries = [&] {
+        context.journal.waiting_for("a lock on the leaves on node " + context.move().recipient);
+    };
+    pg::with_short_locks(context.recipient, open, between_tries, std::stop_token());
+    return opened;
+}
+
 } // namespace
+
+void check_coverage(const BucketMove& move, std::optional<Lsn> barrier, std::optional<Lsn> applied)
+{
+    if (!covers_fence(barrier, applied)) {
+        throw FatalError({"opening " + move.subject() + " on node " + move.recipient,
+                          "it has applied up to " + (applied ? applied->to_string() : "nothing") +
+                              ", the fence needs " +
+                              (barrier ? barrier->to_string() : "a barrier that the donor does not know"),
+                          "the bucket stays closed; run `keyshift doctor` and compare both nodes with their backups"});
+    }
+}
 
 void open_recipient(MoveContext& context)
 {
     std::optional<double> milliseconds;
-    if (!is_opened_by(local_bucket(context.recipient, context.move()), context.move())) {
-        check_coverage(context);
-        pg::with_short_locks(
-            context.recipient, [&] { open_bucket(context); },
-            [&] { context.journal.waiting_for("a lock on the leaves on node " + context.move().recipient); },
-            std::stop_token());
+    const std::optional<Lsn> opened = open_now(context);
+    if (opened) {
         measure_block(context, milliseconds);
         failpoint("move.open.committed");
     }
-    switch_catalog(context, opened_at(context), milliseconds);
+    switch_catalog(context, opened ? *opened : opened_at(context), milliseconds);
     context.tell_streams();
     log::info("resharder", "move={} {} switched to {} epoch={}", context.move().id, context.move().subject(),
               context.move().recipient, number(context.move().epoch));

@@ -61,11 +61,12 @@ void move_projection_bucket(MoveContext& context, std::stop_token stop)
         context, [] {}, stop);
     context.journal.step(MoveState::attached);
     compare(context, donor);
-    write_fence(context, donor);
+    announce_fence(context, donor);
+    const Lsn fence = complete_fence(context, donor);
     failpoint("move.fence.committing");
     lock.commit();
     failpoint("move.fence.committed");
-    record_fence(context);
+    record_fence(context, fence);
 }
 
 } // namespace keyshift::resharder

@@ -38,11 +38,15 @@ void attach_copies(MoveContext& context, const std::function<void()>& between_tr
 void fence_donor(MoveContext& context, CatchUp& apply, std::stop_token stop);
 /// True: a fence of this move has landed on the donor, whatever its COMMIT replied. Only after the owner epoch was raised.
 bool fence_landed(MoveContext& context);
-/// The donor's part inside its open transaction: reject triggers, local_bucket, ownership, `fence` message.
-void write_fence(MoveContext& context, pg::Connection& donor);
-/// Catalog: state fenced, end of the old epoch's history. Reads the fence from the donor.
-void record_fence(MoveContext& context);
+/// The donor's part inside its transaction. What needs no lock on the leaves: local_bucket, ownership, placement.
+void announce_fence(MoveContext& context, pg::Connection& donor);
+/// The rest, under the lock: reject triggers, the fence's position and the `fence` message.
+Lsn complete_fence(MoveContext& context, pg::Connection& donor);
+/// Catalog: state fenced, end of the old epoch's history. nullopt: reads the fence from the donor.
+void record_fence(MoveContext& context, std::optional<Lsn> fence = std::nullopt);
 
+/// Corner 8: what the recipient has applied covers the barrier that the fence waited for. Throws FatalError.
+void check_coverage(const BucketMove& move, std::optional<Lsn> barrier, std::optional<Lsn> applied);
 /// Opens the bucket on the recipient and switches the catalog (state switched).
 void open_recipient(MoveContext& context);
 /// Tells every node that can be reached where the bucket is now.
@@ -65,5 +69,7 @@ void forget_progress(MoveContext& context);
 void silence_user_triggers(pg::Connection& node, const MoveTable& table);
 /// As they are on the root.
 void restore_user_triggers(pg::Connection& node, const MoveTable& table);
+/// The statements of that.
+std::string restored_user_triggers(pg::Connection& node, const MoveTable& table);
 
 } // namespace keyshift::resharder

@@ -14,12 +14,21 @@ pg::Result user_triggers(pg::Connection& node, const MoveTable& table)
         {table.leaf.quoted()});
 }
 
-void set_each(pg::Connection& node, const MoveTable& table, const pg::Result& triggers, bool as_on_root)
+std::string set_each(const MoveTable& table, const pg::Result& triggers, bool as_on_root)
 {
+    std::string statements;
     for (int row = 0; row < triggers.rows(); ++row) {
         const std::string state = as_on_root ? std::string(triggers.text(row, 1)) : "DISABLE";
-        node.query("ALTER TABLE ONLY " + table.leaf.quoted() + " " + state + " TRIGGER " +
-                   std::string(triggers.text(row, 0)));
+        statements += "ALTER TABLE ONLY " + table.leaf.quoted() + " " + state + " TRIGGER " +
+                      std::string(triggers.text(row, 0)) + ";";
+    }
+    return statements;
+}
+
+void run(pg::Connection& node, const std::string& statements)
+{
+    if (!statements.empty()) {
+        node.script(statements);
     }
 }
 
@@ -27,12 +36,17 @@ void set_each(pg::Connection& node, const MoveTable& table, const pg::Result& tr
 
 void silence_user_triggers(pg::Connection& node, const MoveTable& table)
 {
-    set_each(node, table, user_triggers(node, table), false);
+    run(node, set_each(table, user_triggers(node, table), false));
+}
+
+std::string restored_user_triggers(pg::Connection& node, const MoveTable& table)
+{
+    return set_each(table, user_triggers(node, table), true);
 }
 
 void restore_user_triggers(pg::Connection& node, const MoveTable& table)
 {
-    set_each(node, table, user_triggers(node, table), true);
+    run(node, restored_user_triggers(node, table));
 }
 
 } // namespace keyshift::resharder

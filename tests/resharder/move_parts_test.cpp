@@ -2,6 +2,7 @@
 
 #include "core/snapshot_filter.hpp"
 #include "resharder/apply_statement.hpp"
+#include "resharder/move_guards.hpp"
 #include "resharder/move_state.hpp"
 
 #include <gmock/gmock.h>
@@ -20,6 +21,12 @@ TEST(MoveState, GoesOnlyForwardFromTheFence)
     }
     EXPECT_FALSE(is_legal(MoveState::catching_up, MoveState::fenced));
     EXPECT_FALSE(is_legal(MoveState::attached, MoveState::switched));
+}
+
+TEST(MoveGuards, AFenceNeedsTheRecordOfTheLastChangeAndOfTheBarrierWhileRowsAreUnderWay)
+{
+    EXPECT_EQ(must_be_recorded(Lsn{200}, Lsn{90}, false), Lsn{90});
+    EXPECT_EQ(must_be_recorded(Lsn{200}, Lsn{90}, true), Lsn{200});
 }
 
 TEST(MoveState, NamesReadBack)

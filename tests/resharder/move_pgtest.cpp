@@ -7,6 +7,11 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <map>
+#include <stop_token>
+#include <thread>
+
 namespace keyshift::test {
 namespace {
 
@@ -83,6 +88,47 @@ TEST(Move, KeepsEveryAcknowledgedWriteExactlyOnceUnderConcurrentWriters)
             "n2",
             "SELECT count(*) FROM public.posts p WHERE NOT EXISTS (SELECT FROM public.users u WHERE u.user_id = p.user_id)"),
         "0");
+}
+
+/// Writes rows of one bucket where it takes it to be, and goes where it is sent. How often one write was refused, at most.
+int most_refusals(TwoNodes& cluster, std::string node, const std::string& key, const std::stop_token& stop)
+{
+    std::map<std::string, pg::Connection> nodes;
+    nodes.emplace("n1", cluster.connect("n1"));
+    nodes.emplace("n2", cluster.connect("n2"));
+    int most = 0;
+    while (sleep_for(1ms, stop)) {
+        for (int refusals = 0;;) {
+            try {
+                nodes.at(node).query("UPDATE public.users SET name = 'again' WHERE user_id = $1 "
+                                     "AND keyshift.must_own('public.users', $1::bigint)",
+                                     {key});
+                break;
+            } catch (const pg::SqlError& error) {
+                EXPECT_EQ(error.sqlstate(), "KS001") << error.what();
+                node = node == "n1" ? "n2" : "n1";
+                most = std::max(most, ++refusals);
+            }
+        }
+    }
+    return most;
+}
+
+TEST(Move, RefusesAWriterOnceAndThenHoldsHimUntilTheRecipientIsOpen)
+{
+    TwoNodes cluster;
+    cluster.load(100, 0);
+    const std::string key = cluster.value(
+        "n1", "SELECT min(user_id) FROM public.users WHERE keyshift.bucket_of('public.users', user_id::text) = 0");
+    TwoNodes::Running running(cluster, quick());
+    int most = 0;
+    std::jthread writer([&](std::stop_token stop) { most = most_refusals(cluster, "n1", key, stop); });
+    for (const char* node : {"n2", "n1", "n2", "n1"}) {
+        EXPECT_EQ(cluster.reshard({0}, node), "done");
+    }
+    writer.request_stop();
+    writer.join();
+    EXPECT_EQ(most, 1);
 }
 
 TEST(Move, TellsALateWriterTheNewAddress)

@@ -83,6 +83,9 @@ private:
     void raise_recipient()
     {
         const Daemon& d = now_.daemons.at(k_);
+        if (rules_.takeover_waits && now_.open != Lock::none && now_.open_epoch != d.epoch) {
+            return; // for the row that the open's transaction has locked
+        }
         add("it raises the recipient's owner epoch", false, [&](State& next) {
             if (!rules_.may_take_over(now_.recipient_owner, d.epoch)) {
                 refused(next);
@@ -260,7 +263,7 @@ private:
 
     void lock()
     {
-        if (fence_landed() || now_.lock != Lock::none) {
+        if (fence_landed() || now_.lock != Lock::none || now_.open != Lock::none) {
             return;
         }
         act(on_donor(), "it locks the donor's leaves", [this](State& next) {
@@ -297,9 +300,7 @@ private:
             });
         } else if (d.at == At::barrier_sent) {
             apply();
-            const int needed = d.seen - (rules_.acknowledged_up_to ? 1 : 2);
-            const Stream& stream = now_.streams[0];
-            if (d.seen != 0 && (rules_.waits_for_record ? stream.recorded : stream.position) >= needed) {
+            if (d.seen != 0 && recorded_enough(d.seen)) {
                 add("all is applied, acknowledged and recorded", false,
                     [this](State& next) { next.daemons.at(k_).at = At::drained; });
             }
@@ -310,6 +311,8 @@ private:
                 next.daemons.at(k_).at = At::compared;
             });
         } else if (d.at == At::compared) {
+            make_ready(d);
+        } else if (d.at == At::ready) {
             add("it sends the fence's commit", false, [&](State& next) {
                 next.lock = Lock::committing;
                 next.lock_barrier = d.seen;
@@ -324,7 +327,7 @@ private:
             }
             add("it learns how the commit ended", false, [&](State& next) {
                 if (fence_landed()) {
-                    back_out(next);
+                    end_try(next);
                 } else {
                     refused(next);
                 }
@@ -332,7 +335,42 @@ private:
         }
     }
 
+    /// Not of what is read: a stream may be asked while the barrier is still on its way to it.
+    bool recorded_enough(std::uint8_t seen) const
+    {
+        std::uint8_t last_change = 0;
+        for (std::uint8_t at = 0; at < seen; ++at) {
+            last_change = now_.donor_wal.kind(at) == Item::write ? static_cast<std::uint8_t>(at + 1) : last_change;
+        }
+        const Stream& stream = now_.streams[0];
+        const int reached =
+            (rules_.waits_for_record ? stream.recorded : stream.position) + (rules_.acknowledged_up_to ? 0 : 1);
+        return lsn_at(static_cast<std::uint8_t>(reached)) >=
+               rules_.must_be_recorded(lsn_at(seen), lsn_at(last_change), false);
+    }
+
+    /// The open's transaction but for its commit; it holds the owner's row until it ends.
+    void make_ready(const Daemon& d)
+    {
+        if (!rules_.covers_fence(lsn_at(d.seen), lsn_at(now_.applied))) {
+            return;
+        }
+        act(on_recipient(), "it makes the open ready", [&](State& next) {
+            next.open = Lock::locked;
+            next.open_epoch = d.epoch;
+            next.daemons.at(k_).at = At::ready;
+        });
+    }
+
     void back_out(State& next) const
+    {
+        if (next.open_epoch == next.daemons.at(k_).epoch) {
+            next.open = Lock::none;
+        }
+        end_try(next);
+    }
+
+    void end_try(State& next) const
     {
         Daemon& d = next.daemons.at(k_);
         d.at = At::running;
@@ -345,15 +383,17 @@ private:
             add("it finds the recipient open", false, [this](State& next) { next.daemons.at(k_).did = 1; });
             return;
         }
-        if (!rules_.covers_fence(lsn_at(now_.donor_barrier), lsn_at(now_.applied))) {
-            return; // the bucket stays closed, loudly
+        if (now_.open != Lock::none && now_.open_epoch == now_.daemons.at(k_).epoch) {
+            if (now_.open == Lock::locked) {
+                add("it sends the open's commit", false, [](State& next) { next.open = Lock::committing; });
+            }
+            return;
+        }
+        if (now_.open != Lock::none || !rules_.covers_fence(lsn_at(now_.donor_barrier), lsn_at(now_.applied))) {
+            return; // it waits for a row; or the bucket stays closed, loudly
         }
         act(on_recipient(), "it opens the recipient", [this](State& next) {
-            next.recipient_open = 1;
-            next.recipient_wal.push(Item::open);
-            if (next.rows != all_writes(next.donor_wal) || next.doubled != 0) {
-                next.violation = Violation::write_lost;
-            }
+            open_recipient(next);
             next.daemons.at(k_).did = 1;
         });
     }

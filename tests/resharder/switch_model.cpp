@@ -34,8 +34,9 @@ Violation broken(const State& state)
 /// Owner epochs are only compared: equal where their order is equal.
 void rank_epochs(State& state)
 {
-    const std::array<std::uint8_t*, 6> all{&state.journal_owner, &state.donor_owner,      &state.recipient_owner,
-                                           &state.lock_epoch,    &state.daemons[0].epoch, &state.daemons[1].epoch};
+    const std::array<std::uint8_t*, 7> all{&state.journal_owner,   &state.donor_owner, &state.recipient_owner,
+                                           &state.lock_epoch,      &state.open_epoch,  &state.daemons[0].epoch,
+                                           &state.daemons[1].epoch};
     std::array<std::uint8_t, 16> rank{};
     for (const std::uint8_t* epoch : all) {
         rank.at(*epoch) = 1;
@@ -58,6 +59,12 @@ void forget_what_no_longer_counts(State& state)
     }
     if (state.lock == Lock::none) {
         state.lock_epoch = state.lock_barrier = 0;
+    }
+    if (state.recipient_open != 0 || ended(state)) {
+        state.open = Lock::none;
+    }
+    if (state.open == Lock::none) {
+        state.open_epoch = 0;
     }
     if (state.donor_bucket != kOpen) {
         state.donor_writes = 0;
@@ -86,6 +93,7 @@ public:
     {
         clients();
         server();
+        recipients_server();
         if (now_.faults > 0) {
             faults();
         }
@@ -143,6 +151,21 @@ private:
         }
     }
 
+    /// What the recipient's server does with the open's transaction.
+    void recipients_server()
+    {
+        if (now_.open == Lock::committing) {
+            add("the open's commit lands", false, [](State& next) { open_recipient(next); });
+        }
+        if (now_.open != Lock::none) {
+            const bool awaited = std::any_of(now_.daemons.begin(), now_.daemons.end(),
+                                             [&](const Daemon& d) { return d.epoch == now_.open_epoch; });
+            if (!awaited || now_.faults > 0) {
+                add("the server ends the open's transaction", awaited, [](State& next) { next.open = Lock::none; });
+            }
+        }
+    }
+
     void faults()
     {
         for (std::size_t k = 0; k < now_.daemons.size(); ++k) {
@@ -169,6 +192,7 @@ private:
                     next.applied = at;
                     next.rows = static_cast<std::uint8_t>(next.rows & ~(1U << next.donor_wal.id(at)));
                     next.daemons = {};
+                    next.open = Lock::none;
                     --next.fall_backs;
                     next.fallen_back = 1;
                 });
@@ -182,6 +206,16 @@ private:
 };
 
 } // namespace
+
+void open_recipient(State& state)
+{
+    state.open = Lock::none;
+    state.recipient_open = 1;
+    state.recipient_wal.push(Item::open);
+    if (state.rows != all_writes(state.donor_wal) || state.doubled != 0) {
+        state.violation = Violation::write_lost;
+    }
+}
 
 void Next::add(const char* what, bool fault, const Change& change)
 {

@@ -53,6 +53,7 @@ enum class At : std::uint8_t {
     barrier_sent,
     drained,
     compared,
+    ready,
     committing
 };
 
@@ -94,6 +95,8 @@ struct State {
     Lock lock = Lock::none;         ///< the fence's transaction on the server
     std::uint8_t lock_epoch = 0;
     std::uint8_t lock_barrier = 0;
+    Lock open = Lock::none; ///< the open's transaction on the recipient, begun before the fence
+    std::uint8_t open_epoch = 0;
     // The recipient.
     std::uint8_t recipient_open = 0;
     std::uint8_t recipient_owner = 0;
@@ -142,6 +145,7 @@ struct Rules {
     decltype(&resharder::may_act) may_act = &resharder::may_act;
     decltype(&resharder::may_apply) may_apply = &resharder::may_apply;
     decltype(&resharder::covers_fence) covers_fence = &resharder::covers_fence;
+    decltype(&resharder::must_be_recorded) must_be_recorded = &resharder::must_be_recorded;
     decltype(&resharder::is_fenced_by) is_fenced_by = &resharder::is_fenced_by;
     decltype(&resharder::way_back) way_back = &resharder::way_back;
     // What is an order of statements or a lock in the steps, and no predicate.

@@ -2,10 +2,12 @@
 /// search would see its loss. INV-MOV-1, INV-MOV-2, INV-CDC-2.
 
 #include "tests/resharder/switch_search.hpp"
+#include "tests/resharder/switch_streams.hpp"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <ostream>
 
 namespace keyshift::test {
@@ -95,6 +97,13 @@ const Mutation kMutations[] = {
      Violation::event_lost},
     {"TheFenceWaitsForTheAcknowledgementAlone", [](Rules& rules) { rules.waits_for_record = false; },
      Violation::old_event_after_new},
+    {"ABucketsLastChangeIsNotWaitedFor",
+     [](Rules& rules) {
+         rules.must_be_recorded = [](Lsn, Lsn last_change, bool) {
+             return Lsn{last_change.value - std::min(last_change.value, lsn_at(1).value)};
+         };
+     },
+     Violation::event_lost},
     {"ApplyIsNoChain",
      [](Rules& rules) {
          rules.may_apply = [](const std::optional<MoveProgress>&, bool, std::int64_t, Lsn) {

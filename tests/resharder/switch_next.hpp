@@ -36,6 +36,8 @@ public:
     std::vector<Successor> found;
 };
 
+/// The open's transaction commits.
+void open_recipient(State& state);
 /// What daemon `k` may do: an attempt at the move, as resharder/move_runner.cpp and its steps go about it.
 void daemon_steps(Next& next, std::size_t k);
 

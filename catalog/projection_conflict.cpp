@@ -63,7 +63,7 @@ void refuse_for_projections(const std::string& what, pg::Connection& catalog, co
         }
     }
     const pg::Result rows = catalog.query(
-        "SELECT p.name, c ->> 'name' FROM keyshift.projection p, jsonb_array_elements(p.definition -> 'base_columns') c "
+        "SELECT coalesce(p.part_of, p.name), c ->> 'name' FROM keyshift.projection p, jsonb_array_elements(p.definition -> 'base_columns') c "
         "WHERE p.definition -> 'base' ->> 'schema' = $1 AND p.definition -> 'base' ->> 'table' = $2 ORDER BY p.id",
         {table.name.schema, table.name.name});
     for (int row = 0; row < rows.rows(); ++row) {

@@ -65,6 +65,8 @@ Json to_json(const Definition& definition)
               {"pk_names", definition.pk_names},
               {"base_columns", base_columns},
               {"identity_indexes", definition.identity_indexes},
+              {"identity_full", definition.identity_full},
+              {"skip_null", definition.skip_null},
               {"group", definition.group},
               {"part_of", definition.part_of},
               {"everywhere", definition.everywhere},
@@ -100,6 +102,8 @@ Definition definition_from_json(const Json& json)
                                            column.value("form", column.value("decimal_text", false) ? "string" : "")});
     }
     definition.identity_indexes = json.at("identity_indexes").get<std::vector<std::string>>();
+    definition.identity_full = json.value("identity_full", false);
+    definition.skip_null = json.value("skip_null", false);
     definition.group = json.value("group", definition.name);
     definition.part_of = json.value("part_of", "");
     definition.everywhere = json.value("everywhere", false);

@@ -48,6 +48,8 @@ struct Definition {
     std::vector<std::string> pk_names; ///< what the projection's table calls them
     std::vector<BaseColumn> base_columns;
     std::vector<std::string> identity_indexes; ///< made for the replica identity; go with this projection
+    bool identity_full = false;                ///< REPLICA IDENTITY FULL was set for it
+    bool skip_null = false;                    ///< rows without a key are left out; its condition says so too
 
     std::string group;            ///< whose buckets it has; of a member: those of the projection it belongs to
     std::string part_of;          ///< the projection that it is a member of; empty: it is one by itself

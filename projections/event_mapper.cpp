@@ -202,6 +202,9 @@ Mapped EventMapper::combine(char operation, const std::optional<Side>& before, s
     if (before && !has_null_key(*before) && (!after || has_left(*before, *after))) {
         changes.push_back({before->row, version, false, {}, node});
     }
+    if (after && !after->fault && definition_.skip_null && has_null_key(*after)) {
+        return changes; // it has left its place, and has no other
+    }
     if (after && (after->fault || has_null_key(*after))) {
         Rejection rejection =
             after->fault ? *after->fault : Rejection{"null_key", "a column of the projection's key is NULL"};

@@ -135,7 +135,7 @@ void check_dropped_constraints(pg::Connection& node, const CapturedTable& table,
 void check_projections(pg::Connection& catalog, const CapturedTable& table, const DdlStatement& statement)
 {
     const pg::Result rows = catalog.query(
-        "SELECT p.name, c ->> 'name' FROM keyshift.projection p, jsonb_array_elements(p.definition -> 'base_columns') c "
+        "SELECT coalesce(p.part_of, p.name), c ->> 'name' FROM keyshift.projection p, jsonb_array_elements(p.definition -> 'base_columns') c "
         "WHERE p.definition -> 'base' ->> 'schema' = $1 AND p.definition -> 'base' ->> 'table' = $2 ORDER BY p.id",
         {table.name.schema, table.name.name});
     for (int row = 0; row < rows.rows(); ++row) {

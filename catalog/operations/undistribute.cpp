@@ -77,7 +77,7 @@ void refuse_users(pg::Connection& catalog, const Work& work)
                             "Wait until `keyshift reshard status` says done."});
     }
     const pg::Result projections =
-        catalog.query("SELECT name FROM keyshift.projection WHERE definition::text LIKE '%' || "
+        catalog.query("SELECT coalesce(part_of, name) FROM keyshift.projection WHERE definition::text LIKE '%' || "
                       "to_json($1::text)::text || '%' AND state <> 'dropping'",
                       {name.name});
     if (projections.rows() > 0) {

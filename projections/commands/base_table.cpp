@@ -183,6 +183,17 @@ std::vector<catalog::Node> nodes_of(pg::Connection& catalog, const catalog::Capt
 
 namespace {
 
+void leave_null_keys_out(Definition& definition)
+{
+    definition.skip_null = true;
+    for (const std::string& column : definition.key_base) {
+        const std::string has_key =
+            quote_identifier(definition.alias) + "." + quote_identifier(column) + " IS NOT NULL";
+        definition.condition =
+            definition.condition.empty() ? has_key : fmt::format("({}) AND {}", definition.condition, has_key);
+    }
+}
+
 Definition define_rows(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
                        const catalog::CapturedTable& table, bool everywhere = false)
 {
@@ -218,6 +229,9 @@ Definition define_rows(pg::Connection& node, const CreateRequest& request, const
     }
     definition.columns = ask_types(node, definition, select);
     check_key(request, definition, select);
+    if (request.skip_null && !everywhere) {
+        leave_null_keys_out(definition);
+    }
     return definition;
 }
 
@@ -271,6 +285,20 @@ bool identity_carries(pg::Connection& node, const QualifiedName& leaf, const std
                                                 [&](const std::string& column) { return contains(held, column); });
 }
 
+/// An index cannot be the identity where a column may be NULL.
+std::vector<std::string> full_identity(const catalog::CapturedTable& table)
+{
+    std::vector<std::string> alters{fmt::format("ALTER TABLE {} REPLICA IDENTITY FULL", table.name.quoted())};
+    if (!table.group.empty()) {
+        alters.push_back(fmt::format(
+            "DO $$ DECLARE l record; BEGIN FOR l IN SELECT i.inhrelid::regclass AS leaf FROM pg_catalog.pg_inherits i "
+            "WHERE i.inhparent = {}::regclass LOOP EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY FULL', l.leaf); "
+            "COMMIT; END LOOP; END $$",
+            quote_literal(table.name.quoted())));
+    }
+    return alters;
+}
+
 bool not_null(pg::Connection& node, const QualifiedName& table, const std::string& column)
 {
     return node
@@ -292,8 +320,13 @@ std::vector<std::string> needed_alters(pg::Connection& node, Definition& definit
             columns.push_back(column);
         }
     }
+    bool may_be_null = false;
     for (const std::string& column : definition.key_base) {
-        if (!not_null(node, table.name, column)) {
+        if (not_null(node, table.name, column)) {
+            // as an index of the replica identity needs it
+        } else if (definition.skip_null) {
+            may_be_null = true;
+        } else {
             alters.push_back(fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", table.name.quoted(),
                                          quote_identifier(column)));
         }
@@ -305,6 +338,10 @@ std::vector<std::string> needed_alters(pg::Connection& node, Definition& definit
     if (std::all_of(leaves.begin(), leaves.end(),
                     [&](const QualifiedName& leaf) { return identity_carries(node, leaf, columns); })) {
         return alters;
+    }
+    if (may_be_null) {
+        definition.identity_full = true;
+        return full_identity(table);
     }
     const std::string index = fmt::format("{}_identity", definition.name);
     definition.identity_indexes = {index};

@@ -1,6 +1,7 @@
 #include "projections/commands/base_table.hpp"
 #include "projections/commands/comparison.hpp"
 #include "projections/commands/creation.hpp"
+#include "projections/commands/estimate.hpp"
 #include "projections/commands/projection_table.hpp"
 #include "projections/composite_select.hpp"
 #include "projections/projection_record.hpp"
@@ -166,10 +167,6 @@ void make_on(catalog::OpenNode& node, const Definition& definition, const catalo
 
 Json create(pg::Connection& catalog, const CreateRequest& request)
 {
-    if (request.skip_null) {
-        throw RefusedError({"creating projection " + request.name, "--skip-null is not supported yet",
-                            "Make the key columns NOT NULL, or key the projection by others."});
-    }
     if (is_composite(request.sql)) {
         return create_composite(catalog, request);
     }
@@ -198,8 +195,10 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
         catalog::refuse_missing("creating projection " + request.name,
                                 catalog::missing_in_schema(*node.connection, definition.view().schema));
     }
+    Json plan = plan_of(definition, request, alters);
+    add_estimate(plan, estimate(catalog, definition, base, nodes.size()));
     if (request.dry_run) {
-        return plan_of(definition, request, alters);
+        return plan;
     }
     for (const catalog::Node& node : sources) {
         pg::Connection connection(node.connection("projection create"));
@@ -222,7 +221,7 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
     record_definition(catalog, definition, request.sql, base.id);
     catalog::notify(catalog, "projection");
     transaction.commit();
-    return plan_of(definition, request, alters);
+    return plan;
 }
 
 } // namespace keyshift::projections

@@ -2,6 +2,7 @@
 #include "projections/commands/composite.hpp"
 #include "projections/commands/composite_plan.hpp"
 #include "projections/commands/creation.hpp"
+#include "projections/commands/estimate.hpp"
 #include "projections/commands/projection_table.hpp"
 
 #include "catalog/node_access.hpp"
@@ -38,7 +39,7 @@ const Definition& routed_member(const CompositePlan& plan)
         ->definition;
 }
 
-Json plan_json(const CompositePlan& plan, const CreateRequest& request)
+Json plan_json(pg::Connection& catalog, const CompositePlan& plan, const CreateRequest& request, std::size_t nodes)
 {
     Json columns = Json::array();
     for (const ProjectedColumn& column : plan.columns) {
@@ -46,30 +47,39 @@ Json plan_json(const CompositePlan& plan, const CreateRequest& request)
     }
     Json tables = Json::array();
     Json alters = Json::array();
+    Estimate all;
     for (const Member& member : plan.members) {
         const Definition& definition = member.definition;
         std::vector<std::string> held;
         for (const ProjectedColumn& column : definition.columns) {
             held.push_back(column.name);
         }
-        tables.push_back({{"base", definition.base.to_string()},
-                          {"table", definition.table().to_string()},
-                          {"rows", definition.everywhere ? "all of them on every node" : "those of a node's keys"},
-                          {"key", definition.key},
-                          {"columns", held}});
+        const Estimate estimated = estimate(catalog, definition, member.base, nodes);
+        all.rows += estimated.rows;
+        all.bytes += estimated.bytes;
+        Json& table = tables.emplace_back(
+            Json{{"base", definition.base.to_string()},
+                 {"table", definition.table().to_string()},
+                 {"rows", definition.everywhere ? "all of them on every node" : "those of a node's keys"},
+                 {"key", definition.key},
+                 {"columns", held}});
+        add_estimate(table, estimated);
         for (const std::string& alter : member.alters) {
             alters.push_back(alter);
         }
     }
-    return {{"projection", plan.name},
-            {"kind", plan.select.branches.size() > 1 ? "union" : "join"},
-            {"view", plan.view().to_string()},
-            {"key", request.key},
-            {"buckets", request.buckets},
-            {"tables", tables},
-            {"columns", columns},
-            {"alters", alters},
-            {"dry_run", request.dry_run}};
+    Json made{{"projection", plan.name},
+              {"kind", plan.select.branches.size() > 1 ? "union" : "join"},
+              {"view", plan.view().to_string()},
+              {"key", request.key},
+              {"buckets", request.buckets},
+              {"tables", tables},
+              {"columns", columns},
+              {"alters", alters},
+              {"dry_run", request.dry_run}};
+    made["estimated_rows"] = all.rows;
+    made["estimated_bytes"] = all.bytes;
+    return made;
 }
 
 void alter_bases(pg::Connection& catalog, CompositePlan& plan)
@@ -136,7 +146,7 @@ Json create_composite(pg::Connection& catalog, const CreateRequest& request)
             owners.push_back(node.node);
         }
     }
-    Json made = plan_json(plan, request);
+    Json made = plan_json(catalog, plan, request, nodes.size());
     if (request.dry_run) {
         return made;
     }

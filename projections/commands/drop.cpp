@@ -26,6 +26,15 @@ void restore_identity(pg::Connection& node, const Definition& definition)
     if (!catalog::table_exists(node, definition.base)) {
         return;
     }
+    if (definition.identity_full) {
+        const pg::Result tables = node.query(
+            "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relreplident = 'f' AND c.oid IN (SELECT to_regclass($1) UNION ALL "
+            "SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = to_regclass($1))",
+            {definition.base.quoted()});
+        for (int row = 0; row < tables.rows(); ++row) {
+            node.script(fmt::format("ALTER TABLE {} REPLICA IDENTITY DEFAULT", tables.text(row, 0)));
+        }
+    }
     for (const std::string& name : definition.identity_indexes) {
         const QualifiedName index{definition.base.schema, name};
         const pg::Result tables = node.query(
@@ -54,9 +63,10 @@ bool hand_over_identity(pg::Connection& catalog, const Definition& definition)
                     other.identity_indexes.push_back(index);
                 }
             }
-            catalog.query(
-                "UPDATE keyshift.projection SET definition = jsonb_set(definition, '{identity_indexes}', $2) WHERE name = $1",
-                {other.name, Json(other.identity_indexes).dump()});
+            catalog.query("UPDATE keyshift.projection SET definition = definition || $2::jsonb WHERE name = $1",
+                          {other.name, Json{{"identity_indexes", other.identity_indexes},
+                                            {"identity_full", other.identity_full || definition.identity_full}}
+                                           .dump()});
             return true;
         }
     }
@@ -77,8 +87,8 @@ struct Dropped {
 Dropped begin(pg::Connection& catalog, const std::string& name)
 {
     Dropped dropped{read_projection(catalog, name).definition, true, all_generations(catalog, name)};
-    dropped.handed_over =
-        dropped.definition.identity_indexes.empty() || hand_over_identity(catalog, dropped.definition);
+    dropped.handed_over = (dropped.definition.identity_indexes.empty() && !dropped.definition.identity_full) ||
+                          hand_over_identity(catalog, dropped.definition);
     return dropped;
 }
 

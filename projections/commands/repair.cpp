@@ -7,6 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+
 namespace keyshift::projections {
 
 namespace {
@@ -15,12 +17,19 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kPiece = 500;
 
+/// Without one it is nowhere.
+bool has_key(const Definition& definition, const BaseRow& row)
+{
+    return std::all_of(definition.key_base.begin(), definition.key_base.end(),
+                       [&](const std::string& column) { return row[definition.base_column(column)].has_value(); });
+}
+
 /// The row as it is and, wherever else it stands, that it is not there, all at the version of the locked read: any change
 /// that comes later wins, and any that came before loses.
 std::vector<RowChange> changes_of(const Definition& definition, const SettledRow& row, const Registers& held)
 {
     std::vector<RowChange> changes;
-    if (row.present) {
+    if (row.present && has_key(definition, row.base)) {
         changes.push_back({row.base, row.version, true, {}, {}});
     }
     for (const Register* over : left_over(definition, row, registers_of(held, row.row))) {

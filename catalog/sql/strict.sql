@@ -24,6 +24,7 @@ DECLARE
 BEGIN
     RAISE EXCEPTION USING ERRCODE = 'KS001',
         MESSAGE = CASE WHEN used IS NULL THEN pg_catalog.format('this session has not said by which map it reads and writes %s', of_group)
+                       WHEN used !~ '^[0-9]{1,18}$' THEN pg_catalog.format('keyshift.map is set to ''%s'', which is no map', used)
                        ELSE pg_catalog.format('buckets of %s have left node %s since this session''s map', of_group, node) END,
         DETAIL = pg_catalog.json_build_object('group', of_group, 'map', used, 'needed', needed, 'node', node)::text,
         HINT = 'SELECT keyshift.use_map(), then read keyshift.placement and repeat the transaction on the node that has the bucket. '
@@ -41,7 +42,7 @@ CREATE OR REPLACE FUNCTION keyshift.%1$I() RETURNS boolean LANGUAGE plpgsql STAB
 DECLARE
     used text := nullif(pg_catalog.current_setting('keyshift.map', true), '');
 BEGIN
-    IF used = 'any' OR used::bigint >= %2$s THEN
+    IF used = 'any' OR (CASE WHEN used ~ '^[0-9]{1,18}$' THEN used::bigint >= %2$s END) THEN
         RETURN true;
     END IF;
     RETURN keyshift.internal_raise_map(%3$L, %2$s);

@@ -100,6 +100,10 @@ TEST_F(Strict, SessionsWithoutAMapAreRefusedAndThoseWithOneSeeTheirNodesRowsOnly
                 EXPECT_EQ(sqlstate_of(session, statement), "") << statement;
             }
             EXPECT_EQ(one(session, "SELECT count(*) FROM public.notes"), node == 0 ? std::to_string(kRows) : "0");
+            for (const char* no_map : {"yesterday", "-1", "9999999999999999999", ""}) {
+                session.script(std::string("SET keyshift.map = '") + no_map + "'");
+                EXPECT_EQ(sqlstate_of(session, "SELECT count(*) FROM public.notes"), "KS001") << no_map;
+            }
             session.script("SET keyshift.map = 'any'");
             EXPECT_EQ(sqlstate_of(session, "SELECT count(*) FROM public.notes"), "");
         }

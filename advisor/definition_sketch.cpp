@@ -1,5 +1,6 @@
 #include "advisor/definition_sketch.hpp"
 
+#include "advisor/join_columns.hpp"
 #include "advisor/key_choice.hpp"
 #include "advisor/sql_name.hpp"
 
@@ -239,27 +240,15 @@ private:
         made.tables = from + where;
         made.key = choose_key(always);
         made.columns.insert(made.key);
+        const std::set<std::size_t> keyed = keyed_like(made.key, joins, shape.where);
         for (const std::size_t use : distributed_) {
             add_used(use, made);
-        }
-        leave_twins_out(joins, made);
-        return made;
-    }
-
-    /// Of two columns of one name that a JOIN makes equal one is shown.
-    static void leave_twins_out(const std::vector<JoinedTable>& joins, DefinitionSketch& made)
-    {
-        for (const JoinedTable& join : joins) {
-            for (const auto& [left, right] : join.on) {
-                if (join.left || left.column != right.column) {
-                    continue;
-                }
-                const UseColumn& gone = right == made.key ? left : right;
-                if (made.columns.contains(left) && made.columns.contains(right) && gone != made.key) {
-                    made.columns.erase(gone);
-                }
+            if (!keyed.contains(use)) {
+                made.whole.insert(statement_.uses[use].table);
             }
         }
+        leave_twins_out(joins, made.key, made.columns);
+        return made;
     }
 
     /// The key's place among the outputs of the first SELECT is the same in all, or it stands before them in all.

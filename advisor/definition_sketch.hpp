@@ -19,6 +19,8 @@ struct DefinitionSketch {
     Kind kind = Kind::rekey;
     std::string tables; ///< FROM ... WHERE, as it will stand in the SQL; of `united` the whole SQL
     std::vector<QualifiedName> bases;
+    std::set<QualifiedName>
+        whole; ///< tables of which every node has to keep all rows, since nothing ties them to the key
     UseColumn key;
     std::set<UseColumn> columns;                ///< shown; of `totals` those grouped by
     std::map<std::string, std::string> totals;  ///< name -> call

@@ -32,7 +32,7 @@ std::string why_distributed(const TableStatistics& table, const Placements& plac
     }
     const ColumnStatistics& column = *table.column(placements.at(table.name).key);
     why += column.distinct ? fmt::format("; {:.0f} different keys", *column.distinct)
-                           : std::string("; never analysed: run ANALYZE");
+                           : std::string("; no statistics of it to see: run ANALYZE, and advise as its owner");
     return table.shard_key.empty() ? why : why + "; distributed already";
 }
 

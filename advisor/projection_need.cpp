@@ -1,6 +1,7 @@
 #include "advisor/projection_need.hpp"
 
 #include "advisor/definition_sketch.hpp"
+#include "advisor/verdict.hpp"
 
 #include <fmt/format.h>
 
@@ -61,11 +62,23 @@ std::string free_name(const std::string& wanted, std::set<std::string>& taken)
     return name;
 }
 
-std::string what_to_do(const Asked& asked, const Placements& placements, const ProjectionNeed& projection)
+/// The price of a join whose tables lie by different keys.
+std::string price_of(const ProjectionNeed& projection, const DatabaseStatistics& database)
+{
+    std::string tables;
+    for (const QualifiedName& name : projection.whole) {
+        tables += fmt::format("{}{} ({})", tables.empty() ? "" : ", ", name.to_string(),
+                              size_text(static_cast<double>(database.tables.at(name).bytes)));
+    }
+    return tables.empty() ? "" : "; for it every node keeps the columns it uses of all rows of " + tables;
+}
+
+std::string what_to_do(const DatabaseStatistics& database, const Asked& asked, const Placements& placements,
+                       const ProjectionNeed& projection)
 {
     if (!asked.writes()) {
-        return fmt::format("read {} on the node that `keyshift route {} {}` names", projection.name, projection.name,
-                           "KEY");
+        return fmt::format("read {0} on the node that `keyshift route {0} KEY` names{1}", projection.name,
+                           price_of(projection, database));
     }
     const std::string key = placements.at(projection.bases.front()).key;
     return fmt::format("say its {} in WHERE; {} tells it by {}", key, projection.name, projection.key);
@@ -121,11 +134,12 @@ ProjectionPlan plan_projections(const DatabaseStatistics& database, const Worklo
                      [](const Wanted* left, const Wanted* right) { return left->calls > right->calls; });
     for (const Wanted* wanted : order) {
         plan.projections.push_back({free_name(wanted->sketch.suggested_name(), taken), wanted->sketch.key_name(),
-                                    wanted->sketch.sql(database), wanted->calls, wanted->sketch.bases});
+                                    wanted->sketch.sql(database), wanted->calls, wanted->sketch.bases,
+                                    wanted->sketch.whole});
         for (const std::size_t crossing : wanted->crossings) {
             Crossing& served = plan.crossings[crossing];
             served.projection = plan.projections.back().name;
-            served.next = what_to_do(workload.asked[served.asked], placements, plan.projections.back());
+            served.next = what_to_do(database, workload.asked[served.asked], placements, plan.projections.back());
         }
     }
     std::stable_sort(plan.crossings.begin(), plan.crossings.end(), [&](const Crossing& left, const Crossing& right) {

@@ -6,6 +6,7 @@
 #include "advisor/statistics.hpp"
 #include "advisor/workload.hpp"
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct ProjectionNeed {
     std::string sql;
     double calls = 0; ///< of the statements that it serves
     std::vector<QualifiedName> bases;
+    std::set<QualifiedName> whole; ///< tables of which every node keeps all rows for it
 };
 
 /// A statement that asks every shard.

@@ -48,7 +48,7 @@ ReadStatement read_statement(const std::string& sql, const Tables& tables)
         return {std::nullopt, parsed.error, false};
     }
     if (parsed.statements.size() != 1) {
-        return {std::nullopt, "it is more than one statement", false};
+        return {std::nullopt, parsed.statements.empty() ? "its text is gone" : "it is more than one statement", false};
     }
     StatementReader reader(tables);
     try {

@@ -129,7 +129,12 @@ Json report(const Advice& advice, const DatabaseStatistics& database, const Work
     }
     Json projections = Json::array();
     for (const ProjectionNeed& need : advice.projections.projections) {
+        Json whole = Json::array();
+        for (const QualifiedName& name : need.whole) {
+            whole.push_back(name.to_string());
+        }
         projections.push_back({{"name", need.name},
+                               {"whole_on_every_node", whole},
                                {"key", need.key},
                                {"sql", need.sql},
                                {"exists", database.projections.contains(need.name)},

@@ -63,19 +63,14 @@ void read_age(pg::Connection& connection, DatabaseStatistics& statistics)
 {
     const pg::Result reset = connection.query(
         "SELECT extract(epoch FROM now() - stats_reset)::float8, extract(epoch FROM now() - pg_postmaster_start_time())::float8, "
-        "has_function_privilege('pg_stat_file(text)', 'EXECUTE') FROM pg_stat_database WHERE datname = current_database()");
-    if (!reset.is_null(0, 0)) {
-        statistics.seconds = reset.real(0, 0);
-    } else if (reset.boolean(0, 2)) {
-        statistics.seconds =
-            connection
-                .query(
-                    "SELECT extract(epoch FROM now() - (pg_stat_file('base/' || oid || '/PG_VERSION')).modification)::float8 "
-                    "FROM pg_database WHERE datname = current_database()")
-                .real(0, 0);
-    } else {
-        statistics.seconds = reset.real(0, 1);
-        statistics.counted_longer = true;
+        "has_function_privilege('pg_stat_file(text, boolean)', 'EXECUTE') FROM pg_stat_database WHERE datname = current_database()");
+    statistics.counted_longer = reset.is_null(0, 0);
+    statistics.seconds = reset.is_null(0, 0) ? reset.real(0, 1) : reset.real(0, 0);
+    if (reset.is_null(0, 0) && reset.boolean(0, 2)) {
+        const pg::Result made = connection.query(
+            "SELECT extract(epoch FROM now() - (pg_stat_file('base/' || oid || '/PG_VERSION', true)).modification)::float8 "
+            "FROM pg_database WHERE datname = current_database()");
+        statistics.seconds = made.is_null(0, 0) ? statistics.seconds : made.real(0, 0);
     }
     statistics.seconds = std::max(statistics.seconds, 1.0);
 }

@@ -135,6 +135,37 @@ TEST(ProjectionNeed, EachKindOfStatementGetsItsDefinition)
     }
 }
 
+/// Of the join that a statement needs.
+std::string whole_tables(const std::string& sql)
+{
+    const DatabaseStatistics database = test::social();
+    const Advice advice = advise(database, test::workload(database, beside_usual(sql)), std::nullopt);
+    std::string text;
+    for (const ProjectionNeed& need : advice.projections.projections) {
+        for (const QualifiedName& name : need.whole) {
+            text += (text.empty() ? "" : " ") + name.name;
+        }
+    }
+    return text;
+}
+
+TEST(ProjectionNeed, AJoinsTablesThatNothingTiesToItsKeyAreNamed)
+{
+    EXPECT_EQ(whole_tables("SELECT * FROM posts p JOIN interactions i ON i.post_id = p.post_id WHERE p.user_id = $1"),
+              "interactions");
+    EXPECT_EQ(whole_tables("SELECT * FROM interactions i JOIN users u ON u.user_id = i.user_id WHERE i.user_id = $1"),
+              "");
+    EXPECT_EQ(
+        whole_tables(
+            "SELECT * FROM interactions i JOIN users u ON u.user_id = i.user_id JOIN posts p ON p.post_id = i.post_id "
+            "WHERE i.user_id = $1"),
+        "posts");
+    EXPECT_EQ(
+        whole_tables("SELECT * FROM interactions i LEFT JOIN users u ON u.user_id = i.user_id WHERE i.user_id = $1"),
+        "");
+    EXPECT_EQ(whole_tables("SELECT * FROM interactions i, users u WHERE u.user_id = i.user_id AND i.user_id = $1"), "");
+}
+
 TEST(ProjectionNeed, StatementsWithOneTableAndKeyShareTheDefinition)
 {
     Queries queries = beside_usual("SELECT content FROM posts WHERE post_id = $1");

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 namespace keyshift::test {
 namespace {
@@ -36,6 +37,19 @@ Finished pasted(const Installation& installation, const std::string& command)
     return run_program({"/bin/bash", "-c", functions + command});
 }
 
+/// Of which tables every node keeps all rows, as `projection create` plans it.
+std::set<std::string> whole_tables(const Installation& installation, const std::string& command)
+{
+    const Json plan = Json::parse(pasted(installation, command + " --dry-run -o json").out);
+    std::set<std::string> whole;
+    for (const Json& table : plan.value("tables", Json::array())) {
+        if (table["rows"].get<std::string>().starts_with("all of them")) {
+            whole.insert(table["base"]);
+        }
+    }
+    return whole;
+}
+
 TEST(AdvisedCommands, WorkAsTheyArePrintedAndLeaveNothingToAdvise)
 {
     Installation installation;
@@ -54,6 +68,7 @@ TEST(AdvisedCommands, WorkAsTheyArePrintedAndLeaveNothingToAdvise)
     const std::string file = installation.directory().write("q.sql", kQueries);
     const Json advice = installation.json({"advise", "--queries", file});
     ASSERT_EQ(advice["projections"].size(), 4U) << advice.dump(1);
+    EXPECT_EQ(advice["projections"][2]["whole_on_every_node"], Json::array({"public.interactions", "public.users"}));
     const Finished shown = installation.keyshift({"advise", "--queries", file});
     EXPECT_EQ(shown.status, 0) << shown.err;
     EXPECT_THAT(shown.out, HasSubstr("No: one machine is enough."));
@@ -63,6 +78,12 @@ TEST(AdvisedCommands, WorkAsTheyArePrintedAndLeaveNothingToAdvise)
     }
     for (const Json& command : advice["commands"]) {
         EXPECT_THAT(shown.out, HasSubstr("\n" + command.get<std::string>() + "\n"));
+        for (const Json& projection : advice["projections"]) {
+            if (command.get<std::string>().find(" create " + projection["name"].get<std::string>() + " ") !=
+                std::string::npos) {
+                EXPECT_EQ(Json(whole_tables(installation, command)), projection["whole_on_every_node"]) << command;
+            }
+        }
         const Finished done = pasted(installation, command);
         EXPECT_EQ(done.status, 0) << command << done.err;
     }

@@ -84,6 +84,7 @@ TEST(Reach, WhatCannotBeReadIsSaid)
     EXPECT_EQ(reach_of("MERGE INTO posts USING users ON true WHEN MATCHED THEN DELETE"), "MERGE is not read");
     EXPECT_EQ(reach_of("COPY posts TO STDOUT"), "COPY is not read");
     EXPECT_EQ(reach_of("DECLARE c CURSOR FOR SELECT * FROM posts"), "a cursor is not read");
+    EXPECT_EQ(reach_of(""), "its text is gone");
     EXPECT_EQ(reach_of("SELECT 1"), "it touches no table");
     EXPECT_EQ(reach_of("SELECT * FROM pg_class"), "it touches no table");
     EXPECT_EQ(reach_of("BEGIN"), "it touches no table");

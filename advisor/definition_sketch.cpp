@@ -81,17 +81,26 @@ private:
         if (!best) {
             throw NoDefinition{
                 why.empty()
-                    ? "it gives no column a value, so it reads all rows whatever the key: ask each node and add the "
+                    ? "no column is certain to have one value in it, so it reads all rows whatever the key: ask each node and add the "
                       "answers up, or keep such reports on what reads the topics"
                     : "no column that it gives a value can be a key (" + why + ")"};
         }
         return *best;
     }
 
+    void note_nullable(const UseColumn& column, DefinitionSketch& made) const
+    {
+        const ColumnStatistics* statistics = table(column.use).column(column.column);
+        if (is_kept(column) && !statistics->not_null) {
+            made.nullable.insert(statement_.uses[column.use].table.to_string() + "." + column.column);
+        }
+    }
+
     DefinitionSketch of_one_table(std::size_t use) const
     {
         DefinitionSketch made;
         made.key = choose_key({use});
+        note_nullable(made.key, made);
         made.bases = {statement_.uses[use].table};
         made.tables = "FROM " + sql_name(statement_.uses[use].table);
         made.aliases[use] = "";
@@ -240,7 +249,11 @@ private:
         made.tables = from + where;
         made.key = choose_key(always);
         made.columns.insert(made.key);
-        const std::set<std::size_t> keyed = keyed_like(made.key, joins, shape.where);
+        std::set<std::size_t> keyed;
+        for (const UseColumn& column : equal_to_key(made.key, joins, shape.where)) {
+            keyed.insert(column.use);
+            note_nullable(column, made);
+        }
         for (const std::size_t use : distributed_) {
             add_used(use, made);
             if (!keyed.contains(use)) {
@@ -273,6 +286,7 @@ private:
     {
         const std::size_t use = shape.joins.front().use;
         const UseColumn key = choose_key({use});
+        note_nullable(key, made);
         std::string list = sql_name(key.column);
         bool first = made.tables.empty();
         const UseColumn named = first ? key : made.key;

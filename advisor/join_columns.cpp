@@ -2,7 +2,7 @@
 
 namespace keyshift::advisor {
 
-std::set<std::size_t> keyed_like(const UseColumn& key, const std::vector<JoinedTable>& joins, const ColumnPairs& where)
+std::set<UseColumn> equal_to_key(const UseColumn& key, const std::vector<JoinedTable>& joins, const ColumnPairs& where)
 {
     std::set<UseColumn> equal{key};
     const auto spread = [&](const UseColumn& from, const UseColumn& to) {
@@ -28,11 +28,7 @@ std::set<std::size_t> keyed_like(const UseColumn& key, const std::vector<JoinedT
             spread(right, left);
         }
     }
-    std::set<std::size_t> uses;
-    for (const UseColumn& column : equal) {
-        uses.insert(column.use);
-    }
-    return uses;
+    return equal;
 }
 
 void leave_twins_out(const std::vector<JoinedTable>& joins, const UseColumn& key, std::set<UseColumn>& columns)

@@ -3,7 +3,6 @@
 
 #include "advisor/statement.hpp"
 
-#include <cstddef>
 #include <set>
 #include <utility>
 #include <vector>
@@ -12,8 +11,9 @@ namespace keyshift::advisor {
 
 using ColumnPairs = std::vector<std::pair<UseColumn, UseColumn>>;
 
-/// Uses with a column that the joins make equal to the key: their rows lie where the key's do. `where`: equal columns in WHERE.
-std::set<std::size_t> keyed_like(const UseColumn& key, const std::vector<JoinedTable>& joins, const ColumnPairs& where);
+/// Columns that the joins make equal to the key, which is one of them: rows of their tables lie where the key's do. `where`:
+/// equal columns in WHERE.
+std::set<UseColumn> equal_to_key(const UseColumn& key, const std::vector<JoinedTable>& joins, const ColumnPairs& where);
 /// Of two columns of one name that a JOIN makes equal one is shown; the key always.
 void leave_twins_out(const std::vector<JoinedTable>& joins, const UseColumn& key, std::set<UseColumn>& columns);
 

@@ -62,7 +62,7 @@ std::string free_name(const std::string& wanted, std::set<std::string>& taken)
     return name;
 }
 
-/// The price of a join whose tables lie by different keys.
+/// What the projection costs beside its own rows.
 std::string price_of(const ProjectionNeed& projection, const DatabaseStatistics& database)
 {
     std::string tables;
@@ -70,7 +70,11 @@ std::string price_of(const ProjectionNeed& projection, const DatabaseStatistics&
         tables += fmt::format("{}{} ({})", tables.empty() ? "" : ", ", name.to_string(),
                               size_text(static_cast<double>(database.tables.at(name).bytes)));
     }
-    return tables.empty() ? "" : "; for it every node keeps the columns it uses of all rows of " + tables;
+    std::string price = tables.empty() ? "" : "; for it every node keeps the columns it uses of all rows of " + tables;
+    for (const std::string& column : projection.nullable) {
+        price += fmt::format("; its creation makes {} NOT NULL", column);
+    }
+    return price;
 }
 
 std::string what_to_do(const DatabaseStatistics& database, const Asked& asked, const Placements& placements,
@@ -81,15 +85,17 @@ std::string what_to_do(const DatabaseStatistics& database, const Asked& asked, c
                            price_of(projection, database));
     }
     const std::string key = placements.at(projection.bases.front()).key;
-    return fmt::format("say its {} in WHERE; {} tells it by {}", key, projection.name, projection.key);
+    return fmt::format("say its {} in WHERE; {} tells it by {}{}", key, projection.name, projection.key,
+                       price_of(projection, database));
 }
 
 std::string what_to_do_without(const Asked& asked, const Placements& placements, const std::string& why)
 {
     for (const TableUse& use : asked.statement.uses) {
         const Placement& placement = placements.at(use.table);
+        const std::size_t number = static_cast<std::size_t>(&use - asked.statement.uses.data());
         if (asked.statement.kind == Statement::Kind::insert && use.written &&
-            placement.kind == Placement::Kind::distributed) {
+            placement.kind == Placement::Kind::distributed && !asked.bindings.contains({number, placement.key})) {
             return fmt::format("say {} in the INSERT: make it in the application", placement.key);
         }
     }
@@ -135,7 +141,7 @@ ProjectionPlan plan_projections(const DatabaseStatistics& database, const Worklo
     for (const Wanted* wanted : order) {
         plan.projections.push_back({free_name(wanted->sketch.suggested_name(), taken), wanted->sketch.key_name(),
                                     wanted->sketch.sql(database), wanted->calls, wanted->sketch.bases,
-                                    wanted->sketch.whole});
+                                    wanted->sketch.nullable, wanted->sketch.whole});
         for (const std::size_t crossing : wanted->crossings) {
             Crossing& served = plan.crossings[crossing];
             served.projection = plan.projections.back().name;

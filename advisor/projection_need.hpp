@@ -18,7 +18,8 @@ struct ProjectionNeed {
     std::string sql;
     double calls = 0; ///< of the statements that it serves
     std::vector<QualifiedName> bases;
-    std::set<QualifiedName> whole; ///< tables of which every node keeps all rows for it
+    std::set<std::string> nullable; ///< columns that its creation makes NOT NULL
+    std::set<QualifiedName> whole;  ///< tables of which every node keeps all rows for it
 };
 
 /// A statement that asks every shard.

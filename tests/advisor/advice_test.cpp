@@ -178,9 +178,11 @@ TEST(ProjectionNeed, StatementsWithOneTableAndKeyShareTheDefinition)
 TEST(ProjectionNeed, WhatNoDefinitionServesGetsAReason)
 {
     const std::vector<std::pair<std::string, std::string>> cases{
-        {"SELECT count(*) FROM posts", "it gives no column a value"},
+        {"SELECT count(*) FROM posts", "no column is certain to have one value"},
         {"SELECT * FROM interactions WHERE interaction_type = $1", "interaction_type: it has 3 different values"},
         {"INSERT INTO users (name) VALUES ($1)", "say user_id in the INSERT"},
+        {"INSERT INTO interactions (post_id, user_id) SELECT 1, user_id FROM users WHERE user_id = $1",
+         "write each table by its own key"},
         {"SELECT * FROM posts p RIGHT JOIN interactions i ON p.post_id = i.post_id WHERE i.user_id = $1",
          "none of a projection"},
         {"SELECT * FROM posts p JOIN (SELECT * FROM interactions) i ON p.post_id = i.post_id WHERE p.user_id = $1",

@@ -59,7 +59,7 @@ TEST(AdvisedCommands, WorkAsTheyArePrintedAndLeaveNothingToAdvise)
         CREATE TABLE public.users (user_id uuid PRIMARY KEY, name text, country text REFERENCES public.countries);
         CREATE TABLE public.posts (post_id int PRIMARY KEY, user_id uuid NOT NULL REFERENCES public.users, content text);
         CREATE TABLE public.interactions (interaction_id int PRIMARY KEY, post_id int NOT NULL REFERENCES public.posts,
-            user_id uuid NOT NULL REFERENCES public.users, "Kind" text NOT NULL, amount numeric);
+            user_id uuid REFERENCES public.users, "Kind" text NOT NULL, amount numeric);
         INSERT INTO public.countries SELECT 'c' || i, 'country' FROM generate_series(1, 50) i;
         INSERT INTO public.users SELECT md5(i::text)::uuid, 'user', 'c' || 1 + i % 50 FROM generate_series(1, 200) i;
         INSERT INTO public.posts SELECT i, md5((1 + i % 200)::text)::uuid, 'post' FROM generate_series(1, 1000) i;
@@ -69,6 +69,9 @@ TEST(AdvisedCommands, WorkAsTheyArePrintedAndLeaveNothingToAdvise)
     const Json advice = installation.json({"advise", "--queries", file});
     ASSERT_EQ(advice["projections"].size(), 4U) << advice.dump(1);
     EXPECT_EQ(advice["projections"][2]["whole_on_every_node"], Json::array({"public.interactions", "public.users"}));
+    // By post_id, in order of calls; then totals by user_id, which may be NULL and is not.
+    EXPECT_EQ(advice["projections"][0]["made_not_null"], Json::array());
+    EXPECT_EQ(advice["projections"][1]["made_not_null"], Json::array({"public.interactions.user_id"}));
     const Finished shown = installation.keyshift({"advise", "--queries", file});
     EXPECT_EQ(shown.status, 0) << shown.err;
     EXPECT_THAT(shown.out, HasSubstr("No: one machine is enough."));
@@ -104,6 +107,11 @@ TEST(AdvisedCommands, WorkAsTheyArePrintedAndLeaveNothingToAdvise)
     const auto rows = [&](const std::string& query) {
         return connection.query(query).integer(0, 0);
     };
+    EXPECT_TRUE(
+        connection
+            .query(
+                "SELECT attnotnull FROM pg_attribute WHERE attrelid = 'public.interactions'::regclass AND attname = 'user_id'")
+            .boolean(0, 0));
     EXPECT_EQ(rows("SELECT sum(count)::bigint FROM public.interactions_totals_by_user_id WHERE \"Kind\" = 'like'"),
               2000);
     EXPECT_EQ(rows("SELECT count(*) FROM public.posts_by_post_id"), 1000);

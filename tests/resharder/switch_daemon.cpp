@@ -4,7 +4,6 @@ namespace keyshift::test {
 
 namespace {
 
-using resharder::LocalBucket;
 using resharder::MoveProgress;
 using resharder::MoveState;
 using resharder::WayBack;
@@ -101,12 +100,7 @@ private:
     MoveProgress on_recipient() const { return {now_.recipient_owner, lsn_at(now_.applied)}; }
     bool may_act(const MoveProgress& recorded, const Daemon& d) const { return rules_.may_act(recorded, d.epoch); }
 
-    bool fence_landed() const
-    {
-        return rules_.is_fenced_by({static_cast<LocalBucket::State>(now_.donor_bucket), Epoch{1},
-                                    now_.donor_bucket == kFenced ? model_move().id : 0, model_move().token},
-                                   model_move());
-    }
+    bool fence_landed() const { return test::fence_landed(now_, rules_); }
 
     /// A transaction on a node that checks the owner epoch first.
     void act(const MoveProgress& recorded, const char* what, const Change& change)
@@ -130,7 +124,9 @@ private:
             if (ready(step, d)) {
                 journal(step.to);
             } else if (step.to == MoveState::copying && now_.faults > 0 && !fence_landed()) {
-                copy_again();
+                // The slot has forgotten what the copy lacks.
+                add("it begins again with a new copy", true,
+                    [&](State& next) { write_journal(next, MoveState::copying); });
             }
         }
         if (d.did == 0) {
@@ -157,12 +153,6 @@ private:
         default:
             return true;
         }
-    }
-
-    /// The slot has forgotten what the copy lacks.
-    void copy_again()
-    {
-        add("it begins again with a new copy", true, [&](State& next) { write_journal(next, MoveState::copying); });
     }
 
     void write_journal(State& next, MoveState to) const
@@ -252,9 +242,7 @@ private:
             const Item item = now_.donor_wal.kind(from);
             const std::uint8_t id = now_.donor_wal.id(from);
             if (item == Item::write && from >= now_.snapshot) {
-                const auto bit = static_cast<std::uint8_t>(1U << id);
-                next.doubled |= (next.rows & bit) != 0 ? 1 : 0;
-                next.rows |= bit;
+                apply_write(next, id);
             } else if (item == Item::barrier && d.barrier != 0 && (id == d.barrier || !rules_.own_barrier_only)) {
                 d.seen = d.applied;
             }
@@ -300,7 +288,7 @@ private:
             });
         } else if (d.at == At::barrier_sent) {
             apply();
-            if (d.seen != 0 && recorded_enough(d.seen)) {
+            if (d.seen != 0 && recorded_enough(now_, rules_, d.seen)) {
                 add("all is applied, acknowledged and recorded", false,
                     [this](State& next) { next.daemons.at(k_).at = At::drained; });
             }
@@ -333,20 +321,6 @@ private:
                 }
             });
         }
-    }
-
-    /// Not of what is read: a stream may be asked while the barrier is still on its way to it.
-    bool recorded_enough(std::uint8_t seen) const
-    {
-        std::uint8_t last_change = 0;
-        for (std::uint8_t at = 0; at < seen; ++at) {
-            last_change = now_.donor_wal.kind(at) == Item::write ? static_cast<std::uint8_t>(at + 1) : last_change;
-        }
-        const Stream& stream = now_.streams[0];
-        const int reached =
-            (rules_.waits_for_record ? stream.recorded : stream.position) + (rules_.acknowledged_up_to ? 0 : 1);
-        return lsn_at(static_cast<std::uint8_t>(reached)) >=
-               rules_.must_be_recorded(lsn_at(seen), lsn_at(last_change), false);
     }
 
     /// The open's transaction but for its commit; it holds the owner's row until it ends.

@@ -207,6 +207,33 @@ private:
 
 } // namespace
 
+bool fence_landed(const State& state, const Rules& rules)
+{
+    return rules.is_fenced_by({static_cast<resharder::LocalBucket::State>(state.donor_bucket), Epoch{1},
+                               state.donor_bucket == kFenced ? model_move().id : 0, model_move().token},
+                              model_move());
+}
+
+void apply_write(State& state, std::uint8_t id)
+{
+    const auto bit = static_cast<std::uint8_t>(1U << id);
+    state.doubled |= (state.rows & bit) != 0 ? 1 : 0;
+    state.rows |= bit;
+}
+
+bool recorded_enough(const State& state, const Rules& rules, std::uint8_t seen)
+{
+    std::uint8_t last_change = 0;
+    for (std::uint8_t at = 0; at < seen; ++at) {
+        last_change = state.donor_wal.kind(at) == Item::write ? static_cast<std::uint8_t>(at + 1) : last_change;
+    }
+    const Stream& stream = state.streams[0];
+    const int reached =
+        (rules.waits_for_record ? stream.recorded : stream.position) + (rules.acknowledged_up_to ? 0 : 1);
+    return lsn_at(static_cast<std::uint8_t>(reached)) >=
+           rules.must_be_recorded(lsn_at(seen), lsn_at(last_change), false);
+}
+
 void open_recipient(State& state)
 {
     state.open = Lock::none;

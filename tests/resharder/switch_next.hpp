@@ -36,6 +36,11 @@ public:
     std::vector<Successor> found;
 };
 
+bool fence_landed(const State& state, const Rules& rules);
+/// A write of the donor comes to the recipient's copy.
+void apply_write(State& state, std::uint8_t id);
+/// Of what the fence waits for, the barrier seen at `seen`. A stream may be asked while that is still on its way to it.
+bool recorded_enough(const State& state, const Rules& rules, std::uint8_t seen);
 /// The open's transaction commits.
 void open_recipient(State& state);
 /// What daemon `k` may do: an attempt at the move, as resharder/move_runner.cpp and its steps go about it.

@@ -98,8 +98,9 @@ std::vector<std::string> commands_of(const Advice& advice, const DatabaseStatist
         if (database.projections.contains(projection.name)) {
             continue;
         }
-        commands.push_back(fmt::format("keyshift projection create {} --key {} --apply --sql {}", projection.name,
-                                       shell_word(projection.key), shell_word(projection.sql)));
+        commands.push_back(fmt::format("keyshift projection create {} --key {} --apply{} --sql {}", projection.name,
+                                       shell_word(projection.key), projection.nullable.empty() ? "" : " --skip-null",
+                                       shell_word(projection.sql)));
     }
     return commands;
 }

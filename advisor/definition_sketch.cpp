@@ -66,7 +66,10 @@ private:
             }
             const TableStatistics& of = table(column.use);
             const ColumnStatistics& statistics = *of.column(column.column);
-            if (const std::string unfit = unfit_as_key(of, statistics); !unfit.empty()) {
+            // Rows without a key are left out: `= value` shows none of them.
+            ColumnStatistics with_value = statistics;
+            with_value.null_share = 0;
+            if (const std::string unfit = unfit_as_key(of, with_value); !unfit.empty()) {
                 why += fmt::format("{}{}: {}", why.empty() ? "" : "; ", column.column, unfit);
                 continue;
             }

@@ -21,7 +21,7 @@ struct DefinitionSketch {
     std::vector<QualifiedName> bases;
     std::set<QualifiedName>
         whole; ///< tables of which every node has to keep all rows, since nothing ties them to the key
-    std::set<std::string> nullable; ///< columns that `projection create --apply` makes NOT NULL
+    std::set<std::string> nullable; ///< columns of the key that may be NULL
     UseColumn key;
     std::set<UseColumn> columns;                ///< shown; of `totals` those grouped by
     std::map<std::string, std::string> totals;  ///< name -> call

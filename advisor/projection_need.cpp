@@ -72,7 +72,10 @@ std::string price_of(const ProjectionNeed& projection, const DatabaseStatistics&
     }
     std::string price = tables.empty() ? "" : "; for it every node keeps the columns it uses of all rows of " + tables;
     for (const std::string& column : projection.nullable) {
-        price += fmt::format("; its creation makes {} NOT NULL", column);
+        price += fmt::format(
+            "; {} may be NULL: rows without it are left out, and for that the table's replica identity becomes FULL, "
+            "unless you make it NOT NULL first",
+            column);
     }
     return price;
 }

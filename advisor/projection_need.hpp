@@ -18,7 +18,7 @@ struct ProjectionNeed {
     std::string sql;
     double calls = 0; ///< of the statements that it serves
     std::vector<QualifiedName> bases;
-    std::set<std::string> nullable; ///< columns that its creation makes NOT NULL
+    std::set<std::string> nullable; ///< columns of its key that may be NULL
     std::set<QualifiedName> whole;  ///< tables of which every node keeps all rows for it
 };
 

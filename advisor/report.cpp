@@ -135,7 +135,7 @@ Json report(const Advice& advice, const DatabaseStatistics& database, const Work
         }
         projections.push_back({{"name", need.name},
                                {"whole_on_every_node", whole},
-                               {"made_not_null", need.nullable},
+                               {"nullable_key", need.nullable},
                                {"key", need.key},
                                {"sql", need.sql},
                                {"exists", database.projections.contains(need.name)},

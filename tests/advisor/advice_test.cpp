@@ -214,6 +214,20 @@ TEST(Advice, CommandsComeInTheOrderInWhichTheyWork)
     EXPECT_EQ(advice.calls_of_one, 720);
 }
 
+TEST(Advice, AProjectionWhoseKeyMayBeNullLeavesThoseRowsOut)
+{
+    const DatabaseStatistics database =
+        test::database({test::table("t", 1'000'000, {"id"}, {{"id"}, {"parent", "bigint", 1e5, 0.5}})});
+    const Advice advice = advise(
+        database,
+        test::workload(database, {{9, "SELECT * FROM t WHERE id = $1"}, {1, "SELECT * FROM t WHERE parent = $1"}}),
+        std::nullopt);
+    EXPECT_EQ(
+        commands_of(advice, database, "").back(),
+        "keyshift projection create t_by_parent --key parent --apply --skip-null --sql 'SELECT parent, id FROM t'");
+    EXPECT_THAT(advice.projections.crossings.front().next, HasSubstr("public.t.parent may be NULL"));
+}
+
 TEST(Advice, OddNamesAreQuotedForSqlAndShell)
 {
     const DatabaseStatistics database =

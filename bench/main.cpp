@@ -1,3 +1,4 @@
+#include "bench/document.hpp"
 #include "bench/measured.hpp"
 
 #include "core/backoff.hpp"
@@ -10,6 +11,7 @@
 #include <cmath>
 #include <ctime>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sys/utsname.h>
 #include <thread>
@@ -77,35 +79,69 @@ void prepare(const demo::Settings& settings, const demo::Program& program)
     program.run({"node", "add", "n1", "--dsn", settings.dsn("n1")});
 }
 
-void write_document(const std::string& file, const std::string& where, const std::vector<Measured>& results)
+struct Part {
+    std::string name;
+    std::string heading; ///< of its section in the document
+    std::vector<Measured> (*measure)(const Bench&);
+};
+
+const std::vector<Part> kParts{
+    {"inserts", "Capture", bench_inserts},     {"mixed", "Capture", bench_mixed},
+    {"latency", "Capture", bench_latency},     {"transaction", "Capture", bench_transaction},
+    {"snapshot", "Capture", bench_snapshot},   {"projection", "Projections", bench_projection},
+    {"move-group", "Moves", bench_move_group}, {"move-catch-up", "Moves", bench_move_catch_up},
+    {"move-empty", "Moves", bench_move_empty}, {"move-third", "Moves", bench_move_third},
+    {"move-total", "Moves", bench_move_total}};
+
+/// Names that stand for whole sections.
+const std::map<std::string, std::string> kSections{{"cdc", "Capture"}, {"move", "Moves"}};
+
+bool is_named(const Part& part, const std::set<std::string>& names)
 {
-    std::ofstream document(file);
-    document
-        << "# Benchmarks\n\nWritten by `./dev bench`. The machine is shared and noisy: the ratios against a limit measured in the "
-           "same run count, not the absolute figures.\n\n"
-        << where << "\n\n"
-        << "| what | limit, same run | measured | ratio | goal | |\n|---|---|---|---|---|---|\n";
-    for (const Measured& result : results) {
-        document << fmt::format("| {} | {} | {} | {} | {} | {} |\n", result.what, result.limit, result.measured,
-                                result.ratio, result.goal, result.reached ? "reached" : "not reached");
-    }
-    document
-        << "\nHow: the same changes are drained by pg_recvlogical, by the daemon (in alternated order; the median of four rounds) and by the real Debezium 3.2, warm, with max.batch.size 8192, max.queue.size 32768, poll.interval.ms 50 and lz4 as ours; "
-           "pg_recvlogical is timed from its first to its last byte, both others from the first to the last record by the broker's clock; "
-           "a move from its first to its switched state; the raw COPY pipe runs through one process on the same leaf, followed by the same index builds. The program links jemalloc: with glibc's allocator draining was a third slower, since "
-           "records are made on one thread and freed on another.\n";
+    return names.empty() || std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+               const auto section = kSections.find(name);
+               const bool whole = section != kSections.end() && section->second == part.heading;
+               return whole || name == part.name || (name.starts_with("move-") && part.name == "move-total");
+           });
 }
 
-const std::vector<std::pair<std::string, std::vector<Measured> (*)(const Bench&)>> kParts{
-    {"inserts", bench_inserts},   {"mixed", bench_mixed},
-    {"latency", bench_latency},   {"transaction", bench_transaction},
-    {"snapshot", bench_snapshot}, {"projection", bench_projection},
-    {"move", bench_move}};
+/// Runs the parts named, or all of them.
+std::vector<Section> measure(const Bench& bench, const std::set<std::string>& names)
+{
+    const std::string where = surroundings(bench.settings);
+    std::vector<Section> sections;
+    std::set<std::string> partly;
+    for (const Part& part : kParts) {
+        if (!is_named(part, names)) {
+            partly.insert(part.heading);
+            continue;
+        }
+        if (sections.empty() || sections.back().heading != part.heading) {
+            sections.push_back({part.heading, where, {}});
+        }
+        for (const Measured& result : part.measure(bench)) {
+            demo::say(fmt::format("== {}: {} {}", result.what, result.measured, result.ratio));
+            sections.back().results.push_back(result);
+        }
+    }
+    for (Section& section : sections) {
+        section.whole = !partly.contains(section.heading);
+    }
+    return sections;
+}
 
-/// What "cdc" stands for: all that is measured of capture.
-const std::set<std::string> kCapture{"inserts", "mixed", "latency", "transaction", "snapshot"};
+void show(const std::vector<Section>& sections)
+{
+    std::vector<std::vector<std::string>> rows{{"what", "limit, same run", "measured", "ratio", "goal", ""}};
+    for (const Section& section : sections) {
+        for (const Measured& result : section.results) {
+            rows.push_back({result.what, result.limit, result.measured, result.ratio, result.goal,
+                            result.reached ? "reached" : "NOT REACHED"});
+        }
+    }
+    demo::table(rows);
+}
 
-/// Runs the parts named, or all of them; only a whole run writes the document.
 int run(const demo::Settings& settings, const std::string& document, const std::set<std::string>& names)
 {
     const int port = demo::free_port();
@@ -114,31 +150,16 @@ int run(const demo::Settings& settings, const std::string& document, const std::
     demo::Daemon daemon(settings, port);
     const Bench bench{settings, program, daemon};
     prepare(settings, program);
-    std::vector<Measured> results;
-    for (const auto& [name, part] : kParts) {
-        const bool named = names.contains(name) || (names.contains("cdc") && kCapture.contains(name));
-        if (!names.empty() && !named) {
-            continue;
-        }
-        const std::vector<Measured> measured = part(bench);
-        for (const Measured& result : measured) {
-            demo::say(fmt::format("== {}: {} {}", result.what, result.measured, result.ratio));
-        }
-        results.insert(results.end(), measured.begin(), measured.end());
-    }
-    const std::string where = surroundings(settings);
-    demo::say("\n" + where + "\n");
-    std::vector<std::vector<std::string>> rows{{"what", "limit, same run", "measured", "ratio", "goal", ""}};
-    for (const Measured& result : results) {
-        rows.push_back({result.what, result.limit, result.measured, result.ratio, result.goal,
-                        result.reached ? "reached" : "NOT REACHED"});
-    }
-    demo::table(rows);
-    if (names.empty()) {
-        write_document(document, where, results);
-        demo::say("\nwritten to " + document);
-    }
-    return std::all_of(results.begin(), results.end(), [](const Measured& result) { return result.reached; }) ? 0 : 1;
+    const std::vector<Section> sections = measure(bench, names);
+    show(sections);
+    write_sections(document, sections);
+    return std::all_of(sections.begin(), sections.end(),
+                       [](const Section& section) {
+                           return std::all_of(section.results.begin(), section.results.end(),
+                                              [](const Measured& result) { return result.reached; });
+                       })
+               ? 0
+               : 1;
 }
 
 } // namespace

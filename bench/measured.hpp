@@ -39,6 +39,11 @@ std::vector<Measured> bench_transaction(const Bench& bench);
 std::vector<Measured> bench_snapshot(const Bench& bench);
 std::vector<Measured> bench_latency(const Bench& bench);
 std::vector<Measured> bench_projection(const Bench& bench);
-std::vector<Measured> bench_move(const Bench& bench);
+std::vector<Measured> bench_move_group(const Bench& bench);
+std::vector<Measured> bench_move_catch_up(const Bench& bench);
+std::vector<Measured> bench_move_empty(const Bench& bench);
+std::vector<Measured> bench_move_third(const Bench& bench);
+/// Over all moves before, and ends the daemon.
+std::vector<Measured> bench_move_total(const Bench& bench);
 
 } // namespace keyshift::bench

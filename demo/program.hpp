@@ -42,6 +42,7 @@ public:
 
     /// Starts it, and waits until it says that it is ready.
     void start();
+    bool running() const { return pid_ > 0; }
     /// SIGKILL, as the kernel's out-of-memory killer would do it.
     void kill();
     /// SIGTERM; true when it ended by itself with status 0.

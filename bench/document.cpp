@@ -1,0 +1,78 @@
+#include "bench/document.hpp"
+
+#include <fmt/core.h>
+
+#include <fstream>
+#include <map>
+#include <sstream>
+
+namespace keyshift::bench {
+
+namespace {
+
+const char* const kHead =
+    "# Benchmarks\n\nWritten by `./dev bench`: a section anew whenever all of its parts have run. The machine is shared and noisy: the ratios "
+    "against a limit measured in the same run count, not the absolute figures.\n";
+
+const char* const kHow =
+    "The same changes are drained by pg_recvlogical, by the daemon (in alternated order; the median of four rounds) and by the real Debezium 3.2, "
+    "warm, with max.batch.size 8192, max.queue.size 32768, poll.interval.ms 50 and lz4 as ours; pg_recvlogical is timed from its first to its last "
+    "byte, both others from the first to the last record by the broker's clock. The program links jemalloc: with glibc's allocator draining was a "
+    "third slower, since records are made on one thread and freed on another.\n\n"
+    "Moves are timed from the beginning of a job's first to its last switch; the raw COPY pipe runs through one process on the same leaves, "
+    "followed by the same index builds. A write block begins when the leaves' lock is asked for and ends when the recipient is open. Catching up: rows written "
+    "while a copy is held back, from the end of its index builds until all are applied. The others' writes are those of three clients to buckets that do not move; "
+    "a client follows KS001 and asks nobody else.\n";
+
+/// Heading -> what stands below it.
+std::map<std::string, std::string> read_sections(const std::string& file)
+{
+    std::map<std::string, std::string> sections;
+    std::ifstream document(file);
+    std::string* present = nullptr;
+    for (std::string line; std::getline(document, line);) {
+        if (line.starts_with("## ")) {
+            present = &sections[line.substr(3)];
+        } else if (present != nullptr) {
+            *present += line + "\n";
+        }
+    }
+    return sections;
+}
+
+std::string text_of(const Section& section)
+{
+    std::string text = "\n" + section.where +
+                       "\n\n| what | limit, same run | measured | ratio | goal | |\n|---|---|---|---|---|---|\n";
+    for (const Measured& result : section.results) {
+        text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", result.what, result.limit, result.measured,
+                            result.ratio, result.goal, result.reached ? "reached" : "not reached");
+    }
+    return text + "\n";
+}
+
+} // namespace
+
+void write_sections(const std::string& file, const std::vector<Section>& sections)
+{
+    std::map<std::string, std::string> all = read_sections(file);
+    for (const Section& section : sections) {
+        if (section.whole) {
+            all[section.heading] = text_of(section);
+        }
+    }
+    all["How"] = std::string("\n") + kHow;
+    std::ofstream document(file);
+    document << kHead;
+    for (const char* heading : {"Capture", "Projections", "Moves", "How"}) {
+        if (all.contains(heading)) {
+            std::string& text = all[heading];
+            while (text.ends_with("\n\n")) {
+                text.pop_back();
+            }
+            document << "\n## " << heading << "\n" << text;
+        }
+    }
+}
+
+} // namespace keyshift::bench

@@ -91,11 +91,11 @@ std::vector<Measured> bench_move_catch_up(const Bench& bench)
     bench.program.run({"reshard", "start", "--group", "chased", "--buckets", "1", "--to", "n2"});
     wait_state(catalog, "copying");
     sleep_for(1s, {}); // the snapshot is taken
-    node.script(
-        fmt::format("DO $$ BEGIN FOR i IN 0..{} LOOP INSERT INTO public.chased SELECT k, 1, repeat('y', 100) "
-                    "FROM generate_series({} + i * 2000 + 1, {} + (i + 1) * 2000) k "
-                    "WHERE satisfies_hash_partition('public.chased'::regclass, 2, 1, k::bigint); COMMIT; END LOOP; END $$",
-                    2 * kBehind / 2000 - 1, kChased, kChased));
+    node.script(fmt::format(
+        "DO $$ BEGIN FOR i IN 0..{} LOOP INSERT INTO public.chased SELECT k, 1, repeat('y', 100) "
+        "FROM generate_series({} + i * 2000 + 1, {} + (i + 1) * 2000) k "
+        "WHERE satisfies_hash_partition('public.chased'::regclass, 2, 1, k::bigint); COMMIT; END LOOP; END $$",
+        2 * kBehind / 2000 - 1, kChased, kChased));
     limit_copies(bench, kFreely);
     const auto begin = wait_state(catalog, "catching_up");
     const auto end = wait_state(catalog, "attached");

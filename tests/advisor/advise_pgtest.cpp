@@ -134,8 +134,11 @@ TEST(Advise, ReadsPgStatStatementsAndSaysWhatItMayNotSee)
             "SELECT name FROM public.users u JOIN public.posts p USING (user_id) WHERE u.user_id = md5($1)::uuid",
             {std::to_string(call)});
     }
+    connection.query("SELECT content FROM public.posts WHERE user_id IN ('00000000-0000-0000-0000-000000000001', "
+                     "'00000000-0000-0000-0000-000000000002', '00000000-0000-0000-0000-000000000003')");
     const Json advice = advise(connection, {"dbname=postgres", std::nullopt, std::nullopt});
     EXPECT_EQ(advice["workload"]["from"], "pg_stat_statements");
+    EXPECT_GT(advice["workload"]["shard_of_each_key"], 0);
     EXPECT_EQ(of_table(advice, "public.interactions")["calls"], 7);
     EXPECT_EQ(of_table(advice, "public.interactions")["key"], "post_id");
     EXPECT_EQ(of_table(advice, "public.posts")["key"], "user_id");

@@ -72,6 +72,8 @@ TEST(Reach, EverythingElseAsksAll)
           // The condition of an outer join chooses rows of its inner side alone.
           "SELECT * FROM users u LEFT JOIN posts p ON p.user_id = u.user_id AND u.user_id = $1",
           "SELECT * FROM users u LEFT JOIN posts p ON p.user_id = u.user_id AND p.user_id = $1",
+          "SELECT * FROM users u LEFT JOIN posts p ON u.user_id = p.user_id AND p.user_id = $1",
+          "SELECT * FROM posts p RIGHT JOIN users u USING (user_id) WHERE p.post_id = $1",
           "SELECT * FROM users u FULL JOIN posts p ON p.user_id = u.user_id AND u.user_id = $1"}) {
         EXPECT_EQ(reach_of(sql), "all") << sql;
     }

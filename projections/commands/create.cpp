@@ -167,6 +167,8 @@ void make_on(catalog::OpenNode& node, const Definition& definition, const catalo
 
 Json create(pg::Connection& catalog, const CreateRequest& request)
 {
+    // Against a node that joins at the same time: it gets what is there, or is among the nodes read here.
+    const catalog::CommandLock lock(catalog, "projection create " + request.name);
     if (is_composite(request.sql)) {
         return create_composite(catalog, request);
     }

@@ -129,6 +129,13 @@ Gauge ProjectionMetrics::lag_seconds(const std::string& projection) const
                        "Age of the oldest change that the projection does not show.", {{"projection", projection}}));
 }
 
+Gauge ProjectionMetrics::fanout_oldest_seconds(const std::string& projection) const
+{
+    return Gauge(gauge(*registry_, "keyshift_projection_fanout_oldest_seconds",
+                       "Age of the oldest change of a joined table that is not on every node that reads it.",
+                       {{"projection", projection}}));
+}
+
 Counter ProjectionMetrics::rejections(const std::string& projection, std::string_view reason) const
 {
     return Counter(counter(*registry_, "keyshift_projection_rejections_total",

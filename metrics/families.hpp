@@ -99,6 +99,7 @@ struct ProjectionMetrics {
     Counter rows(const std::string& projection,
                  std::string_view outcome) const; ///< outcome: applied, stale, rejected
     Gauge lag_seconds(const std::string& projection) const;
+    Gauge fanout_oldest_seconds(const std::string& projection) const;
     Counter rejections(const std::string& projection, std::string_view reason) const;
 
 private:

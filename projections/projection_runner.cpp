@@ -359,7 +359,8 @@ bool ProjectionRunner::look_around()
             "UPDATE keyshift.projection SET lag_seconds = greatest($2::float8, (SELECT max(s.lag_seconds) FROM keyshift.stream_status s "
             "JOIN keyshift.captured_table t ON t.schema_name = $3 AND t.table_name = $4 AND coalesce(t.node, s.node) = s.node)) "
             "WHERE id = $1 RETURNING wanted, serving, greatest(lag_seconds, (SELECT max(o.lag_seconds) FROM keyshift.projection o "
-            "WHERE o.part_of = projection.part_of AND o.serving AND o.id <> projection.id))",
+            "WHERE o.part_of = projection.part_of AND o.serving AND o.id <> projection.id)), (SELECT max(o.lag_seconds) FROM keyshift.projection o "
+            "WHERE o.part_of = projection.part_of AND o.serving AND (o.definition ->> 'everywhere')::boolean)",
             {std::to_string(record_.id), fmt::format("{:.3f}", lag), record_.definition.base.schema,
              record_.definition.base.name});
     if (wanted.rows() == 0 || wanted.text(0, 0) == "drop") {
@@ -367,6 +368,9 @@ bool ProjectionRunner::look_around()
     }
     if (wanted.boolean(0, 1)) {
         metrics_.lag_seconds(label()).set(wanted.real(0, 2));
+        if (!wanted.is_null(0, 3)) {
+            metrics_.fanout_oldest_seconds(label()).set(wanted.real(0, 3));
+        }
     }
     if (wanted.text(0, 0) == "pause") {
         set_state(catalog_, record_.id, "paused");

@@ -125,6 +125,10 @@ TEST_F(Joins, AreExactOnANodeThatJoinsAndWhileTheirTablesMoveAndTheDaemonIsKille
     pg::Connection second = installation_.connect(2);
     EXPECT_EQ(second.query("SELECT count(*) FROM public.by_reader").integer(0, 0), 600);
     EXPECT_TRUE(second.query("SELECT has_table_privilege('pg_monitor', 'public.by_reader', 'SELECT')").boolean(0, 0));
+    EXPECT_TRUE(comes_true([&] {
+        return installation_.get("/metrics").body.find(
+                   "keyshift_projection_fanout_oldest_seconds{projection=\"by_reader\"} 0") != std::string::npos;
+    }));
     installation_.must({"doctor"});
     for (const char* name : {"by_reader", "activity"}) {
         installation_.must({"projection", "drop", name, "--yes"});

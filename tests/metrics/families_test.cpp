@@ -30,6 +30,7 @@ std::string everything(Metrics& metrics)
     const ProjectionMetrics projection(metrics.registry());
     projection.rows("p", "applied").add();
     projection.lag_seconds("p").set(0.5);
+    projection.fanout_oldest_seconds("p").set(0.5);
     projection.rejections("p", "null_key").add();
     const ReferenceMetrics reference(metrics.registry());
     reference.lag_seconds("public.countries", "n2").set(0.5);

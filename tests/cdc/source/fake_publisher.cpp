@@ -215,6 +215,8 @@ void EventPublisher::commit(Lsn, Lsn end_lsn)
 
 void EventPublisher::nudge() {}
 
+void EventPublisher::hurry(Lsn) {}
+
 void EventPublisher::advance(Lsn lsn)
 {
     std::scoped_lock lock(state_->kafka.mutex_);

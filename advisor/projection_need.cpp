@@ -2,6 +2,7 @@
 
 #include "advisor/definition_sketch.hpp"
 #include "advisor/verdict.hpp"
+#include "core/size_words.hpp"
 
 #include <fmt/format.h>
 
@@ -68,7 +69,7 @@ std::string price_of(const ProjectionNeed& projection, const DatabaseStatistics&
     std::string tables;
     for (const QualifiedName& name : projection.whole) {
         tables += fmt::format("{}{} ({})", tables.empty() ? "" : ", ", name.to_string(),
-                              size_text(static_cast<double>(database.tables.at(name).bytes)));
+                              size_words(static_cast<double>(database.tables.at(name).bytes)));
     }
     std::string price = tables.empty() ? "" : "; for it every node keeps the columns it uses of all rows of " + tables;
     for (const std::string& column : projection.nullable) {

@@ -1,5 +1,7 @@
 #include "advisor/verdict.hpp"
 
+#include "core/size_words.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -50,20 +52,20 @@ void say_size(const DatabaseStatistics& database, Verdict& verdict)
     verdict.bytes_in_a_year = now + kYear * verdict.growth_per_day.value_or(0);
     const std::string growth =
         verdict.growth_per_day
-            ? fmt::format("grows by {} a day (over {}), so has {} in a year", size_text(*verdict.growth_per_day),
-                          age_text(database.seconds), size_text(verdict.bytes_in_a_year))
+            ? fmt::format("grows by {} a day (over {}), so has {} in a year", size_words(*verdict.growth_per_day),
+                          age_text(database.seconds), size_words(verdict.bytes_in_a_year))
             : fmt::format("growth is not known: its counters are {} old, ask again when they are a day",
                           age_text(database.seconds));
     const bool large = verdict.bytes_in_a_year >= limit;
     verdict.shard = verdict.shard || large;
-    verdict.why.push_back(fmt::format("size: {}, {}; {} {} that one machine holds well", size_text(now), growth,
-                                      large ? "at or above the" : "below the", size_text(limit)));
+    verdict.why.push_back(fmt::format("size: {}, {}; {} {} that one machine holds well", size_words(now), growth,
+                                      large ? "at or above the" : "below the", size_words(limit)));
     verdict.why.push_back(
         database.bytes <= database.memory
             ? fmt::format("memory: all of it fits in the {} that the server expects for caching",
-                          size_text(static_cast<double>(database.memory)))
+                          size_words(static_cast<double>(database.memory)))
             : fmt::format("memory: {:.1f} times the {} that the server expects for caching (effective_cache_size){}",
-                          now / static_cast<double>(database.memory), size_text(static_cast<double>(database.memory)),
+                          now / static_cast<double>(database.memory), size_words(static_cast<double>(database.memory)),
                           large ? "" : "; where reads are slow, memory costs less than a second machine"));
 }
 
@@ -83,19 +85,6 @@ void say_writes(const DatabaseStatistics& database, Verdict& verdict)
 }
 
 } // namespace
-
-std::string size_text(double bytes)
-{
-    const char* unit = "B";
-    for (const char* next : {"kB", "MB", "GB", "TB"}) {
-        if (bytes < 1000) {
-            break;
-        }
-        bytes /= 1000;
-        unit = next;
-    }
-    return std::string_view(unit) == "B" ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, unit);
-}
 
 Verdict judge(const DatabaseStatistics& database, std::optional<int> nodes)
 {

@@ -30,7 +30,4 @@ struct Verdict {
 /// `nodes`: how many are wanted; nullopt: as many as keep each below half of the limits.
 Verdict judge(const DatabaseStatistics& database, std::optional<int> nodes);
 
-/// "1.5 GB".
-std::string size_text(double bytes);
-
 } // namespace keyshift::advisor

@@ -139,19 +139,6 @@ void print(const Json& data, OutputFormat format, const std::vector<std::string>
     std::fflush(stdout);
 }
 
-std::string size_words(double bytes)
-{
-    const char* unit = "B";
-    for (const char* next : {"kB", "MB", "GB", "TB"}) {
-        if (bytes < 1000) {
-            break;
-        }
-        bytes /= 1000;
-        unit = next;
-    }
-    return std::string_view(unit) == "B" ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, unit);
-}
-
 std::string duration_words(double seconds)
 {
     if (seconds < 100) {

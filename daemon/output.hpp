@@ -16,8 +16,7 @@ enum class OutputFormat { table, json, ndjson };
 /// An array of objects as a table with a heading, an object as "key  value" lines; json and ndjson as they are.
 /// `columns`: those a table shows, in order; empty: all.
 void print(const nlohmann::json& data, OutputFormat format, const std::vector<std::string>& columns = {});
-/// "1.5 MB", "2 min": for tables.
-std::string size_words(double bytes);
+/// "2 min": for tables.
 std::string duration_words(double seconds);
 /// One line on stderr.
 void note(std::string_view line);

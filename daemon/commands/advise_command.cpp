@@ -1,3 +1,4 @@
+#include "core/size_words.hpp"
 #include "daemon/commands/commands.hpp"
 
 #include "advisor/advisor.hpp"

@@ -1,4 +1,5 @@
 #include "daemon/commands/follow_job.hpp"
+#include "core/size_words.hpp"
 
 #include "daemon/wait.hpp"
 #include "resharder/resharder.hpp"

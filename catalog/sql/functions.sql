@@ -347,6 +347,15 @@ BEGIN
     RETURN (SELECT i.node FROM keyshift.local_identity i) || '/' || pg_catalog.pg_current_wal_insert_lsn();
 END $body$;
 
+-- The table that a member's view reads: its generation that serves.
+CREATE OR REPLACE FUNCTION keyshift.internal_read_table(member text) RETURNS text LANGUAGE sql STABLE AS $body$
+    SELECT c.relname::text FROM pg_catalog.pg_rewrite w
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
+             AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid <> w.ev_class
+        JOIN pg_catalog.pg_class c ON c.oid = d.refobjid
+        WHERE w.ev_class = pg_catalog.to_regclass('keyshift.' || pg_catalog.quote_ident(member)) LIMIT 1
+$body$;
+
 -- Place in WAL up to which a projection, with all that it consists of, shows a node here; NULLs: of something nothing is known.
 CREATE OR REPLACE FUNCTION keyshift.internal_shown(wanted regclass, of_node text, OUT lsn pg_lsn, OUT at timestamptz)
 LANGUAGE sql VOLATILE AS $body$
@@ -355,7 +364,8 @@ LANGUAGE sql VOLATILE AS $body$
             SELECT pg_catalog.min(s.lsn) AS lsn, pg_catalog.min(s.at) AS at
             FROM pg_catalog.unnest(coalesce(t.members, ARRAY[t.group_name])) AS n(name)
             LEFT JOIN keyshift.projection_source s ON s.projection = n.name AND s.node = of_node
-                 AND (t.members IS NOT NULL OR s.generation = pg_catalog.substring(c.relname::text, '__g([0-9]+)$')::int)
+                 AND s.generation = pg_catalog.substring(CASE WHEN t.members IS NULL THEN c.relname::text
+                                                              ELSE keyshift.internal_read_table(n.name) END, '__g([0-9]+)$')::int
             GROUP BY n.name) m
         WHERE t.alias = wanted OR t.root = wanted
 $body$;

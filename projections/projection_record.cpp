@@ -102,7 +102,8 @@ bool is_moving(pg::Connection& catalog, const std::string& name)
 std::vector<Definition> siblings(pg::Connection& catalog, const Definition& definition)
 {
     const pg::Result rows = catalog.query(
-        "SELECT definition::text FROM keyshift.projection WHERE name <> $1 AND serving ORDER BY id", {definition.name});
+        "SELECT definition::text FROM keyshift.projection WHERE name <> $1 AND serving AND wanted <> 'drop' ORDER BY id",
+        {definition.name});
     std::vector<Definition> found;
     for (int row = 0; row < rows.rows(); ++row) {
         Definition other = definition_from_json(Json::parse(rows.text(row, 0)));

@@ -40,7 +40,7 @@ std::vector<ProjectionRecord> succeeded_generations(pg::Connection& catalog, con
 std::vector<Definition> all_generations(pg::Connection& catalog, const std::string& name);
 /// Whether its buckets are being moved or wait for their grace period.
 bool is_moving(pg::Connection& catalog, const std::string& name);
-/// Definitions of the other projections of the same base table.
+/// Definitions of the other projections of the same base table that are to stay.
 std::vector<Definition> siblings(pg::Connection& catalog, const Definition& definition);
 /// As users know them: without the members of others.
 std::vector<std::string> projection_names(pg::Connection& catalog);

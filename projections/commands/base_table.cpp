@@ -334,16 +334,20 @@ std::vector<std::string> needed_alters(pg::Connection& node, Definition& definit
             columns.push_back(column);
         }
     }
+    const std::string index = fmt::format("{}_identity", definition.name);
     const std::vector<QualifiedName> leaves = leaves_of(table, buckets);
     if (std::all_of(leaves.begin(), leaves.end(),
                     [&](const QualifiedName& leaf) { return identity_carries(node, leaf, columns); })) {
+        const QualifiedName left{table.name.schema, index};
+        if (!node.query("SELECT to_regclass($1)", {left.quoted()}).is_null(0, 0)) {
+            definition.identity_indexes = {index}; // made by a create that was killed
+        }
         return alters;
     }
     if (may_be_null) {
         definition.identity_full = true;
         return full_identity(table);
     }
-    const std::string index = fmt::format("{}_identity", definition.name);
     definition.identity_indexes = {index};
     std::string list;
     for (const std::string& column : columns) {

@@ -22,6 +22,16 @@ namespace keyshift::projections {
 
 using Json = nlohmann::json;
 
+namespace {
+
+/// Of a create that was killed: the catalog knows no projection of this name, and keys are routed by its view.
+bool is_left_over(pg::Connection& node, const QualifiedName& view)
+{
+    return node.query("SELECT FROM keyshift.local_table WHERE alias = to_regclass($1)", {view.quoted()}).rows() > 0;
+}
+
+} // namespace
+
 void check_name(pg::Connection& catalog, pg::Connection& node, const CreateRequest& request, const std::string& schema)
 {
     const std::string doing = "creating projection " + request.name;
@@ -42,7 +52,8 @@ void check_name(pg::Connection& catalog, pg::Connection& node, const CreateReque
             {doing, "there is a projection of this name",
              "`keyshift projection show " + request.name + "` shows it; drop it first to make it anew."});
     }
-    if (catalog::table_exists(node, {schema, request.name})) {
+    const QualifiedName view{schema, request.name};
+    if (catalog::table_exists(node, view) && !is_left_over(node, view)) {
         throw RefusedError(
             {doing, schema + "." + request.name + " is a table or view already", "Choose another name."});
     }

@@ -95,10 +95,25 @@ void alter_bases(pg::Connection& catalog, CompositePlan& plan)
     }
 }
 
+/// Tables of a create that was killed, which may have been of another SELECT; their views go with them.
+void drop_left_over(pg::Connection& node, const std::string& name)
+{
+    const pg::Result tables = node.query(
+        "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'keyshift'::regnamespace AND c.relkind IN ('r', 'p') "
+        "AND NOT c.relispartition AND c.relname ~ ('^' || $1 || '__m[0-9]+__g[0-9]+$')",
+        {name});
+    for (int row = 0; row < tables.rows(); ++row) {
+        const QualifiedName table{"keyshift", std::string(tables.text(row, 0))};
+        node.script(fmt::format("DROP TABLE {} CASCADE", table.quoted()));
+        catalog::forget_table(node, table, name);
+    }
+}
+
 void make_on(catalog::OpenNode& node, const CompositePlan& plan, const catalog::DistributedRoot& root)
 {
     pg::Connection& connection = *node.connection;
     pg::Transaction transaction(connection);
+    drop_left_over(connection, plan.name);
     for (const Member& member : plan.members) {
         make_generation(connection, node.node, member.definition, root);
         connection.script(view_statement(member.definition));

@@ -251,7 +251,9 @@ Decoded temporal(const BaseColumn& column, dom::element json)
     if (column.type_name == "time") {
         return micros >= 0 && micros <= kDay ? Decoded(Text(clock_text(micros))) : std::nullopt;
     }
-    return micros >= kFirstDay * kDay ? Decoded(Text(timestamp_text(micros))) : std::nullopt;
+    // The last number of all stands for every later second (and, with a fraction, one far before the first day).
+    const bool held = micros >= kFirstDay * kDay && micros < std::numeric_limits<std::int64_t>::max();
+    return held ? Decoded(Text(timestamp_text(micros))) : std::nullopt;
 }
 
 Decoded real(dom::element json)

@@ -1,11 +1,15 @@
 #include "cdc/source/pgoutput_decoder.hpp"
 
+#include <limits>
+
 namespace keyshift::cdc {
 
 namespace {
 
 // PostgreSQL counts microseconds from 2000-01-01, this long after the Unix epoch.
 constexpr std::int64_t kPostgresEpochMicroseconds = 946'684'800LL * 1'000'000;
+// A record has a commit's time in nanoseconds too (ts_ns): 64 bits hold those of the years 1678 to 2261.
+constexpr std::int64_t kMostMicroseconds = std::numeric_limits<std::int64_t>::max() / 1000;
 
 Decoded commit(ByteReader& reader)
 {
@@ -67,7 +71,12 @@ Decoded PgoutputDecoder::begin(ByteReader& reader)
     next_seq_ = 0;
     Begin begin;
     begin.commit_lsn = reader.lsn();
-    begin.commit_time_us = static_cast<std::int64_t>(reader.u64()) + kPostgresEpochMicroseconds;
+    const auto since_2000 = static_cast<std::int64_t>(reader.u64());
+    if (since_2000 < -kMostMicroseconds - kPostgresEpochMicroseconds ||
+        since_2000 > kMostMicroseconds - kPostgresEpochMicroseconds) {
+        reader.fail("its commit time is not in the years 1678 to 2261");
+    }
+    begin.commit_time_us = since_2000 + kPostgresEpochMicroseconds;
     begin.xid = reader.u32();
     return begin;
 }

@@ -12,6 +12,8 @@ namespace {
 
 using namespace keyshift;
 
+constexpr std::string_view kLastYear = "294247"; // the last of which 64 bits hold some microseconds
+
 /// One spelling of the values that have several.
 std::string normal(std::string text, const std::string& type)
 {
@@ -82,6 +84,8 @@ private:
     std::optional<Made> make_scalar()
     {
         const auto text = fuzz::postgres_value(input_, type_.name, type_.modifier);
+        // Six digits of a year compare as text.
+        beyond_ = beyond_ || (text && text->find('-') == 6 && text->substr(0, 6) >= kLastYear);
         return text ? std::optional(Made{*text, normal(*text, type_.name)}) : std::nullopt;
     }
 
@@ -143,6 +147,9 @@ private:
         json += ']';
         const auto document = fuzz::must_be_json("a value is JSON", json);
         const auto back = projections::decode_value(column_, document.at(0));
+        if (beyond_ && type_.name == "timestamp" && !back) {
+            return; // the record does not hold it: refused is right, another moment is not
+        }
         const std::string evidence = type_.name + " " + made.text + " as " + json;
         fuzz::promise(back.has_value(), "a value's JSON is of its column's type", evidence);
         fuzz::promise(back->has_value(), "a value does not become NULL", evidence);
@@ -155,6 +162,7 @@ private:
     projections::BaseColumn column_;
     cdc::DecimalMode decimal_ = cdc::DecimalMode::precise;
     std::size_t width_ = 0;
+    bool beyond_ = false; ///< a year is made whose microseconds 64 bits may not hold
 };
 
 } // namespace

@@ -181,7 +181,10 @@ TEST(PgoutputDecoder, RefusesWhatIsNotPgoutput)
     const std::string wrong_columns = MessageBytes('I').u32(16'400).u8('N').u16(1).value("1");
     const std::string binary = MessageBytes('I').u32(16'400).u8('N').u16(2).value("1").u8('b').u32(0);
     const std::string huge = MessageBytes('I').u32(16'400).u8('N').u16(2).value("1").u8('t').u32(0xFFFFFFFF);
-    for (const std::string& message : {unknown_kind, unknown_relation, wrong_columns, binary, huge}) {
+    const std::string far_future = MessageBytes('B').u64(1).u64(0x7FFD'E752'3250'0005).u32(3);
+    const std::string far_past = MessageBytes('B').u64(1).u64(0x8000'0000'0000'0000).u32(3);
+    for (const std::string& message :
+         {unknown_kind, unknown_relation, wrong_columns, binary, huge, far_future, far_past}) {
         EXPECT_THROW(decoder.decode(kLsn, message), FatalError);
     }
 }

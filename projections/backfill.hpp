@@ -15,12 +15,12 @@ namespace keyshift::projections {
 
 class Backfill {
 public:
-    /// `id`: the generation's row in keyshift.projection.
-    /// With `max_rejections` rows that PostgreSQL does not take it gives up.
-    Backfill(std::int64_t id, const Definition& definition, pg::ConnectionSettings catalog, std::size_t batch_rows,
-             std::int64_t max_rejections)
-        : id_(id), definition_(definition), target_(std::move(catalog), definition, Target::Progress::elsewhere),
-          writer_(definition, target_, 0), batch_rows_(batch_rows), max_rejections_(max_rejections)
+    /// `owner_epoch`: of the runner that it belongs to. With `max_rejections` rows that PostgreSQL does not take it gives up.
+    Backfill(const ProjectionRecord& record, pg::ConnectionSettings catalog, std::int64_t owner_epoch,
+             std::size_t batch_rows, std::int64_t max_rejections)
+        : id_(record.id), definition_(record.definition),
+          target_(std::move(catalog), definition_, Target::Progress::elsewhere),
+          writer_(definition_, target_, owner_epoch), batch_rows_(batch_rows), max_rejections_(max_rejections)
     {
     }
 

@@ -37,42 +37,32 @@ std::string text_array(const std::vector<const std::string*>& values)
     return out + "}";
 }
 
+TransientError not_its_own(const Definition& definition, const pg::Connection& connection)
+{
+    return TransientError({"writing projection " + definition.name,
+                           "another runner has taken it over on " + connection.name() + ", or the node is new to it",
+                           "This one starts anew."});
+}
+
 } // namespace
+
+const char* progress_statement()
+{
+    return "UPDATE keyshift.projection_progress p SET next_offset = u.next_offset FROM unnest($4::text[], $5::bigint[], $6::bigint[]) "
+           "AS u(topic, partition, next_offset) WHERE p.projection = $1 AND p.generation = $2 AND p.owner_epoch = $3 "
+           "AND p.topic = u.topic AND p.partition = u.partition";
+}
+
+const char* owner_statement()
+{
+    return "SELECT FROM keyshift.projection_progress WHERE projection = $1 AND generation = $2 AND owner_epoch = $3 LIMIT 1";
+}
 
 BatchWriter::BatchWriter(const Definition& definition, Target& target, std::int64_t owner_epoch)
     : definition_(definition), target_(target), owner_epoch_(owner_epoch),
       upsert_live_(upsert_statement(definition, Batch::live)), upsert_any_(upsert_statement(definition, Batch::any)),
       cleaning_(cleaning_statement(definition))
 {
-}
-
-/// One version of each register, in the order of the register: PostgreSQL refuses to touch a row twice in one statement, and
-/// two writers that lock in the same order never wait for each other in a circle.
-std::vector<RowChange*> BatchWriter::newest_of_each(std::vector<RowChange*> changes) const
-{
-    std::vector<std::size_t> columns;
-    for (const auto* names : {&definition_.key_base, &definition_.pk}) {
-        for (const std::string& name : *names) {
-            columns.push_back(definition_.base_column(name));
-        }
-    }
-    const auto compare = [&](const RowChange* a, const RowChange* b) {
-        for (const std::size_t column : columns) {
-            if (const auto order = a->base[column] <=> b->base[column]; order != 0) {
-                return order;
-            }
-        }
-        return std::strong_ordering::equal;
-    };
-    std::stable_sort(changes.begin(), changes.end(), [&](const RowChange* a, const RowChange* b) {
-        const auto order = compare(a, b);
-        return order != 0 ? order < 0 : a->version > b->version;
-    });
-    const auto same = [&](const RowChange* a, const RowChange* b) {
-        return compare(a, b) == 0;
-    };
-    changes.erase(std::unique(changes.begin(), changes.end(), same), changes.end());
-    return changes;
 }
 
 /// A column that the WAL did not carry has not changed in this event: the source has it, or something newer whose own event is
@@ -107,11 +97,12 @@ void BatchWriter::fill_absent(RowChange& change)
     // The row is gone: its delete is on the way.
 }
 
-BatchWriter::Rows BatchWriter::lock_open_buckets(pg::Connection& connection, const Rows& rows, Rows& refused) const
+ChangeList BatchWriter::lock_open_buckets(pg::Connection& connection, const ChangeList& changes,
+                                          ChangeList& refused) const
 {
     std::set<std::uint32_t> buckets;
-    for (const RowChange* row : rows) {
-        buckets.insert(number(target_.bucket_of(*row)));
+    for (const RowChange* change : changes) {
+        buckets.insert(number(target_.bucket_of(*change)));
     }
     std::string numbers;
     for (const std::uint32_t bucket : buckets) {
@@ -131,15 +122,15 @@ BatchWriter::Rows BatchWriter::lock_open_buckets(pg::Connection& connection, con
     for (int row = 0; row < open.rows(); ++row) {
         owned.insert(static_cast<std::uint32_t>(open.integer(row, 0)));
     }
-    Rows accepted;
-    for (const RowChange* row : rows) {
-        (owned.contains(number(target_.bucket_of(*row))) ? accepted : refused).push_back(row);
+    ChangeList accepted;
+    for (const RowChange* change : changes) {
+        (owned.contains(number(target_.bucket_of(*change))) ? accepted : refused).push_back(change);
     }
     return accepted;
 }
 
 /// The parameters of an upsert: one array a base column, then epoch, LSN, seq, live.
-std::vector<BatchWriter::Array> BatchWriter::arrays_of(const Rows& rows) const
+std::vector<BatchWriter::Array> BatchWriter::arrays_of(const ChangeList& rows) const
 {
     std::vector<Array> arrays;
     std::vector<const std::string*> column(rows.size());
@@ -172,7 +163,7 @@ std::vector<BatchWriter::Array> BatchWriter::arrays_of(const Rows& rows) const
     return arrays;
 }
 
-void BatchWriter::write_rows(pg::Connection& connection, const Rows& rows, Written& written) const
+void BatchWriter::write_rows(pg::Connection& connection, const ChangeList& rows, Written& written) const
 {
     const std::vector<Array> arrays = arrays_of(rows);
     std::vector<pg::Parameter> parameters;
@@ -209,102 +200,108 @@ void BatchWriter::write_progress(pg::Connection& connection, const Offsets& prog
     const std::string offset_array = binary_bigint_array(offsets);
     const std::string generation = std::to_string(definition_.generation);
     const std::string epoch = std::to_string(owner_epoch_);
-    const pg::Result rows = connection.run_prepared(
-        "projection_progress",
-        "INSERT INTO keyshift.projection_progress AS p (projection, generation, topic, partition, next_offset, owner_epoch) "
-        "SELECT $1, $2, topic, partition, next_offset, $3 FROM unnest($4::text[], $5::bigint[], $6::bigint[]) AS u(topic, partition, next_offset) "
-        "ON CONFLICT (projection, generation, topic, partition) DO UPDATE SET next_offset = excluded.next_offset, owner_epoch = excluded.owner_epoch "
-        "WHERE p.owner_epoch <= excluded.owner_epoch",
-        std::vector<pg::Parameter>{definition_.name,
-                                   generation,
-                                   epoch,
-                                   {std::string_view(topic_array), kTextArrayOid},
-                                   {std::string_view(partition_array), kBigintArrayOid},
-                                   {std::string_view(offset_array), kBigintArrayOid}});
+    // Every partition has its row here since the writer's take_over: one that has gone, or is another's, is no longer its to raise.
+    const pg::Result rows =
+        connection.run_prepared("projection_progress", progress_statement(),
+                                std::vector<pg::Parameter>{definition_.name,
+                                                           generation,
+                                                           epoch,
+                                                           {std::string_view(topic_array), kTextArrayOid},
+                                                           {std::string_view(partition_array), kBigintArrayOid},
+                                                           {std::string_view(offset_array), kBigintArrayOid}});
     if (rows.affected() != static_cast<std::int64_t>(progress.size())) {
-        throw TransientError({"writing projection " + definition_.name,
-                              "another runner has taken it over on " + connection.name(), "This one starts anew."});
+        throw not_its_own(definition_, connection);
     }
 }
 
-BatchWriter::Rows BatchWriter::write_node(const std::string& node, const Rows& rows, const Offsets& progress,
-                                          Written& written)
+void BatchWriter::check_owner(pg::Connection& connection) const
 {
-    Rows refused;
-    pg::Connection& connection = target_.connection(node);
-    pg::Transaction transaction(connection);
-    const Rows accepted = rows.empty() || definition_.everywhere ? rows : lock_open_buckets(connection, rows, refused);
-    if (!accepted.empty()) {
-        write_rows(connection, accepted, written);
+    if (owner_epoch_ != 0 &&
+        connection
+                .run_prepared("projection_owner", owner_statement(),
+                              std::vector<pg::Parameter>{definition_.name, std::to_string(definition_.generation),
+                                                         std::to_string(owner_epoch_)})
+                .rows() == 0) {
+        throw not_its_own(definition_, connection);
     }
-    // A node's progress covers what routes to it; a restart begins at the least of all nodes.
-    if (refused.empty()) {
-        write_progress(connection, progress);
-    }
-    failpoint("projection.committing");
-    transaction.commit();
-    return refused;
 }
 
-BatchWriter::Rows BatchWriter::write_round(const Rows& rows, const Offsets& progress, Written& written)
-{
-    std::map<std::string, Rows> by_node;
-    for (const std::string& node : progress.empty() ? std::vector<std::string>{} : target_.nodes()) {
-        by_node[node];
+class BatchWriter::Transaction : public NodeTransaction {
+public:
+    Transaction(BatchWriter& writer, const std::string& node, Written& written)
+        : writer_(writer), connection_(writer.target_.connection(node)), transaction_(connection_), written_(written)
+    {
     }
-    for (const RowChange* row : rows) {
-        for (const std::string& node : target_.places(*row)) {
-            by_node[node].push_back(row);
+
+    ChangeList lock_open(const ChangeList& changes, ChangeList& refused) override
+    {
+        return writer_.definition_.everywhere ? changes : writer_.lock_open_buckets(connection_, changes, refused);
+    }
+    void upsert(const ChangeList& changes) override { writer_.write_rows(connection_, changes, written_); }
+    void tell(const Offsets& progress) override { writer_.write_progress(connection_, progress); }
+    void check_owner() override { writer_.check_owner(connection_); }
+    void commit() override
+    {
+        failpoint("projection.committing");
+        transaction_.commit();
+    }
+
+private:
+    BatchWriter& writer_;
+    pg::Connection& connection_;
+    pg::Transaction transaction_;
+    Written& written_;
+};
+
+class BatchWriter::Nodes : public WrittenNodes {
+public:
+    Nodes(BatchWriter& writer, Written& written, std::stop_token stop)
+        : writer_(writer), written_(written), stop_(std::move(stop))
+    {
+    }
+
+    std::vector<std::string> nodes() const override { return writer_.target_.nodes(); }
+    std::vector<std::string> places(const RowChange& change) const override { return writer_.target_.places(change); }
+    std::unique_ptr<NodeTransaction> begin(const std::string& node) override
+    {
+        return std::make_unique<Transaction>(writer_, node, written_);
+    }
+    void await_placement() override
+    {
+        if (!backoff_.wait(stop_)) {
+            throw TransientError({"writing projection " + writer_.definition_.name, "the daemon stops",
+                                  "It goes on at its next start."});
         }
+        writer_.target_.reload();
     }
-    Rows left;
-    for (const auto& [node, part] : by_node) {
-        const Rows refused = write_node(node, part, progress, written);
-        left.insert(left.end(), refused.begin(), refused.end());
-    }
-    return left;
-}
 
-/// First everything with its progress in one transaction per node. Rows of a bucket that is changing its node are tried
-/// again without progress until the new owner takes them, and only then all nodes hear of the progress: a node that is
-/// new to the projection, and has no progress of its own yet, must never be behind the least that is stored.
-void BatchWriter::write_phase(const Rows& rows, const Offsets& progress, Written& written, std::stop_token stop)
-{
-    Rows left = write_round(rows, progress, written);
-    if (left.empty()) {
-        return;
-    }
-    Backoff backoff(2ms, 200ms);
-    while (!left.empty()) {
-        if (!backoff.wait(stop)) {
-            throw TransientError(
-                {"writing projection " + definition_.name, "the daemon stops", "It goes on at its next start."});
-        }
-        target_.reload();
-        left = write_round(left, {}, written);
-    }
-    write_round({}, progress, written);
-}
+private:
+    BatchWriter& writer_;
+    Written& written_;
+    std::stop_token stop_;
+    Backoff backoff_{2ms, 200ms};
+};
 
 Written BatchWriter::write(std::vector<RowChange*> changes, const Offsets& progress, std::stop_token stop)
 {
     Written written;
-    Rows live;
-    Rows tombstones;
-    for (RowChange* change : newest_of_each(std::move(changes))) {
+    const std::vector<RowChange*> newest = newest_of_each(definition_, std::move(changes));
+    for (RowChange* change : newest) {
         if (!change->absent.empty()) {
             fill_absent(*change);
         }
-        (change->live ? live : tombstones).push_back(change);
     }
-    if (tombstones.empty()) {
-        write_phase(live, progress, written, stop);
-    } else {
-        // Rows appear at their new key before they go from the old one.
-        write_phase(live, {}, written, stop);
-        write_phase(tombstones, progress, written, stop);
-    }
+    Nodes nodes(*this, written, std::move(stop));
+    write_in_order(nodes, newest, untold_);
+    untold_ = progress;
     return written;
+}
+
+void BatchWriter::tell(std::stop_token stop)
+{
+    if (!untold_.empty()) {
+        write({}, {}, std::move(stop));
+    }
 }
 
 } // namespace keyshift::projections

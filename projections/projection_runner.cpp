@@ -72,20 +72,20 @@ void ProjectionRunner::start_backfill()
         return;
     }
     backfill_done_ = false;
-    backfill_ = std::jthread([this, everywhere, unfilled, done = record_.backfilled](std::stop_token stop) {
-        try {
-            Backfill backfill(record_.id, record_.definition, catalog_settings_, options_.batch_rows,
-                              options_.max_rejections);
-            if (everywhere) {
-                backfill.fill_nodes(unfilled, stop);
-            } else {
-                backfill.run(done, stop);
+    backfill_ = std::jthread(
+        [this, everywhere, unfilled, done = record_.backfilled, owner = owner_epoch_](std::stop_token stop) {
+            try {
+                Backfill backfill(record_, catalog_settings_, owner, options_.batch_rows, options_.max_rejections);
+                if (everywhere) {
+                    backfill.fill_nodes(unfilled, stop);
+                } else {
+                    backfill.run(done, stop);
+                }
+            } catch (...) {
+                backfill_failure_ = std::current_exception();
             }
-        } catch (...) {
-            backfill_failure_ = std::current_exception();
-        }
-        backfill_done_ = !stop.stop_requested() || backfill_failure_;
-    });
+            backfill_done_ = !stop.stop_requested() || backfill_failure_;
+        });
 }
 
 /// Nothing is skipped: where the topic does not hold the next event any more, only its rows can be read again.
@@ -139,7 +139,7 @@ bool ProjectionRunner::run(std::stop_token stop)
     }
     make_missing_tables(catalog_, target_, record_);
     record_start(stop);
-    owner_epoch_ = take_over(target_, record_.definition);
+    owner_epoch_ = take_over(target_, record_);
     writer_ = std::make_unique<BatchWriter>(record_.definition, target_, owner_epoch_);
     next_ = positions(target_, record_);
     anchor_progress(target_, record_.definition, next_, owner_epoch_);
@@ -157,11 +157,15 @@ bool ProjectionRunner::run(std::stop_token stop)
         if (std::optional<EventBatch> batch = next_batch(reader, stop)) {
             apply(std::move(*batch), stop);
             if (has_too_many_rejections()) {
+                writer_->tell(stop);
                 return false;
             }
+        } else {
+            writer_->tell(stop);
         }
         tell_shown();
     }
+    writer_->tell(stop);
     return again_;
 }
 

@@ -17,7 +17,7 @@ namespace keyshift::projections {
 
 class Target {
 public:
-    /// What a write rests on if the node's power fails: `in_transaction` has its progress in the same transaction, so a lost
+    /// What a write rests on if the node's power fails: `in_transaction` has its progress behind it in the same WAL, so a lost
     /// tail is written again and no commit waits for the disk; `elsewhere` waits.
     enum class Progress { in_transaction, elsewhere };
 

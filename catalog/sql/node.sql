@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS keyshift.local_bucket (
 CREATE TABLE IF NOT EXISTS keyshift.move_progress (
     move bigint PRIMARY KEY, owner_epoch bigint NOT NULL, applied_lsn pg_lsn, state text NOT NULL DEFAULT 'active'
 );
--- Up to which offset every event that routes here has been applied; written in the data transaction.
+-- Up to which offset every event has been applied on every node; told beside later rows, and by the owner alone.
 CREATE TABLE IF NOT EXISTS keyshift.projection_progress (
     projection text NOT NULL, generation int NOT NULL, topic text NOT NULL, partition int NOT NULL,
     next_offset bigint NOT NULL, owner_epoch bigint NOT NULL DEFAULT 0,

@@ -17,36 +17,6 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kPiece = 500;
 
-/// Without one it is nowhere.
-bool has_key(const Definition& definition, const BaseRow& row)
-{
-    return std::all_of(definition.key_base.begin(), definition.key_base.end(),
-                       [&](const std::string& column) { return row[definition.base_column(column)].has_value(); });
-}
-
-/// The row as it is and, wherever else it stands, that it is not there, all at the version of the locked read: any change
-/// that comes later wins, and any that came before loses.
-std::vector<RowChange> changes_of(const Definition& definition, const SettledRow& row, const Registers& held)
-{
-    std::vector<RowChange> changes;
-    if (row.present && has_key(definition, row.base)) {
-        changes.push_back({row.base, row.version, true, {}, {}});
-    }
-    for (const Register* over : left_over(definition, row, registers_of(held, row.row))) {
-        RowChange& gone = changes.emplace_back(RowChange{row.base, row.version, false, {}, {}});
-        bool elsewhere = !row.present;
-        for (std::size_t at = 0; at < definition.key_base.size(); ++at) {
-            auto& value = gone.base[definition.base_column(definition.key_base[at])];
-            elsewhere = elsewhere || value != over->key[at];
-            value = over->key[at];
-        }
-        if (!elsewhere) {
-            changes.pop_back(); // the definition's WHERE says so, when the row itself is written
-        }
-    }
-    return changes;
-}
-
 class Repair {
 public:
     Repair(pg::Connection& catalog, const ProjectionRecord& record, const std::string& copy)
@@ -87,7 +57,7 @@ private:
         }
         const Registers held = comparison_.registers(rows);
         for (const SettledRow& row : settled_.read(rows, stop)) {
-            std::vector<RowChange> changes = changes_of(definition_, row, held);
+            std::vector<RowChange> changes = mending_changes(definition_, row, registers_of(held, row.row));
             std::vector<RowChange*> pointers;
             for (RowChange& change : changes) {
                 pointers.push_back(&change);

@@ -20,6 +20,13 @@ bool belongs(const Definition& definition, const SettledRow& row, const Register
     return true;
 }
 
+/// Without one it is nowhere.
+bool has_key(const Definition& definition, const BaseRow& row)
+{
+    return std::all_of(definition.key_base.begin(), definition.key_base.end(),
+                       [&](const std::string& column) { return row[definition.base_column(column)].has_value(); });
+}
+
 } // namespace
 
 std::vector<const Register*> registers_of(const Registers& all, const RowKey& row)
@@ -59,6 +66,28 @@ Verdict judge(const Definition& definition, const SettledRow& row, std::span<con
         return Verdict::equal;
     }
     return there == held.end() ? Verdict::missing : (*there)->hash != row.hash ? Verdict::different : Verdict::equal;
+}
+
+std::vector<RowChange> mending_changes(const Definition& definition, const SettledRow& row,
+                                       std::span<const Register* const> held)
+{
+    std::vector<RowChange> changes;
+    if (row.present && has_key(definition, row.base)) {
+        changes.push_back({row.base, row.version, true, {}, {}});
+    }
+    for (const Register* over : left_over(definition, row, held)) {
+        RowChange& gone = changes.emplace_back(RowChange{row.base, row.version, false, {}, {}});
+        bool elsewhere = !row.present;
+        for (std::size_t at = 0; at < definition.key_base.size(); ++at) {
+            auto& value = gone.base[definition.base_column(definition.key_base[at])];
+            elsewhere = elsewhere || value != over->key[at];
+            value = over->key[at];
+        }
+        if (!elsewhere) {
+            changes.pop_back(); // the definition's WHERE says so, when the row itself is written
+        }
+    }
+    return changes;
 }
 
 } // namespace keyshift::projections

@@ -2,6 +2,7 @@
 /// Whether a projection differs from its definition in one row. Pure.
 
 #include "projections/commands/settled_rows.hpp"
+#include "projections/row_change.hpp"
 
 #include <optional>
 #include <span>
@@ -22,6 +23,10 @@ enum class Verdict {
 Verdict judge(const Definition& definition, const SettledRow& row, std::span<const Register* const> held);
 /// Those of the registers in which the row stands without being there.
 std::vector<const Register*> left_over(const Definition& definition, const SettledRow& row,
+                                       std::span<const Register* const> held);
+/// The row as it is and, wherever else it stands, that it is not there, all at the version of the locked read: any change
+/// that comes later wins, and any that came before loses.
+std::vector<RowChange> mending_changes(const Definition& definition, const SettledRow& row,
                                        std::span<const Register* const> held);
 
 /// The registers of one row.

@@ -10,7 +10,8 @@ using Json = nlohmann::json;
 namespace {
 
 const char* const kColumns =
-    "definition::text, state, wanted, sql, coalesce(start_offsets, '{}')::text, backfill::text, id, serving, filled_nodes::text";
+    "definition::text, state, wanted, sql, coalesce(start_offsets, '{}')::text, backfill::text, id, serving, filled_nodes::text, "
+    "keep_until IS NOT NULL";
 
 ProjectionRecord record_of(const pg::Result& rows, int at)
 {
@@ -21,6 +22,7 @@ ProjectionRecord record_of(const pg::Result& rows, int at)
     record.wanted = rows.text(at, 2);
     record.sql = rows.text(at, 3);
     record.serving = rows.boolean(at, 7);
+    record.kept = rows.boolean(at, 9);
     record.filled_nodes = Json::parse(rows.text(at, 8)).get<std::set<std::string>>();
     const Json offsets = Json::parse(rows.text(at, 4));
     for (const auto& [topic, partitions] : offsets.items()) {
@@ -75,8 +77,25 @@ ProjectionRecord read_projection(pg::Connection& catalog, const std::string& nam
 
 std::optional<ProjectionRecord> read_successor(pg::Connection& catalog, const std::string& name)
 {
-    std::vector<ProjectionRecord> found = records(catalog, "name = $1 AND NOT serving AND wanted <> 'drop'", name);
+    std::vector<ProjectionRecord> found =
+        records(catalog, "name = $1 AND NOT serving AND wanted <> 'drop' AND keep_until IS NULL", name);
     return found.empty() ? std::nullopt : std::optional(std::move(found.front()));
+}
+
+std::optional<ProjectionRecord> read_kept(pg::Connection& catalog, const std::string& name)
+{
+    std::vector<ProjectionRecord> found =
+        records(catalog, "name = $1 AND wanted <> 'drop' AND keep_until IS NOT NULL", name);
+    return found.empty() ? std::nullopt : std::optional(std::move(found.front()));
+}
+
+bool expire_kept(pg::Connection& catalog, const std::string& name)
+{
+    return catalog
+               .query("UPDATE keyshift.projection SET wanted = 'drop', state = 'dropping', keep_until = NULL "
+                      "WHERE name = $1 AND NOT serving AND keep_until < now()",
+                      {name})
+               .affected() > 0;
 }
 
 std::vector<ProjectionRecord> succeeded_generations(pg::Connection& catalog, const std::string& name)

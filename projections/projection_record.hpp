@@ -22,6 +22,7 @@ struct ProjectionRecord {
     std::string state;  ///< building, live, paused, failed, dropping
     std::string wanted; ///< run, pause, drop
     bool serving = true;
+    bool kept = false; ///< it has been succeeded, and one may go back to it
     std::string sql;
     /// topic -> partition -> offset; empty: not yet recorded.
     std::map<std::string, std::map<std::int32_t, std::int64_t>> start_offsets;
@@ -35,6 +36,10 @@ ProjectionRecord read_projection(pg::Connection& catalog, const std::string& nam
 ProjectionRecord read_projection(pg::Connection& catalog, std::int64_t id);
 /// The generation that a rebuild makes.
 std::optional<ProjectionRecord> read_successor(pg::Connection& catalog, const std::string& name);
+/// The generation that one may go back to.
+std::optional<ProjectionRecord> read_kept(pg::Connection& catalog, const std::string& name);
+/// True: its time is over, and from now on it is to be removed.
+bool expire_kept(pg::Connection& catalog, const std::string& name);
 /// Those that were succeeded and are still to be removed.
 std::vector<ProjectionRecord> succeeded_generations(pg::Connection& catalog, const std::string& name);
 std::vector<Definition> all_generations(pg::Connection& catalog, const std::string& name);

@@ -312,7 +312,8 @@ void ProjectionRunner::finish_building()
 /// Both wait for others, so they have a thread of their own.
 void ProjectionRunner::begin_succession()
 {
-    if (succession_.joinable() || record_.state != "live" || (record_.definition.everywhere && !backfill_done_)) {
+    if (succession_.joinable() || record_.kept || record_.state != "live" ||
+        (record_.definition.everywhere && !backfill_done_)) {
         return;
     }
     succession_ = std::jthread([this, serving = record_.serving](std::stop_token stop) {
@@ -364,10 +365,15 @@ bool ProjectionRunner::look_around()
             "JOIN keyshift.captured_table t ON t.schema_name = $3 AND t.table_name = $4 AND coalesce(t.node, s.node) = s.node)) "
             "WHERE id = $1 RETURNING wanted, serving, greatest(lag_seconds, (SELECT max(o.lag_seconds) FROM keyshift.projection o "
             "WHERE o.part_of = projection.part_of AND o.serving AND o.id <> projection.id)), (SELECT max(o.lag_seconds) FROM keyshift.projection o "
-            "WHERE o.part_of = projection.part_of AND o.serving AND (o.definition ->> 'everywhere')::boolean)",
+            "WHERE o.part_of = projection.part_of AND o.serving AND (o.definition ->> 'everywhere')::boolean), keep_until IS NOT NULL",
             {std::to_string(record_.id), fmt::format("{:.3f}", lag), record_.definition.base.schema,
              record_.definition.base.name});
     if (wanted.rows() == 0 || wanted.text(0, 0) == "drop") {
+        return false;
+    }
+    if (wanted.boolean(0, 1) != record_.serving || wanted.boolean(0, 4) != record_.kept ||
+        (record_.serving && expire_kept(catalog_, record_.definition.name))) {
+        again_ = true; // with another part to play
         return false;
     }
     if (wanted.boolean(0, 1)) {

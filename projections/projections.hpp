@@ -75,7 +75,22 @@ nlohmann::json verify(pg::Connection& catalog, const std::string& name, std::sto
 /// docs/interface.md: `projection repair`. Writes what verify finds once more, from the base rows as they are, while writes
 /// go on. "refused": rows that PostgreSQL does not take.
 nlohmann::json repair(pg::Connection& catalog, const std::string& name, std::stop_token stop);
-/// Makes a new generation, which the daemon fills, verifies and lets take the place of the one that serves. The plan.
+struct RebuildRequest {
+    std::string name;
+    std::string sql;               ///< another definition; empty: the same
+    std::vector<std::string> key;  ///< empty: as it is
+    std::int64_t keep_seconds = 0; ///< how long one may go back
+    bool apply = false;
+    bool dry_run = false;
+    bool skip_null = false;
+    EventForms forms;
+};
+/// Makes a new generation, which the daemon fills, verifies and lets take the place of the one that serves, which stays for a while,
+/// kept up to date. The plan.
+nlohmann::json rebuild(pg::Connection& catalog, const RebuildRequest& request);
+/// The generation before, while it is kept, takes its place again, as at the end of a rebuild. The plan.
+nlohmann::json rollback(pg::Connection& catalog, const std::string& name, bool dry_run);
+/// The same definition, and no way back.
 nlohmann::json rebuild(pg::Connection& catalog, const std::string& name, bool dry_run);
 struct ExplainOptions {
     std::map<std::string, std::string> kafka;

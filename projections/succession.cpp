@@ -90,7 +90,7 @@ std::unique_ptr<catalog::CommandLock> lock_commands(pg::Connection& catalog, con
 
 void take_view(pg::Connection& node, const Definition& definition)
 {
-    node.script(view_statement(definition));
+    turn_view(node, definition);
     if (!definition.routed_as_schema.empty()) {
         node.query("UPDATE keyshift.local_table SET alias = NULL WHERE alias = $1::regclass AND root <> $2::regclass",
                    {definition.routed_as().quoted(), definition.table().quoted()});
@@ -125,10 +125,15 @@ void take_over_catalog(pg::Connection& catalog, const ProjectionRecord& record)
 {
     pg::Transaction transaction(catalog);
     const std::string id = std::to_string(record.id);
+    // Only one that is up to date stays so.
     catalog.query(
-        "UPDATE keyshift.projection SET serving = false, wanted = 'drop', state = 'dropping' WHERE name = $1 AND id <> $2",
-        {record.definition.name, id});
-    catalog.query("UPDATE keyshift.projection SET serving = true WHERE id = $1", {id});
+        "UPDATE keyshift.projection o SET serving = false, keep_until = k.until, wanted = CASE WHEN k.until IS NULL THEN 'drop' ELSE o.wanted END, "
+        "state = CASE WHEN k.until IS NULL THEN 'dropping' ELSE o.state END "
+        "FROM (SELECT o.id, CASE WHEN o.serving AND o.state = 'live' AND o.wanted = 'run' AND n.keep_seconds > 0 "
+        "THEN now() + make_interval(secs => n.keep_seconds) END AS until FROM keyshift.projection o, keyshift.projection n "
+        "WHERE n.id = $1 AND o.name = n.name AND o.id <> n.id) k WHERE o.id = k.id",
+        {id});
+    catalog.query("UPDATE keyshift.projection SET serving = true, keep_until = NULL WHERE id = $1", {id});
     // What was rejected before this generation read the rows is in it as it is by now.
     catalog.query(
         "DELETE FROM keyshift.rejection r USING keyshift.projection p WHERE p.id = $1 AND r.projection = p.name "
@@ -145,6 +150,9 @@ void succeed(const pg::ConnectionSettings& settings, std::int64_t id, std::stop_
 {
     pg::Connection catalog(settings);
     const ProjectionRecord record = read_projection(catalog, id);
+    for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
+        refuse_views_in_the_way(*node.connection, record.definition);
+    }
     check(catalog, record, stop);
     while (true) {
         for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {

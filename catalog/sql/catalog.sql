@@ -197,10 +197,12 @@ CREATE TABLE IF NOT EXISTS keyshift.projection (
     created_at    timestamptz NOT NULL DEFAULT now()
 );
 
--- One row a generation. The one that serves is read through the view; another is being built to succeed it, or (wanted 'drop')
--- has been succeeded and goes.
+-- One row a generation. The one that serves is read through the view; another is being built to succeed it, has been succeeded and is
+-- kept up to date for a while (keep_until), or (wanted 'drop') goes.
 ALTER TABLE keyshift.projection ADD COLUMN IF NOT EXISTS serving boolean NOT NULL DEFAULT true;
 ALTER TABLE keyshift.projection DROP CONSTRAINT IF EXISTS projection_name_key;
+ALTER TABLE keyshift.projection ADD COLUMN IF NOT EXISTS keep_seconds int NOT NULL DEFAULT 0; -- how long the one before stays, once it serves
+ALTER TABLE keyshift.projection ADD COLUMN IF NOT EXISTS keep_until timestamptz;              -- of one that has been succeeded and is kept
 CREATE UNIQUE INDEX IF NOT EXISTS projection_serving ON keyshift.projection (name) WHERE serving;
 CREATE UNIQUE INDEX IF NOT EXISTS projection_generation ON keyshift.projection (name, generation);
 

@@ -1,5 +1,6 @@
 #include "daemon/commands/commands.hpp"
 
+#include "daemon/commands/definition_file.hpp"
 #include "daemon/wait.hpp"
 #include "projections/projections.hpp"
 
@@ -52,14 +53,7 @@ void create(CommandContext& context, CreateOptions& options)
                                        "--sql 'SELECT user_id, ... FROM interactions'"});
     }
     if (!options.file.empty()) {
-        std::ifstream in(options.file);
-        std::ostringstream text;
-        text << in.rdbuf();
-        if (!in) {
-            throw Error(ErrorKind::usage, {"projection create --file " + options.file, "the file cannot be read",
-                                           "Name a file with one SELECT."});
-        }
-        options.request.sql = text.str();
+        options.request.sql = read_definition("projection create", options.file);
     }
     options.request.dry_run = context.dry_run;
     options.request.forms = context.config().projection.forms;
@@ -155,6 +149,18 @@ void add_change(CLI::App& projection, CommandContext& context, const std::string
 }
 
 } // namespace
+
+std::string read_definition(const std::string& verb, const std::string& file)
+{
+    std::ifstream in(file);
+    std::ostringstream text;
+    text << in.rdbuf();
+    if (!in) {
+        throw Error(ErrorKind::usage,
+                    {verb + " --file " + file, "the file cannot be read", "Name a file with one SELECT."});
+    }
+    return text.str();
+}
 
 void add_projection_commands(CLI::App& app, CommandContext& context)
 {

@@ -1,5 +1,7 @@
 #include "daemon/commands/commands.hpp"
 
+#include "daemon/commands/definition_file.hpp"
+#include "daemon/config_keys.hpp"
 #include "daemon/wait.hpp"
 #include "projections/projections.hpp"
 
@@ -19,6 +21,11 @@ struct Asked {
     std::vector<std::string> key;
     std::int64_t records = 100'000;
 };
+struct Anew {
+    projections::RebuildRequest request;
+    std::string file;
+    std::string keep = "1h";
+};
 
 /// Until the generation serves, or its building has failed.
 void wait_for_generation(CommandContext& context, pg::Connection& catalog, const std::string& name, int generation)
@@ -31,7 +38,7 @@ void wait_for_generation(CommandContext& context, pg::Connection& catalog, const
         progress.show(rebuild.is_null() ? 1 : rebuild["backfill_done"].get<double>(),
                       fmt::format("{}: generation {} {}", name, generation,
                                   rebuild.is_null() ? "serves" : rebuild["state"].get<std::string>()));
-        return shown["generation"].get<int>() >= generation || (!rebuild.is_null() && rebuild["state"] == "failed");
+        return shown["generation"].get<int>() == generation || (!rebuild.is_null() && rebuild["state"] == "failed");
     });
     progress.finish();
     if (ended != WaitResult::reached) {
@@ -43,18 +50,44 @@ void wait_for_generation(CommandContext& context, pg::Connection& catalog, const
     }
 }
 
-void rebuild(CommandContext& context, const Asked& asked)
+void follow_generation(CommandContext& context, pg::Connection& catalog, const std::string& name, const Json& made)
 {
-    pg::Connection catalog = context.catalog();
-    const Json made = projections::rebuild(catalog, asked.name, context.dry_run);
     context.print(made);
     if (context.dry_run) {
         return;
     }
-    context.mention_missing_daemon(catalog, "queued as " + asked.name);
+    context.mention_missing_daemon(catalog, "queued as " + name);
     if (context.wait) {
-        wait_for_generation(context, catalog, asked.name, made["generation"].get<int>());
+        wait_for_generation(context, catalog, name, made["generation"].get<int>());
     }
+}
+
+void rebuild(CommandContext& context, Anew& anew)
+{
+    projections::RebuildRequest& request = anew.request;
+    if (!request.sql.empty() && !anew.file.empty()) {
+        throw Error(ErrorKind::usage, {"projection rebuild", "the definition is given by --sql and by --file",
+                                       "Give one of them, or none to keep the definition."});
+    }
+    if (!anew.file.empty()) {
+        request.sql = read_definition("projection rebuild", anew.file);
+    }
+    const auto keep = parse_duration(anew.keep);
+    if (!keep) {
+        throw Error(ErrorKind::usage, {"projection rebuild --keep " + anew.keep, "this is no duration",
+                                       "Say 30m, 2h, or 0s for no way back."});
+    }
+    request.keep_seconds = std::chrono::duration_cast<std::chrono::seconds>(*keep).count();
+    request.dry_run = context.dry_run;
+    request.forms = context.config().projection.forms;
+    pg::Connection catalog = context.catalog();
+    follow_generation(context, catalog, request.name, projections::rebuild(catalog, request));
+}
+
+void rollback(CommandContext& context, const std::string& name)
+{
+    pg::Connection catalog = context.catalog();
+    follow_generation(context, catalog, name, projections::rollback(catalog, name, context.dry_run));
 }
 
 void print_explanation(CommandContext& context, const Json& explained)
@@ -85,11 +118,25 @@ void explain(CommandContext& context, const Asked& asked)
 
 void add_projection_life_commands(CLI::App& projection, CommandContext& context)
 {
-    const auto anew = std::make_shared<Asked>();
-    CLI::App* again = add_verb(projection, "rebuild", "Build a new generation beside it, which then takes its place",
-                               "keyshift projection rebuild user_interactions --wait");
-    again->add_option("name", anew->name, "Projection")->required();
+    const auto anew = std::make_shared<Anew>();
+    CLI::App* again = add_verb(
+        projection, "rebuild", "Build a new generation, or another definition, beside it, which then takes its place",
+        "keyshift projection rebuild user_interactions --sql 'SELECT user_id, interaction_id FROM interactions' --wait");
+    again->add_option("name", anew->request.name, "Projection")->required();
+    again->add_option("--sql", anew->request.sql, "Another definition; without it the same");
+    again->add_option("--file", anew->file, "A file with the SELECT");
+    again->add_option("--key", anew->request.key, "column[,column], where it is another one")->delimiter(',');
+    again->add_option("--keep", anew->keep, "How long the generation before is kept up to date, to go back to")
+        ->capture_default_str();
+    again->add_flag("--apply", anew->request.apply, "Also run the ALTERs that another definition needs");
+    again->add_flag("--skip-null", anew->request.skip_null, "Leave rows with a NULL key out");
     takes_long(changes(again, context), context)->callback([&context, anew] { rebuild(context, *anew); });
+    const auto back = std::make_shared<std::string>();
+    CLI::App* before =
+        add_verb(projection, "rollback", "Go back to the generation before the last rebuild, while it is kept",
+                 "keyshift projection rollback user_interactions --wait");
+    before->add_option("name", *back, "Projection")->required();
+    takes_long(changes(before, context), context)->callback([&context, back] { rollback(context, *back); });
     const auto asked = std::make_shared<Asked>();
     CLI::App* why = add_verb(projection, "explain", "Which event made each row of a key, and why others lost",
                              "keyshift projection explain user_interactions 123e4567-e89b-12d3-a456-426614174000");

@@ -150,14 +150,14 @@ Json plan_of(const Definition& definition, const CreateRequest& request, const s
 
 } // namespace
 
-void refuse_alters(const CreateRequest& request, const std::vector<std::string>& alters)
+void refuse_alters(const std::string& doing, const std::vector<std::string>& alters)
 {
     std::string text;
     for (const std::string& alter : alters) {
         text += "\n" + alter + ";";
     }
     throw RefusedError(
-        {"creating projection " + request.name,
+        {doing,
          "the WAL does not carry the old key of a changed or deleted row: the replica identity lacks the projection's key",
          "Say --apply to run these statements on every node:" + text});
 }
@@ -201,7 +201,7 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
     }
     const std::vector<std::string> alters = needed_alters(first, definition, base, buckets, other_keys);
     if (!alters.empty() && !request.apply && !request.dry_run) {
-        refuse_alters(request, alters);
+        refuse_alters("creating projection " + request.name, alters);
     }
     std::vector<catalog::OpenNode> nodes = catalog::open_nodes(catalog, "projection create");
     for (const catalog::OpenNode& node : nodes) {

@@ -149,7 +149,7 @@ Json create_composite(pg::Connection& catalog, const CreateRequest& request)
         alters.insert(alters.end(), member.alters.begin(), member.alters.end());
     }
     if (!alters.empty() && !request.apply && !request.dry_run) {
-        refuse_alters(request, alters);
+        refuse_alters("creating projection " + request.name, alters);
     }
     std::vector<catalog::OpenNode> nodes = catalog::open_nodes(catalog, "projection create");
     check_name(catalog, *nodes.front().connection, request, plan.view_schema);

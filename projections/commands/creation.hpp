@@ -22,7 +22,8 @@ nlohmann::json create_composite(pg::Connection& catalog, const CreateRequest& re
 void check_name(pg::Connection& catalog, pg::Connection& node, const CreateRequest& request, const std::string& schema);
 /// It is filled and verified from the rows as they are, and kept by events: throws Error(refused) unless they show the same.
 void refuse_what_events_hide(const Definition& definition, const CaptureOptions& options);
-[[noreturn]] void refuse_alters(const CreateRequest& request, const std::vector<std::string>& alters);
+/// `doing`: "creating projection NAME".
+[[noreturn]] void refuse_alters(const std::string& doing, const std::vector<std::string>& alters);
 /// A group with this definition's key, its buckets spread over the nodes in order.
 catalog::DistributedRoot new_group(const Definition& definition, std::uint32_t buckets,
                                    const std::vector<catalog::Node>& nodes);

@@ -4,6 +4,8 @@
 #include "catalog/node_sql.hpp"
 #include "catalog/rows.hpp"
 #include "catalog/table_ddl.hpp"
+#include "catalog/table_definition.hpp"
+#include "core/error.hpp"
 
 #include <fmt/core.h>
 
@@ -156,6 +158,76 @@ std::string view_statement(const Definition& definition)
     }
     return fmt::format("CREATE OR REPLACE VIEW {} AS SELECT {} FROM {} WHERE _live", definition.view().quoted(),
                        columns, definition.table().quoted());
+}
+
+namespace {
+
+std::vector<ProjectedColumn> shown_columns(const Definition& definition)
+{
+    if (!definition.aggregation) {
+        return definition.columns;
+    }
+    std::vector<ProjectedColumn> shown;
+    for (const ShownColumn& column : definition.aggregation->shown) {
+        shown.push_back({column.name, column.type});
+    }
+    return shown;
+}
+
+/// PostgreSQL lets a view that is replaced get further columns, and nothing else.
+bool is_replaced(pg::Connection& connection, const Definition& definition)
+{
+    const pg::Result columns = connection.query(
+        "SELECT attname, pg_catalog.format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute "
+        "WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        {definition.view().quoted()});
+    const std::vector<ProjectedColumn> shown = shown_columns(definition);
+    bool same = static_cast<std::size_t>(columns.rows()) <= shown.size();
+    for (int row = 0; same && row < columns.rows(); ++row) {
+        const ProjectedColumn& column = shown[static_cast<std::size_t>(row)];
+        same = columns.text(row, 0) == column.name && columns.text(row, 1) == column.type;
+    }
+    return same;
+}
+
+} // namespace
+
+void refuse_views_in_the_way(pg::Connection& connection, const Definition& definition)
+{
+    if (is_replaced(connection, definition)) {
+        return;
+    }
+    const std::string views(
+        connection
+            .query(
+                "SELECT coalesce(string_agg(DISTINCT r.ev_class::regclass::text, ', '), '') FROM pg_catalog.pg_depend d "
+                "JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_catalog.pg_rewrite'::regclass "
+                "WHERE d.refobjid = pg_catalog.to_regclass($1) AND r.ev_class <> d.refobjid",
+                {definition.view().quoted()})
+            .text(0, 0));
+    if (!views.empty()) {
+        throw FatalError(
+            {fmt::format("rebuilding projection {}: generation {}", definition.name, definition.generation),
+             fmt::format("views on {} read the old one's columns: {}", connection.name(), views),
+             "Drop them, then `keyshift projection resume " + definition.name + "`."});
+    }
+}
+
+void turn_view(pg::Connection& connection, const Definition& definition)
+{
+    if (is_replaced(connection, definition)) {
+        connection.script(view_statement(definition));
+        return;
+    }
+    refuse_views_in_the_way(connection, definition);
+    const std::vector<std::string> grants = catalog::read_grants(connection, definition.view());
+    connection.query("UPDATE keyshift.local_table SET alias = NULL WHERE alias = pg_catalog.to_regclass($1)",
+                     {definition.view().quoted()});
+    connection.script("DROP VIEW " + definition.view().quoted());
+    connection.script(view_statement(definition));
+    for (const std::string& grant : grants) {
+        connection.script(grant);
+    }
 }
 
 namespace {

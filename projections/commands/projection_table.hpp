@@ -16,6 +16,11 @@ void record_tables(pg::Connection& catalog, const Definition& definition);
 void forget_tables(pg::Connection& catalog, const Definition& definition);
 /// CREATE OR REPLACE VIEW over the definition's generation.
 std::string view_statement(const Definition& definition);
+/// The view reads the definition's generation from here on, and whoever may read it goes on. In the caller's transaction. Throws
+/// FatalError where other views hang on columns that it has no more.
+void turn_view(pg::Connection& connection, const Definition& definition);
+/// Throws as turn_view does.
+void refuse_views_in_the_way(pg::Connection& connection, const Definition& definition);
 /// Empty, with its leaves, triggers and rows of local_table; what an earlier try has left gives way. Of `root` group,
 /// placement and addresses count.
 void make_generation(pg::Connection& connection, const catalog::Node& node, const Definition& definition,

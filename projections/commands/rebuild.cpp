@@ -1,5 +1,6 @@
 #include "projections/commands/composite.hpp"
 #include "projections/commands/projection_table.hpp"
+#include "projections/commands/redefinition.hpp"
 #include "projections/projection_record.hpp"
 #include "projections/projections.hpp"
 
@@ -9,6 +10,9 @@
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <memory>
 
 namespace keyshift::projections {
 
@@ -63,7 +67,7 @@ bool same_placement(const std::map<BucketId, catalog::Placement>& a, const std::
 }
 
 /// From here on moves of the group take the new table with them, so its leaves must be where those of the old one are.
-void record(pg::Connection& catalog, const ProjectionRecord& old, const Definition& definition,
+void record(pg::Connection& catalog, const std::string& sql, std::int64_t keep_seconds, const Definition& definition,
             const catalog::DistributedRoot& root)
 {
     pg::Transaction transaction(catalog);
@@ -75,10 +79,10 @@ void record(pg::Connection& catalog, const ProjectionRecord& old, const Definiti
     }
     record_tables(catalog, definition);
     catalog.query(
-        "INSERT INTO keyshift.projection (name, generation, serving, view_schema, group_name, part_of, sql, definition) "
-        "VALUES ($1, $2, false, $3, $4, nullif($5, ''), $6, $7)",
+        "INSERT INTO keyshift.projection (name, generation, serving, view_schema, group_name, part_of, sql, definition, keep_seconds) "
+        "VALUES ($1, $2, false, $3, $4, nullif($5, ''), $6, $7, $8)",
         {definition.name, std::to_string(definition.generation), definition.view_schema, definition.group,
-         definition.part_of, old.sql, to_json(definition).dump()});
+         definition.part_of, sql, to_json(definition).dump(), std::to_string(keep_seconds)});
     catalog::notify(catalog, "projection");
     transaction.commit();
 }
@@ -87,50 +91,147 @@ void record(pg::Connection& catalog, const ProjectionRecord& old, const Definiti
 
 namespace {
 
-Json rebuild_one(pg::Connection& catalog, const std::string& name, bool dry_run)
+/// Behind all that there are: one that is kept may be newer than the one that serves.
+int next_generation(pg::Connection& catalog, const ProjectionRecord& serving)
 {
+    int newest = serving.definition.generation;
+    for (const Definition& one : all_generations(catalog, serving.definition.name)) {
+        newest = std::max(newest, one.generation);
+    }
+    return newest + 1;
+}
+
+Json plan_of(const Definition& definition, const RebuildRequest& request, const Redefinition* changed)
+{
+    Json plan{{"projection", definition.name},
+              {"generation", definition.generation},
+              {"table", definition.table().to_string()},
+              {"keep_seconds", request.keep_seconds},
+              {"dry_run", request.dry_run}};
+    if (changed != nullptr) {
+        plan["key"] = shown_key(definition);
+        plan["alters"] = changed->alters();
+    }
+    return plan;
+}
+
+RebuildRequest same_definition(const std::string& name, bool dry_run)
+{
+    RebuildRequest request;
+    request.name = name;
+    request.dry_run = dry_run;
+    return request;
+}
+
+Json rebuild_one(pg::Connection& catalog, const RebuildRequest& request)
+{
+    const std::string& name = request.name;
     const ProjectionRecord old = read_projection(catalog, name);
     if (is_moving(catalog, old.definition.group)) {
         refuse(name, "its buckets are being moved or wait for their grace period",
                "Wait for it, or cancel it: `keyshift reshard status`.");
     }
-    Definition definition = old.definition;
-    definition.generation = old.definition.generation + 1;
-    const Json plan{{"projection", name},
-                    {"generation", definition.generation},
-                    {"table", definition.table().to_string()},
-                    {"dry_run", dry_run}};
-    if (dry_run) {
+    if (!request.dry_run) {
+        clear_successor(catalog, name);
+    }
+    const int generation = next_generation(catalog, old);
+    std::unique_ptr<Redefinition> changed;
+    if (!request.sql.empty()) {
+        changed = std::make_unique<Redefinition>(catalog, old, request, generation);
+    }
+    Definition definition = changed ? changed->definition() : old.definition;
+    definition.generation = generation;
+    Json plan = plan_of(definition, request, changed.get());
+    if (request.dry_run) {
         return plan;
     }
-    clear_successor(catalog, name);
+    if (changed) {
+        changed->prepare_base();
+        definition = changed->definition();
+    }
     const catalog::DistributedRoot root = root_of(catalog, definition.group);
     for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
         pg::Transaction transaction(*node.connection);
         make_generation(*node.connection, node.node, definition, root);
         transaction.commit();
     }
-    record(catalog, old, definition, root);
+    record(catalog, changed ? request.sql : old.sql, request.keep_seconds, definition, root);
     return plan;
 }
 
 } // namespace
 
-Json rebuild(pg::Connection& catalog, const std::string& name, bool dry_run)
+Json rebuild(pg::Connection& catalog, const RebuildRequest& request)
 {
+    const std::string& name = request.name;
     const catalog::CommandLock lock(catalog, "projection rebuild " + name);
     const auto composite = read_composite(catalog, name);
     if (!composite) {
-        return rebuild_one(catalog, name, dry_run);
+        if (const Definition definition = read_projection(catalog, name).definition; !definition.part_of.empty()) {
+            refuse(name, "it is a part of projection " + definition.part_of, "Rebuild that one.");
+        }
+        if (request.sql.empty() && (!request.key.empty() || request.skip_null)) {
+            refuse(name, "another key is another definition", "Give the SELECT too, by --sql or --file.");
+        }
+        return rebuild_one(catalog, request);
     }
-    Json plan{{"projection", name}, {"tables", Json::array()}, {"dry_run", dry_run}};
+    if (!request.sql.empty() || !request.key.empty()) {
+        refuse(name, "its tables are those of its SELECT, and another SELECT has others",
+               fmt::format(
+                   "Create it under another name, let the readers change over, then `keyshift projection drop {}`.",
+                   name));
+    }
+    Json plan{{"projection", name}, {"tables", Json::array()}, {"dry_run", request.dry_run}};
     for (const std::string& member : composite->members) {
-        Json part = rebuild_one(catalog, member, dry_run);
+        // Its tables turn one by one, so there is no generation of all of them to go back to.
+        Json part = rebuild_one(catalog, same_definition(member, request.dry_run));
         plan["generation"] = part["generation"];
         part.erase("dry_run");
+        part.erase("keep_seconds");
         plan["tables"].push_back(std::move(part));
     }
     return plan;
+}
+
+Json rebuild(pg::Connection& catalog, const std::string& name, bool dry_run)
+{
+    return rebuild(catalog, same_definition(name, dry_run));
+}
+
+Json rollback(pg::Connection& catalog, const std::string& name, bool dry_run)
+{
+    const catalog::CommandLock lock(catalog, "projection rollback " + name);
+    const auto refuse_rollback = [&](const std::string& why, const std::string& next) {
+        throw RefusedError({"rolling projection " + name + " back", why, next});
+    };
+    if (read_composite(catalog, name)) {
+        refuse_rollback("of a projection of several tables no earlier generation is kept",
+                        "`keyshift projection rebuild` makes it anew.");
+    }
+    const ProjectionRecord serving = read_projection(catalog, name);
+    const auto kept = read_kept(catalog, name);
+    if (!kept) {
+        refuse_rollback("no earlier generation of it is kept",
+                        "`keyshift projection rebuild " + name + " --sql ...` builds what it was before.");
+    }
+    if (kept->state != "live" || kept->wanted != "run") {
+        refuse_rollback(fmt::format("generation {} is {}, so it is not up to date", kept->definition.generation,
+                                    kept->wanted == "run" ? kept->state : "paused"),
+                        "`keyshift projection resume " + name + "`, and wait until it is live.");
+    }
+    if (read_successor(catalog, name)) {
+        refuse_rollback("a new generation is being built", "Wait for it: `keyshift projection show " + name + "`.");
+    }
+    if (!dry_run) {
+        catalog.query("UPDATE keyshift.projection k SET keep_until = NULL, keep_seconds = greatest(s.keep_seconds, 60) "
+                      "FROM keyshift.projection s WHERE k.id = $1 AND s.id = $2",
+                      {std::to_string(kept->id), std::to_string(serving.id)});
+        catalog::notify(catalog, "projection");
+    }
+    return {{"projection", name},
+            {"generation", kept->definition.generation},
+            {"replaces", serving.definition.generation},
+            {"dry_run", dry_run}};
 }
 
 } // namespace keyshift::projections

@@ -82,6 +82,19 @@ Json rebuild_of(pg::Connection& catalog, const ProjectionRecord& successor)
         {"error", row.rows() == 0 || row.is_null(0, 1) ? Json() : Json::parse(row.text(0, 1))}};
 }
 
+/// The generation that one may go back to.
+Json previous_of(pg::Connection& catalog, const ProjectionRecord& kept)
+{
+    return {{"generation", kept.definition.generation},
+            {"state", kept.wanted == "pause" ? "paused" : kept.state},
+            {"sql", kept.sql},
+            {"until", catalog
+                          .query("SELECT to_char(keep_until AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') "
+                                 "FROM keyshift.projection WHERE id = $1",
+                                 {std::to_string(kept.id)})
+                          .text(0, 0)}};
+}
+
 void wish(pg::Connection& catalog, const std::string& name, const std::string& wanted)
 {
     const std::vector<std::string> members = members_of(catalog, name);
@@ -127,6 +140,9 @@ Json show_one(pg::Connection& catalog, const std::string& name)
     }
     if (const auto successor = read_successor(catalog, name)) {
         shown["rebuild"] = rebuild_of(catalog, *successor);
+    }
+    if (const auto kept = read_kept(catalog, name)) {
+        shown["previous"] = previous_of(catalog, *kept);
     }
     return shown;
 }

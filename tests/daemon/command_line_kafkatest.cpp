@@ -64,6 +64,7 @@ TEST(CommandLine, EveryVerbHasHelpWithAnExample)
                                                                   {"projection", "drop"},
                                                                   {"projection", "repair"},
                                                                   {"projection", "rebuild"},
+                                                                  {"projection", "rollback"},
                                                                   {"projection", "explain"},
                                                                   {"cdc", "status"},
                                                                   {"rejections", "list"},

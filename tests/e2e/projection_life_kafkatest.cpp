@@ -144,7 +144,7 @@ TEST_F(RebuiltProjection, IsFinishedByTheNextDaemonWhereverThisOneDies)
     start();
     create();
     installation_.stop_daemon();
-    installation_.must({"projection", "rebuild", "by_user"});
+    installation_.must({"projection", "rebuild", "by_user", "--keep", "0s"});
     for (const std::string failpoint : {"projection.succession.node", "projection.succession.recorded"}) {
         try {
             start({{"KEYSHIFT_FAILPOINTS", failpoint + "=kill"}});
@@ -162,7 +162,7 @@ TEST_F(RebuiltProjection, MovesWithItsBucketsWhileItIsBuilt)
     start();
     create();
     installation_.stop_daemon();
-    installation_.must({"projection", "rebuild", "by_user"});
+    installation_.must({"projection", "rebuild", "by_user", "--keep", "0s"});
     installation_.must({"reshard", "start", "--drain", "n1"});
     start();
     EXPECT_TRUE(comes_true(

@@ -1,83 +1,18 @@
 #include "bench/document.hpp"
 #include "bench/measured.hpp"
 
-#include "core/backoff.hpp"
 #include "core/names.hpp"
 #include "demo/screen.hpp"
 
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cmath>
-#include <ctime>
-#include <fstream>
 #include <map>
 #include <set>
-#include <sys/utsname.h>
-#include <thread>
 
 namespace keyshift::bench {
 
-double seconds_since(std::chrono::steady_clock::time_point begin)
-{
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-double quantile(std::vector<double> values, double part)
-{
-    if (values.empty()) {
-        return 0;
-    }
-    std::sort(values.begin(), values.end());
-    const auto rank = static_cast<std::size_t>(std::ceil(part * static_cast<double>(values.size())));
-    return values[std::max<std::size_t>(rank, 1) - 1];
-}
-
-void Bench::wait_snapshots() const
-{
-    pg::Connection catalog(settings.connection("n1", "bench"));
-    while (catalog.query("SELECT count(*) FROM keyshift.snapshot WHERE state IN ('pending', 'running')").integer(0, 0) >
-           0) {
-        sleep_for(std::chrono::milliseconds(200), {});
-    }
-}
-
 namespace {
-
-std::string processor()
-{
-    std::ifstream info("/proc/cpuinfo");
-    for (std::string line; std::getline(info, line);) {
-        if (line.starts_with("model name")) {
-            return line.substr(line.find(':') + 2);
-        }
-    }
-    return "unknown processor";
-}
-
-std::string surroundings(const demo::Settings& settings)
-{
-    pg::Connection node(settings.connection("n1", "bench"));
-    utsname system{};
-    uname(&system);
-    char date[16] = {};
-    const std::time_t now = std::time(nullptr);
-    std::strftime(date, sizeof date, "%F", std::gmtime(&now));
-    return fmt::format("{}: {} x {}, Linux {}, PostgreSQL {}, Keyshift {}", date, std::thread::hardware_concurrency(),
-                       processor(), system.release, node.query("SHOW server_version").text(0, 0), KEYSHIFT_VERSION);
-}
-
-/// Fresh databases on the servers, and a catalog on n1.
-void prepare(const demo::Settings& settings, const demo::Program& program)
-{
-    for (const demo::Server& server : settings.servers) {
-        pg::ConnectionSettings maintenance = settings.connection(server.name, "bench");
-        maintenance.conninfo = fmt::format("host=127.0.0.1 port={} user=postgres dbname=postgres", server.port);
-        pg::Connection(maintenance).query("CREATE DATABASE " + quote_identifier(settings.database));
-    }
-    program.run({"init"});
-    program.run({"node", "add", "n1", "--dsn", settings.dsn("n1")});
-}
 
 struct Part {
     std::string name;
@@ -85,16 +20,24 @@ struct Part {
     std::vector<Measured> (*measure)(const Bench&);
 };
 
-const std::vector<Part> kParts{
-    {"inserts", "Capture", bench_inserts},     {"mixed", "Capture", bench_mixed},
-    {"latency", "Capture", bench_latency},     {"transaction", "Capture", bench_transaction},
-    {"snapshot", "Capture", bench_snapshot},   {"projection", "Projections", bench_projection},
-    {"move-group", "Moves", bench_move_group}, {"move-catch-up", "Moves", bench_move_catch_up},
-    {"move-empty", "Moves", bench_move_empty}, {"move-third", "Moves", bench_move_third},
-    {"move-total", "Moves", bench_move_total}};
+const std::vector<Part> kParts{{"inserts", "Capture", bench_inserts},
+                               {"mixed", "Capture", bench_mixed},
+                               {"latency", "Capture", bench_latency},
+                               {"transaction", "Capture", bench_transaction},
+                               {"snapshot", "Capture", bench_snapshot},
+                               {"projection-apply", "Projections", bench_projection},
+                               {"projection-totals", "Projections", bench_projection_totals},
+                               {"projection-latency", "Projections", bench_projection_latency},
+                               {"projection-backfill", "Projections", bench_projection_backfill},
+                               {"move-group", "Moves", bench_move_group},
+                               {"move-catch-up", "Moves", bench_move_catch_up},
+                               {"move-empty", "Moves", bench_move_empty},
+                               {"move-third", "Moves", bench_move_third},
+                               {"move-total", "Moves", bench_move_total}};
 
 /// Names that stand for whole sections.
-const std::map<std::string, std::string> kSections{{"cdc", "Capture"}, {"move", "Moves"}};
+const std::map<std::string, std::string> kSections{
+    {"cdc", "Capture"}, {"projection", "Projections"}, {"move", "Moves"}};
 
 bool is_named(const Part& part, const std::set<std::string>& names)
 {

@@ -32,6 +32,10 @@ struct Bench {
 double seconds_since(std::chrono::steady_clock::time_point begin);
 /// Nearest rank; `values` need not be sorted.
 double quantile(std::vector<double> values, double part);
+/// Date, machine and versions.
+std::string surroundings(const demo::Settings& settings);
+/// Fresh databases on the servers, a catalog on n1, and n1 a node.
+void prepare(const demo::Settings& settings, const demo::Program& program);
 
 std::vector<Measured> bench_inserts(const Bench& bench);
 std::vector<Measured> bench_mixed(const Bench& bench);
@@ -39,6 +43,9 @@ std::vector<Measured> bench_transaction(const Bench& bench);
 std::vector<Measured> bench_snapshot(const Bench& bench);
 std::vector<Measured> bench_latency(const Bench& bench);
 std::vector<Measured> bench_projection(const Bench& bench);
+std::vector<Measured> bench_projection_totals(const Bench& bench);
+std::vector<Measured> bench_projection_latency(const Bench& bench);
+std::vector<Measured> bench_projection_backfill(const Bench& bench);
 std::vector<Measured> bench_move_group(const Bench& bench);
 std::vector<Measured> bench_move_catch_up(const Bench& bench);
 std::vector<Measured> bench_move_empty(const Bench& bench);

@@ -52,9 +52,13 @@ Settings settings_from_environment(const std::string& directory)
     settings.directory = directory;
     settings.binary = required("KEYSHIFT_BINARY");
     settings.bootstrap_servers = required("KAFKA");
-    for (const char* number : {"1", "2", "3"}) {
-        const std::string port = required(fmt::format("PG{}_PORT", number).c_str());
-        settings.servers.push_back({fmt::format("n{}", number), std::stoi(port)});
+    constexpr int kAtLeast = 3;
+    for (int number = 1;; ++number) {
+        const std::string port = fmt::format("PG{}_PORT", number);
+        if (number > kAtLeast && std::getenv(port.c_str()) == nullptr) {
+            break;
+        }
+        settings.servers.push_back({fmt::format("n{}", number), std::stoi(required(port.c_str()))});
     }
     return settings;
 }

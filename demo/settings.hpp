@@ -11,14 +11,14 @@
 namespace keyshift::demo {
 
 struct Server {
-    std::string name; ///< n1, n2, n3
+    std::string name; ///< n1, n2, n3, ...
     int port = 0;
 };
 
 struct Settings {
     std::string binary;            ///< the program keyshift
     std::string directory;         ///< scratch: configuration file, daemon's log
-    std::vector<Server> servers;   ///< three empty PostgreSQL servers, trust authentication on 127.0.0.1
+    std::vector<Server> servers;   ///< three or more empty PostgreSQL servers, trust authentication on 127.0.0.1
     std::string bootstrap_servers; ///< the Kafka broker
     std::string database = "app";
     std::string prefix = "app"; ///< topic prefix
@@ -35,7 +35,7 @@ struct Settings {
     std::string config_file() const { return directory + "/keyshift.toml"; }
 };
 
-/// From the environment: KEYSHIFT_BINARY, PG1_PORT..PG3_PORT, KAFKA, and the scratch directory as argument.
+/// From the environment: KEYSHIFT_BINARY, PG1_PORT..PG3_PORT and more, KAFKA, and the scratch directory as argument.
 /// Throws Error(usage) naming what is missing.
 Settings settings_from_environment(const std::string& directory);
 

@@ -200,11 +200,11 @@ oracle_start() {
     printf 'ORACLE_KAFKA=127.0.0.1:%s\nORACLE_CONNECT=%s\n' "$port" "$rest"
 }
 
-# servers_start DIR: three PostgreSQL servers and one broker, with KEYSHIFT_ORACLE the real Debezium too on a broker of its own,
+# servers_start DIR: three PostgreSQL servers (or PG_SERVERS, with the settings of PG_SETTINGS) and one broker, with KEYSHIFT_ORACLE the real Debezium too on a broker of its own,
 # with KEYSHIFT_BESIDE_DEBEZIUM a Kafka Connect worker that can run it on this one; DIR/env says where they are. The data is in a
 # directory of its own below /tmp, since user postgres may not be able to enter DIR.
 servers_start() {
-    local dir=$1 data number port broker rest
+    local dir=$1 data number port broker rest settings
     servers_stop "$dir"
     mkdir -p "$dir"
     data=$(mktemp -d "${TMPDIR:-/tmp}/keyshift-servers.XXXXXX")
@@ -220,9 +220,10 @@ servers_start() {
         printf 'PGUSER=postgres\n'
         printf 'DATA=%s\n' "$data"
     } >"$dir/env"
-    for number in 1 2 3; do
+    read -ra settings <<<"${PG_SETTINGS:-}"
+    for number in $(seq "${PG_SERVERS:-3}"); do
         port=$(free_port)
-        PG_BIN_DIR=$(dirname "$(pg_bin "$number")") pg_start "$data/pg$number" "$port" || return 1
+        PG_BIN_DIR=$(dirname "$(pg_bin "$number")") pg_start "$data/pg$number" "$port" "${settings[@]}" || return 1
         printf 'PG%s_PORT=%s\n' "$number" "$port" >>"$dir/env"
     done
     wait "$kafka" || return 1

@@ -196,18 +196,22 @@ void Cluster::wait_shown(const std::string& projection)
 
 WriteCost Cluster::write_cost(const Read& read, const std::string& projection)
 {
-    insert_rows(read); // the first statements of their sessions
-    wait_shown(projection);
+    constexpr double kIdleSeconds = 0.5;
+    const Written quiet = written();
+    sleep_for(std::chrono::milliseconds(static_cast<int>(kIdleSeconds * 1000)), {});
     const auto begin = Clock::now();
     const Written before = written();
     insert_rows(read);
     wait_shown(projection);
     const Written after = written();
-    const auto took = Clock::now() - begin;
-    sleep_for(std::chrono::duration_cast<std::chrono::milliseconds>(took), {});
-    const Written idle = written(); // what goes on without any write
-    return {static_cast<double>(2 * after.wal_bytes - before.wal_bytes - idle.wal_bytes) / kWrites,
-            static_cast<double>(2 * after.transactions - before.transactions - idle.transactions) / kWrites};
+    // What goes on without any write is none of the write's.
+    const double idle = seconds_since(begin) / kIdleSeconds;
+    const auto of_write = [&](std::int64_t Written::*what) {
+        return (static_cast<double>(after.*what - before.*what) -
+                idle * static_cast<double>(before.*what - quiet.*what)) /
+               kWrites;
+    };
+    return {of_write(&Written::wal_bytes), of_write(&Written::transactions)};
 }
 
 } // namespace keyshift::bench

@@ -1,6 +1,7 @@
 #include "daemon/commands/commands.hpp"
 
 #include "daemon/commands/definition_file.hpp"
+#include "daemon/commands/verify_sample.hpp"
 #include "daemon/wait.hpp"
 #include "projections/projections.hpp"
 
@@ -148,6 +149,23 @@ void add_change(CLI::App& projection, CommandContext& context, const std::string
             context);
 }
 
+void add_verify(CLI::App& projection, CommandContext& context)
+{
+    struct Sampled {
+        bool for_ever = false;
+        double rate = 10'000;
+    };
+    const auto sampled = std::make_shared<Sampled>();
+    CLI::App* verb =
+        add_named(projection, context, "verify", "Compare with its definition over all nodes; exit 6 where it differs",
+                  [sampled](CommandContext& common, const std::string& name) {
+                      sampled->for_ever ? sample_projection(common, name, sampled->rate) : verify(common, name);
+                  });
+    verb->add_flag("--sample", sampled->for_ever, "Again and again, a line of JSON each, until Ctrl-C or SIGTERM");
+    verb->add_option("--rate", sampled->rate, "With --sample: rows a second that are compared in the mean")
+        ->capture_default_str();
+}
+
 } // namespace
 
 std::string read_definition(const std::string& verb, const std::string& file)
@@ -177,8 +195,7 @@ void add_projection_commands(CLI::App& app, CommandContext& context)
                   pg::Connection catalog = common.catalog();
                   common.print(projections::show(catalog, name));
               });
-    add_named(*projection, context, "verify", "Compare with its definition over all nodes; exit 6 where it differs",
-              verify);
+    add_verify(*projection, context);
     changes(add_named(*projection, context, "repair",
                       "Write the rows that verify finds anew; exit 6 where one cannot be", repair),
             context);

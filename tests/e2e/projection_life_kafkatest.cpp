@@ -1,5 +1,6 @@
 // The life of a projection through the program alone, as docs/interface.md says it.
 #include "tests/daemon/installation.hpp"
+#include "tests/support/process.hpp"
 
 #include "core/change_event.hpp"
 #include "core/kafka/client.hpp"
@@ -8,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <csignal>
 #include <stdexcept>
 
 namespace keyshift::test {
@@ -89,6 +91,28 @@ TEST_F(ProjectionLife, IsPausedRepairedExplainedAndRebuilt)
     EXPECT_EQ(installation_.json({"route", "by_user", "77"}).at("node"), "n1");
     installation_.must({"projection", "drop", "by_user", "--yes"});
     EXPECT_EQ(installation_.json({"projection", "list"}).size(), 0U);
+}
+
+TEST_F(ProjectionLife, IsSampledForEverUntilASignalEndsIt)
+{
+    const auto sampler = [&] {
+        return std::vector<std::string>{keyshift_binary(), "--config", installation_.config_file(),
+                                        "projection",      "verify",   "by_user",
+                                        "--sample",        "--rate",   "100000"};
+    };
+    EXPECT_EQ(installation_.keyshift({"projection", "verify", "by_user", "--sample", "--rate", "0"}).status, 2);
+    BackgroundProgram healthy(sampler());
+    ASSERT_TRUE(healthy.wait_for_output(R"("missing":0)"));
+    installation_.connect().script("UPDATE public.likes SET user_id = 78 WHERE like_id % 2 = 0");
+    healthy.signal(SIGINT);
+    EXPECT_EQ(healthy.wait(), 0) << healthy.output();
+    BackgroundProgram sampled(sampler());
+    ASSERT_TRUE(sampled.wait_for_output(R"("missing":0)"));
+    installation_.connect().script("DELETE FROM keyshift.by_user__g1 WHERE like_id = 8");
+    ASSERT_TRUE(sampled.wait_for_output(R"("missing":1)")) << "a pass that comes later";
+    EXPECT_TRUE(sampled.wait_for_output("projection repair by_user"));
+    sampled.signal(SIGTERM);
+    EXPECT_EQ(sampled.wait(), 6) << sampled.output();
 }
 
 /// Two nodes, a projection on both, and a daemon whose moves leave nothing frozen behind for long.

@@ -42,6 +42,11 @@ CatchUp::CatchUp(MoveContext& context)
     last_change_ = context.subscription->begin(); // what came before is not known here
 }
 
+CatchUp::~CatchUp()
+{
+    context_.give_back(std::move(control_));
+}
+
 void CatchUp::take(cdc::SubscriptionItem item, Batch& batch)
 {
     if (const auto* barrier = std::get_if<cdc::BarrierSeen>(&item)) {

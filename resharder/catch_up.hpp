@@ -20,6 +20,9 @@ class CatchUp {
 public:
     /// Uses context.subscription, or subscribes again from what the recipient holds.
     explicit CatchUp(MoveContext& context);
+    ~CatchUp();
+    CatchUp(const CatchUp&) = delete;
+    CatchUp& operator=(const CatchUp&) = delete;
     /// Up to where the recipient holds the donor's changes. Throws FatalError when it has recorded nothing.
     static Lsn position(MoveContext& context);
 

@@ -100,10 +100,10 @@ bool table_exists(pg::Connection& node, const QualifiedName& table)
 }
 
 MoveContext::MoveContext(const MoveEnvironment& with, std::int64_t move_id)
-    : environment(with), catalog(catalog_settings(with, move_id)), journal(catalog, move_id),
+    : environment(with), catalog(with.sessions->take(catalog_settings(with, move_id))), journal(catalog, move_id),
       group(catalog::group(catalog, move().group)), donor_node(catalog::node(catalog, move().donor)),
-      recipient_node(catalog::node(catalog, move().recipient)), donor(purpose(donor_node, "main")),
-      recipient(purpose(recipient_node, "main"))
+      recipient_node(catalog::node(catalog, move().recipient)), donor(connect_donor("main")),
+      recipient(connect_recipient("main"))
 {
     if (is_last(move().state)) {
         return; // the reply to the last step was lost: nothing of the move may come back
@@ -124,12 +124,12 @@ pg::ConnectionSettings MoveContext::purpose(const catalog::Node& node, const std
 
 pg::Connection MoveContext::connect_donor(const std::string& what) const
 {
-    return pg::Connection(purpose(donor_node, what));
+    return environment.sessions->take(purpose(donor_node, what));
 }
 
 pg::Connection MoveContext::connect_recipient(const std::string& what) const
 {
-    return pg::Connection(purpose(recipient_node, what));
+    return environment.sessions->take(purpose(recipient_node, what));
 }
 
 cdc::StreamPort& MoveContext::donor_stream() const
@@ -149,6 +149,21 @@ void MoveContext::tell_streams() const
             port->placement_changed();
         }
     }
+}
+
+void MoveContext::give_back_all() noexcept
+{
+    for (pg::Connection* session : {&catalog, &donor, &recipient}) {
+        give_back(std::move(*session));
+    }
+}
+
+bool MoveContext::take_turn()
+{
+    if (auto taken = environment.turns->try_take(move().group)) {
+        turn.emplace(std::move(*taken));
+    }
+    return turn.has_value();
 }
 
 QualifiedName MoveContext::copy_of(const MoveTable& table)

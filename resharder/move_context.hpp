@@ -4,9 +4,10 @@
 
 #include "catalog/catalog.hpp"
 #include "cdc/source/subscription.hpp"
-#include "core/pg/connection.hpp"
+#include "core/pg/session_pool.hpp"
 #include "resharder/move_journal.hpp"
 #include "resharder/resharder.hpp"
+#include "resharder/switch_turn.hpp"
 #include "resharder/write_block.hpp"
 
 #include <functional>
@@ -26,6 +27,10 @@ struct MoveEnvironment {
     Resharder::StreamOf stream;
     std::shared_ptr<const LiveOptions> options;
     metrics::ReshardMetrics* metrics = nullptr;
+    SwitchTurns* turns = nullptr;
+    pg::SessionPool* sessions = nullptr;
+    /// Told that a move has switched: what is left of it takes no node's turn.
+    std::function<void(std::int64_t move)> switched;
 };
 
 class MoveContext {
@@ -36,15 +41,20 @@ public:
     MoveContext& operator=(const MoveContext&) = delete;
 
     const BucketMove& move() const { return journal.move(); }
-    /// Another session on the donor or recipient, for work beside the main ones.
+    /// Another session on the donor or recipient, for work beside the main ones. Work that has ended well gives it back.
     pg::Connection connect_donor(const std::string& purpose) const;
     pg::Connection connect_recipient(const std::string& purpose) const;
+    void give_back(pg::Connection session) const noexcept { environment.sessions->give_back(std::move(session)); }
+    /// The main ones too: the attempt has ended well, and this is not used again.
+    void give_back_all() noexcept;
     /// The donor's stream; throws TransientError while it does not run.
     cdc::StreamPort& donor_stream() const;
     /// Tells the streams of both ends that the bucket history changed.
     void tell_streams() const;
     /// The name under which the copy of a table stands on the recipient now: staging, or the leaf once swapped.
     QualifiedName copy_of(const MoveTable& table);
+    /// False: another bucket of the group switches now.
+    bool take_turn();
 
     const MoveEnvironment& environment;
     pg::Connection catalog;
@@ -61,6 +71,8 @@ public:
     std::optional<WriteBlock> block;
     /// Made ready by the fence, whose transaction has landed; nullptr after a crash since, and for projections.
     std::unique_ptr<OpenAhead> open_ahead;
+    /// While it switches.
+    std::optional<SwitchTurns::Turn> turn;
     /// Of donor and recipient, compared under the lock.
     std::pair<std::string, std::string> hashes;
     /// An xid of the donor: while a snapshot there is older, its frozen rows stay.

@@ -57,6 +57,13 @@ public:
         }
     }
 
+    /// It has ended well.
+    void end() noexcept
+    {
+        apply_.reset();
+        context_.give_back_all();
+    }
+
     /// It is tried again from where it is, not taken back.
     bool passes(const Error& error) noexcept
     {
@@ -106,6 +113,8 @@ private:
             return true;
         case MoveState::fenced:
             open_recipient(context_);
+            context_.turn.reset();
+            context_.environment.switched(context_.move().id);
             return true;
         case MoveState::switched:
             spread_switch(context_);
@@ -246,6 +255,7 @@ bool attempt_once(const MoveEnvironment& environment, std::int64_t move, bool& b
             attempt.go_back();
         }
         attempt.drive();
+        attempt.end();
         return true;
     } catch (const Error& error) {
         attempt.note(error);

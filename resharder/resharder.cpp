@@ -84,12 +84,17 @@ struct Resharder::State {
         PendingMove move;
         bool cancel = false;
         bool finished = false; ///< under mutex
+        bool switched = false; ///< under mutex
         std::jthread thread;
     };
 
+    SwitchTurns turns;
+    pg::SessionPool sessions;
     MoveEnvironment environment;
     std::mutex mutex;
     std::condition_variable_any changed;
+    bool stirred = false; ///< a worker has finished or switched; under mutex
+    /// Changed by the thread of run() alone, under mutex.
     std::map<std::int64_t, std::unique_ptr<Worker>> workers;
     std::map<std::int64_t, Clock::time_point> settle_again;
 
@@ -99,8 +104,10 @@ struct Resharder::State {
     void consider(const PendingMove& move);
     /// Moves that wait for long: others go on beside them.
     std::set<std::int64_t> standing_aside() const;
-    bool has_room(const PendingMove& move) const;
+    bool has_room(const PendingMove& move);
     void start(const PendingMove& move, bool cancel);
+    void note_switch(std::int64_t move);
+    void stop_workers();
     void pause_jobs(pg::Connection& catalog, const std::vector<PendingMove>& moves);
     void show(const std::vector<PendingMove>& moves) const;
 };
@@ -127,13 +134,36 @@ void Resharder::State::start(const PendingMove& move, bool cancel)
     worker->move = move;
     worker->cancel = cancel;
     Worker& started = *worker;
-    workers[move.id] = std::move(worker);
+    {
+        const std::lock_guard lock(mutex);
+        workers[move.id] = std::move(worker);
+    }
     started.thread = std::jthread([this, &started](std::stop_token stop) {
         run_move(environment, started.move.id, started.cancel, stop);
         const std::lock_guard lock(mutex);
         started.finished = true;
+        stirred = true;
         changed.notify_all();
     });
+}
+
+void Resharder::State::stop_workers()
+{
+    for (const auto& [id, worker] : workers) {
+        worker->thread.request_stop();
+    }
+    for (const auto& [id, worker] : workers) {
+        worker->thread.join();
+    }
+    workers.clear();
+}
+
+void Resharder::State::note_switch(std::int64_t move)
+{
+    const std::lock_guard lock(mutex);
+    workers.at(move)->switched = true;
+    stirred = true;
+    changed.notify_all();
 }
 
 void Resharder::State::steer(Worker& worker, const PendingMove& now)
@@ -158,13 +188,14 @@ std::set<std::int64_t> Resharder::State::standing_aside() const
     return aside;
 }
 
-bool Resharder::State::has_room(const PendingMove& move) const
+bool Resharder::State::has_room(const PendingMove& move)
 {
+    const std::lock_guard lock(mutex);
     int donor = 0;
     int recipient = 0;
     const std::set<std::int64_t> aside = standing_aside();
     for (const auto& [id, worker] : workers) {
-        if (worker->move.state == MoveState::settling || aside.contains(id)) {
+        if (worker->switched || worker->move.state == MoveState::settling || aside.contains(id)) {
             continue;
         }
         donor += worker->move.donor == move.donor || worker->move.recipient == move.donor ? 1 : 0;
@@ -223,6 +254,7 @@ void Resharder::State::show(const std::vector<PendingMove>& moves) const
 void Resharder::State::tick(pg::Connection& catalog)
 {
     reap();
+    sessions.close_old();
     const auto moves = pending_moves(catalog);
     for (const PendingMove& move : moves) {
         const auto running = workers.find(move.id);
@@ -241,7 +273,15 @@ Resharder::Resharder(pg::ConnectionSettings catalog, StreamOf stream, std::share
                      metrics::ReshardMetrics& metrics)
     : state_(std::make_unique<State>())
 {
-    state_->environment = {std::move(catalog), std::move(stream), std::move(options), &metrics};
+    state_->environment = {std::move(catalog),
+                           std::move(stream),
+                           std::move(options),
+                           &metrics,
+                           &state_->turns,
+                           &state_->sessions,
+                           [this](std::int64_t move) {
+                               state_->note_switch(move);
+                           }};
 }
 
 Resharder::~Resharder() = default;
@@ -266,13 +306,10 @@ void Resharder::run(std::stop_token stop)
             continue;
         }
         std::unique_lock lock(state_->mutex);
-        const auto ended = [this] {
-            return std::any_of(state_->workers.begin(), state_->workers.end(),
-                               [](const auto& entry) { return entry.second->finished; });
-        };
-        state_->changed.wait_for(lock, stop, kTick, ended);
+        state_->changed.wait_for(lock, stop, kTick, [this] { return state_->stirred; });
+        state_->stirred = false;
     }
-    state_->workers.clear(); // asks each to stop and joins it
+    state_->stop_workers();
 }
 
 } // namespace keyshift::resharder

@@ -98,10 +98,20 @@ std::string server_words(const PGresult* result, const std::string& sqlstate)
 
 } // namespace
 
+std::string_view session_setup()
+{
+    return kSession;
+}
+
+std::string application_name(const ConnectionSettings& settings)
+{
+    return fmt::format("keyshift {}", settings.purpose).substr(0, 63);
+}
+
 PgConnection open_session(const ConnectionSettings& settings, bool replication)
 {
     const std::string password = read_password(settings);
-    const std::string application = fmt::format("keyshift {}", settings.purpose).substr(0, 63);
+    const std::string application = application_name(settings);
     Words words;
     words.add("connect_timeout", "5");
     words.add("keepalives_idle", "10");

@@ -161,6 +161,9 @@ private:
                 copy_table(donor, recipient, context_.move(), *table, meter_, failed_.get_token());
                 ++copied_;
             }
+            donor.query("COMMIT");
+            context_.give_back(std::move(donor));
+            context_.give_back(std::move(recipient));
         } catch (...) {
             const std::lock_guard lock(mutex_);
             if (!failure_) {

@@ -23,6 +23,8 @@ using Clock = std::chrono::steady_clock;
 
 /// Drain time of a quiet stream.
 constexpr std::chrono::microseconds kQuiet = 15ms;
+/// What was seen of the stream and of old writers is worth this long.
+constexpr auto kCalmLasts = 200ms;
 
 /// This try does not fit into the limit; the lock is given back and the next try comes later.
 struct BackOut {
@@ -46,6 +48,9 @@ public:
     void run()
     {
         wait_for_calm();
+        while (!take_turn()) {
+            wait_for_calm(); // it may have passed
+        }
         pg::Transaction block(session_);
         prepare();
         context_.block.emplace();
@@ -65,12 +70,29 @@ public:
         context_.block->passed("fenced");
         context_.open_ahead = std::move(open_);
         failpoint("move.fence.committed");
+        context_.give_back(std::move(session_));
     }
 
     bool committing() const { return committing_; }
     Lsn fence() const { return fence_; }
 
 private:
+    /// False: it is held after a wait in which the calm may have passed. The stream goes on meanwhile.
+    bool take_turn()
+    {
+        if (context_.turn) {
+            return true;
+        }
+        const auto begin = Clock::now();
+        while (!context_.take_turn()) {
+            if (stop_.stop_requested()) {
+                throw BackOut{"the daemon or the job stops"};
+            }
+            apply_.pump(5ms, stop_);
+        }
+        return Clock::now() - begin < kCalmLasts;
+    }
+
     /// All that holds up no writer. Locks are taken in any order on both nodes, so each is waited for a short time only.
     void prepare()
     {
@@ -270,6 +292,7 @@ void fence_donor(MoveContext& context, CatchUp& apply, std::stop_token stop)
     auto fenced = try_fence(context, apply, comparison, stop);
     for (; std::holds_alternative<std::string>(fenced); fenced = try_fence(context, apply, comparison, stop)) {
         const std::string& why = std::get<std::string>(fenced);
+        context.turn.reset();
         context.journal.record_fence_try();
         context.journal.waiting_for(why);
         log::info("resharder", "move={} fence backed out: {}", context.move().id, why);

@@ -105,6 +105,8 @@ Lsn OpenAhead::commit()
 {
     failpoint("move.open.committing");
     transaction_->commit();
+    transaction_.reset();
+    context_.give_back(std::move(session_));
     return opened_;
 }
 

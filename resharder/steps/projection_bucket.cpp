@@ -2,6 +2,7 @@
 /// transaction, so a move that holds the row FOR UPDATE from before the copy until its fence has all that was written.
 /// The lock dies with the session: after a crash the copy begins again.
 
+#include "core/backoff.hpp"
 #include "core/failpoint.hpp"
 #include "resharder/bucket_hash.hpp"
 #include "resharder/move_owner.hpp"
@@ -10,6 +11,8 @@
 namespace keyshift::resharder {
 
 namespace {
+
+using namespace std::chrono_literals;
 
 void lock_bucket(MoveContext& context, pg::Connection& donor)
 {
@@ -61,6 +64,12 @@ void move_projection_bucket(MoveContext& context, std::stop_token stop)
         context, [] {}, stop);
     context.journal.step(MoveState::attached);
     compare(context, donor);
+    while (!(context.take_turn())) {
+        if (!sleep_for(10ms, stop)) {
+            throw TransientError(
+                {"fencing " + context.move().subject(), "the daemon stops", "it begins again at the next start"});
+        }
+    }
     announce_fence(context, donor);
     const Lsn fence = complete_fence(context, donor);
     failpoint("move.fence.committing");

@@ -71,6 +71,20 @@ TEST(LiveOptions, MoreMovesPerNodeBeginWhileAnotherRuns)
     EXPECT_EQ(cluster.wait_job(job), "done");
 }
 
+TEST(LiveOptions, MovesOfOneGroupBesideEachOtherAllSwitch)
+{
+    TwoNodes cluster;
+    cluster.load(50, 100);
+    ReshardOptions options = quick();
+    options.max_moves_per_node = 4;
+    TwoNodes::Running running(cluster, options);
+    EXPECT_EQ(cluster.wait_job(cluster.start({0, 1, 2, 3}, "n2")), "done");
+    EXPECT_EQ(cluster.wait_job(cluster.start({0, 1, 2, 3}, "n1")), "done");
+    EXPECT_EQ(cluster.value("n1", "SELECT string_agg(node, ' ' ORDER BY bucket) FROM keyshift.bucket"), "n1 n1 n1 n1");
+    EXPECT_EQ(cluster.value("n1", "SELECT count(*) FROM public.users"), "50");
+    EXPECT_EQ(cluster.value("n2", "SELECT count(*) FROM public.users"), "0");
+}
+
 TEST(StuckMove, StandsAsideAndTheOthersGoOn)
 {
     TwoNodes cluster;

@@ -80,6 +80,7 @@ TEST(LiveOptions, MovesOfOneGroupBesideEachOtherAllSwitch)
     TwoNodes::Running running(cluster, options);
     EXPECT_EQ(cluster.wait_job(cluster.start({0, 1, 2, 3}, "n2")), "done");
     EXPECT_EQ(cluster.wait_job(cluster.start({0, 1, 2, 3}, "n1")), "done");
+    cluster.wait_until("n1", "SELECT bool_and(state = 'done') FROM keyshift.move"); // the frozen rows are gone
     EXPECT_EQ(cluster.value("n1", "SELECT string_agg(node, ' ' ORDER BY bucket) FROM keyshift.bucket"), "n1 n1 n1 n1");
     EXPECT_EQ(cluster.value("n1", "SELECT count(*) FROM public.users"), "50");
     EXPECT_EQ(cluster.value("n2", "SELECT count(*) FROM public.users"), "0");

@@ -8,6 +8,7 @@
 #include "resharder/bucket_comparison.hpp"
 #include "resharder/catch_up.hpp"
 #include "resharder/move_owner.hpp"
+#include "resharder/steps/leaf_columns.hpp"
 #include "resharder/steps/open_transaction.hpp"
 #include "resharder/steps/steps.hpp"
 
@@ -58,6 +59,7 @@ public:
         lock_leaves();
         context_.block->passed("locked");
         const std::string barrier = apply_.emit_barrier();
+        refuse_other_columns(context_, leaf_columns(session_, context_.tables), recipient_columns_); // corner 10
         fence_ = complete_fence(context_, session_);
         context_.block->passed("written");
         drain(barrier);
@@ -97,6 +99,7 @@ private:
     void prepare()
     {
         check_owner(session_, context_.move());
+        recipient_columns_ = leaf_columns(context_.recipient, context_.tables);
         try {
             announce_fence(context_, session_);
             open_->begin();
@@ -238,6 +241,7 @@ private:
     pg::Connection session_;
     std::chrono::milliseconds limit_;
     std::unique_ptr<OpenAhead> open_;
+    std::vector<std::string> recipient_columns_;
     Clock::time_point deadline_;
     Lsn fence_;
     bool committing_ = false;

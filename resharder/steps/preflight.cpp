@@ -1,4 +1,5 @@
 #include "catalog/rights.hpp"
+#include "resharder/steps/leaf_columns.hpp"
 #include "resharder/steps/steps.hpp"
 
 #include <fmt/format.h>
@@ -32,32 +33,23 @@ void donor_owns(MoveContext& context)
     }
 }
 
-std::string shape(pg::Connection& node, const QualifiedName& leaf)
+void same_columns(MoveContext& context)
 {
-    const auto rows = node.query(
-        "SELECT string_agg(format('%I %s%s%s', attname, format_type(atttypid, atttypmod), "
-        "CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END, CASE WHEN attgenerated <> '' THEN ' GENERATED' ELSE '' END), "
-        "', ' ORDER BY attname) FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
-        {leaf.quoted()});
-    return std::string(rows.text(0, 0));
+    const auto there = leaf_columns(context.donor, context.tables);
+    const auto here = leaf_columns(context.recipient, context.tables);
+    for (std::size_t at = 0; at < context.tables.size(); ++at) {
+        if (there[at].empty() || here[at].empty()) {
+            throw refusal(context,
+                          "table " + context.tables[at].leaf.to_string() + " does not exist on node " +
+                              (there[at].empty() ? context.move().donor : context.move().recipient),
+                          "run `keyshift doctor`");
+        }
+    }
+    refuse_other_columns(context, there, here);
 }
 
-void same_schema(MoveContext& context, const MoveTable& table)
+void has_primary_key(const MoveContext& context, const MoveTable& table)
 {
-    const std::string there = shape(context.donor, table.leaf);
-    const std::string here = shape(context.recipient, table.leaf);
-    if (there.empty() || here.empty()) {
-        throw refusal(context,
-                      "table " + table.leaf.to_string() + " does not exist on node " +
-                          (there.empty() ? context.move().donor : context.move().recipient),
-                      "run `keyshift doctor`");
-    }
-    if (there != here) {
-        throw refusal(context,
-                      "columns of " + table.leaf.to_string() + " differ: donor has (" + there + "), recipient (" +
-                          here + ")",
-                      "make the table the same on both nodes");
-    }
     // No stream is applied to a projection's bucket, so its rows need not be told apart.
     if (table.primary_key.empty() && !context.group.projection) {
         throw refusal(context, "table " + table.root.to_string() + " has no primary key",
@@ -143,9 +135,10 @@ void preflight(MoveContext& context)
     snapshots_done(context);
     references_live(context);
     whole_tables_filled(context);
+    same_columns(context);
     for (const MoveTable& table : context.tables) {
         has_rights(context, table);
-        same_schema(context, table);
+        has_primary_key(context, table);
         placeholder_is_empty(context, table);
     }
 }

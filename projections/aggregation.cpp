@@ -165,21 +165,17 @@ std::string group_numbers(const Aggregation& aggregation)
     return list;
 }
 
-/// A row of ks_change and the register in Definition::table that it speaks of.
-std::string same_register(const Definition& definition, const std::string& change, const std::string& row)
+/// What tells a version of a register from all others, as columns of `row`.
+std::string version_of(const std::string& row, const std::vector<std::string>& key, const std::vector<std::string>& pk,
+                       const char* prefix)
 {
-    std::string condition;
-    const auto add = [&](const std::string& base, const std::string& shown) {
-        condition += fmt::format("{}{}.{} = {}.{}", condition.empty() ? "" : " AND ", change, quote_identifier(base),
-                                 row, quote_identifier(shown));
-    };
-    for (std::size_t at = 0; at < definition.key.size(); ++at) {
-        add(definition.key_base[at], definition.key[at]);
+    std::string list;
+    for (const auto* names : {&key, &pk}) {
+        for (const std::string& name : *names) {
+            list += fmt::format("{}.{}, ", row, quote_identifier(name));
+        }
     }
-    for (std::size_t at = 0; at < definition.pk.size(); ++at) {
-        add(definition.pk[at], definition.pk_names[at]);
-    }
-    return condition;
+    return fmt::format("{0}{1}.{2}epoch, {1}.{2}lsn, {1}.{2}seq", list, row, prefix);
 }
 
 /// Two rows of Definition::table that are the same register.
@@ -253,7 +249,7 @@ std::string groups_query(const Definition& definition)
         definition.totals().quoted(), groups, quote_identifier(definition.alias), having);
 }
 
-std::string upsert_with_totals(const Definition& definition, const std::string& changes, const std::string& upsert)
+std::string upsert_with_totals(const Definition& definition, const std::string& changes, const UpsertParts& upsert)
 {
     const std::vector<TotalColumn> columns = total_columns(*definition.aggregation);
     std::string added;
@@ -265,18 +261,23 @@ std::string upsert_with_totals(const Definition& definition, const std::string& 
             changed += fmt::format("{}{} <> 0", changed.empty() ? "" : " OR ", name);
         }
     }
+    // What ks_first wrote was not there, so only the rest is looked up, as the statement's snapshot has it. NOT IN is hashed;
+    // with the version in it, two spellings of one key in a batch are refused, as they are without groups.
     return fmt::format(
-        "WITH ks_change AS MATERIALIZED ({changes}), "
-        "ks_old AS MATERIALIZED (SELECT o.* FROM ks_change c CROSS JOIN LATERAL (SELECT * FROM {table} r WHERE {register} OFFSET 0) o WHERE o._live), "
-        "ks_new AS ({upsert} RETURNING t.*), "
-        "ks_difference AS (SELECT {sums} FROM (SELECT 1 AS _sign, n.* FROM ks_new n WHERE n._live "
-        "UNION ALL SELECT -1, o.* FROM ks_old o WHERE EXISTS (SELECT FROM ks_new n WHERE {row})) AS {alias} GROUP BY {numbers}), "
+        "WITH ks_change AS MATERIALIZED ({changes}), ks_first AS ({first} RETURNING t.*), "
+        "ks_rest AS MATERIALIZED (SELECT * FROM ks_change c WHERE (SELECT count(*) FROM ks_first) < (SELECT count(*) FROM ks_change) "
+        "AND ({change_version}) NOT IN (SELECT {first_version} FROM ks_first f)), ks_second AS ({rest} RETURNING t.*), "
+        "ks_old AS (SELECT o.* FROM ks_second n CROSS JOIN LATERAL (SELECT * FROM {table} r WHERE {row} OFFSET 0) o WHERE o._live), "
+        "ks_difference AS (SELECT {sums} FROM (SELECT 1 AS _sign, n.* FROM ks_first n WHERE n._live "
+        "UNION ALL SELECT 1, n.* FROM ks_second n WHERE n._live UNION ALL SELECT -1, o.* FROM ks_old o) AS {alias} GROUP BY {numbers}), "
         "ks_total AS (INSERT INTO {totals} AS t ({list}) SELECT {list} FROM ks_difference WHERE {changed} ORDER BY {groups} "
         "ON CONFLICT ({groups}) DO UPDATE SET {added} RETURNING t.\"_n\") "
-        "SELECT (SELECT count(*) FROM ks_new), (SELECT count(*) FROM ks_total WHERE \"_n\" = 0)",
-        fmt::arg("changes", changes), fmt::arg("table", definition.table().quoted()),
-        fmt::arg("register", same_register(definition, "c", "r")), fmt::arg("upsert", upsert),
-        fmt::arg("sums", sums_of(columns)), fmt::arg("row", same_row(definition, "n", "o")),
+        "SELECT (SELECT count(*) FROM ks_first) + (SELECT count(*) FROM ks_second), (SELECT count(*) FROM ks_total WHERE \"_n\" = 0)",
+        fmt::arg("changes", changes), fmt::arg("table", definition.table().quoted()), fmt::arg("first", upsert.first),
+        fmt::arg("rest", upsert.rest),
+        fmt::arg("change_version", version_of("c", definition.key_base, definition.pk, "_ks_")),
+        fmt::arg("first_version", version_of("f", definition.key, definition.pk_names, "_")),
+        fmt::arg("sums", sums_of(columns)), fmt::arg("row", same_row(definition, "n", "r")),
         fmt::arg("alias", quote_identifier(definition.alias)),
         fmt::arg("numbers", group_numbers(*definition.aggregation)), fmt::arg("totals", definition.totals().quoted()),
         fmt::arg("list", list_of(columns, any_column)), fmt::arg("changed", changed),

@@ -71,9 +71,15 @@ std::vector<std::string> total_key(const Definition& definition);
 
 /// The SELECT of the view: groups that have rows, and HAVING. The columns are those of the user's SELECT.
 std::string groups_query(const Definition& definition);
-/// `upsert` (an INSERT ... ON CONFLICT into Definition::table from `ks_change`) as one statement that keeps the totals too.
-/// Its one row: how many registers were written, and how many groups lost their last row.
-std::string upsert_with_totals(const Definition& definition, const std::string& changes, const std::string& upsert);
+/// How Definition::table is written: `first` is an INSERT from ks_change that leaves what is there alone, `rest` one from ks_rest
+/// that lets the newest win.
+struct UpsertParts {
+    std::string first;
+    std::string rest;
+};
+/// Both as one statement that keeps the totals too. Its one row: how many registers were written, and how many groups lost
+/// their last row.
+std::string upsert_with_totals(const Definition& definition, const std::string& changes, const UpsertParts& upsert);
 /// Removes groups without rows among those of a batch; same parameters.
 std::string remove_empty_groups(const Definition& definition, const std::string& changes);
 /// The totals as the rows give them: SELECT of all total_columns. `only`: a condition on the rows.

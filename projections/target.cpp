@@ -109,6 +109,8 @@ pg::Connection& Target::connection(const std::string& name)
     if (progress_ == Progress::in_transaction) {
         fresh.query("SET synchronous_commit = off");
     }
+    // A plan is run thousands of times, each time with few rows: compiling it anew would be most of the work.
+    fresh.query("SET jit = off");
     if (definition_.aggregation) {
         // Registers are looked up by their key whatever the statistics of a young table say: a plan is kept for long.
         fresh.query("SET enable_seqscan = off");

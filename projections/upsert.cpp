@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 
 namespace keyshift::projections {
 
@@ -12,13 +13,6 @@ namespace {
 constexpr std::uint32_t kTextOid = 25;
 constexpr std::uint32_t kBigintOid = 20;
 constexpr std::uint32_t kUuidOid = 2950;
-
-void put_be32(std::string& out, std::uint32_t value)
-{
-    for (const unsigned shift : {24U, 16U, 8U, 0U}) {
-        out += static_cast<char>(value >> shift & 0xFFU);
-    }
-}
 
 std::string list(const std::vector<std::string>& names)
 {
@@ -84,42 +78,58 @@ std::vector<std::size_t> hidden_keys(const Definition& definition)
 
 namespace {
 
-/// Only the form that PostgreSQL itself prints; false: another one.
-bool append_uuid(std::string& out, std::string_view text)
+void write_be32(char* out, std::uint32_t value)
 {
-    constexpr std::size_t kLength = 36;
-    const auto digit = [](char letter) {
-        return letter >= '0' && letter <= '9' ? letter - '0' : letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-    };
-    if (text.size() != kLength) {
-        return false;
-    }
-    for (std::size_t at = 0; at < kLength;) {
-        if (at == 8 || at == 13 || at == 18 || at == 23) {
-            if (text[at++] != '-') {
-                return false;
-            }
-            continue;
-        }
-        const int high = digit(text[at]);
-        const int low = digit(text[at + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        out += static_cast<char>(high << 4 | low);
-        at += 2;
-    }
-    return true;
+    out[0] = static_cast<char>(value >> 24U);
+    out[1] = static_cast<char>(value >> 16U);
+    out[2] = static_cast<char>(value >> 8U);
+    out[3] = static_cast<char>(value);
 }
 
-std::string array_header(bool nulls, std::uint32_t element, std::size_t count)
+constexpr std::uint32_t kNull = 0xFFFFFFFF;
+constexpr std::uint8_t kNoDigit = 0xFF;
+constexpr std::size_t kUuidBytes = 16;
+
+/// Of the digits as PostgreSQL prints them.
+constexpr std::array<std::uint8_t, 256> hexadecimal_digits()
 {
-    std::string out;
-    put_be32(out, 1); // dimensions
-    put_be32(out, nulls ? 1 : 0);
-    put_be32(out, element);
-    put_be32(out, static_cast<std::uint32_t>(count));
-    put_be32(out, 1); // lower bound
+    std::array<std::uint8_t, 256> digits{};
+    digits.fill(kNoDigit);
+    for (std::uint8_t value = 0; value < 16; ++value) {
+        digits[static_cast<std::uint8_t>("0123456789abcdef"[value])] = value;
+    }
+    return digits;
+}
+
+/// Only the form that PostgreSQL itself prints; false: another one.
+bool write_uuid(char* out, std::string_view text)
+{
+    constexpr std::size_t kLength = 36;
+    static constexpr std::array<std::uint8_t, 256> kDigits = hexadecimal_digits();
+    if (text.size() != kLength || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-') {
+        return false;
+    }
+    unsigned seen = 0;
+    for (const std::size_t at : {0U, 2U, 4U, 6U, 9U, 11U, 14U, 16U, 19U, 21U, 24U, 26U, 28U, 30U, 32U, 34U}) {
+        const unsigned high = kDigits[static_cast<std::uint8_t>(text[at])];
+        const unsigned low = kDigits[static_cast<std::uint8_t>(text[at + 1])];
+        seen |= high | low;
+        *out++ = static_cast<char>(high << 4U | low);
+    }
+    return seen <= 0xFU;
+}
+
+constexpr std::size_t kHeaderBytes = 20;
+
+/// The header of an array of `count` elements, followed by `bytes` for them.
+std::string array_of(bool nulls, std::uint32_t element, std::size_t count, std::size_t bytes)
+{
+    std::string out(kHeaderBytes + bytes, '\0');
+    write_be32(out.data(), 1); // dimensions
+    write_be32(out.data() + 4, nulls ? 1 : 0);
+    write_be32(out.data() + 8, element);
+    write_be32(out.data() + 12, static_cast<std::uint32_t>(count));
+    write_be32(out.data() + 16, 1); // lower bound
     return out;
 }
 
@@ -127,24 +137,31 @@ std::string array_header(bool nulls, std::uint32_t element, std::size_t count)
 
 std::string binary_bigint_array(const std::vector<std::uint64_t>& values)
 {
-    std::string out = array_header(false, kBigintOid, values.size());
-    out.reserve(out.size() + 12 * values.size());
+    std::string out = array_of(false, kBigintOid, values.size(), 12 * values.size());
+    char* at = out.data() + kHeaderBytes;
     for (const std::uint64_t value : values) {
-        put_be32(out, 8);
-        put_be32(out, static_cast<std::uint32_t>(value >> 32U));
-        put_be32(out, static_cast<std::uint32_t>(value));
+        write_be32(at, 8);
+        write_be32(at + 4, static_cast<std::uint32_t>(value >> 32U));
+        write_be32(at + 8, static_cast<std::uint32_t>(value));
+        at += 12;
     }
     return out;
 }
 
 std::optional<std::string> binary_uuid_array(const std::vector<const std::string*>& values)
 {
-    std::string out = array_header(std::count(values.begin(), values.end(), nullptr) > 0, kUuidOid, values.size());
-    out.reserve(out.size() + 20 * values.size());
+    const auto nulls = static_cast<std::size_t>(std::count(values.begin(), values.end(), nullptr));
+    std::string out =
+        array_of(nulls > 0, kUuidOid, values.size(), 4 * values.size() + kUuidBytes * (values.size() - nulls));
+    char* at = out.data() + kHeaderBytes;
     for (const std::string* value : values) {
-        put_be32(out, value == nullptr ? 0xFFFFFFFFU : 16);
-        if (value != nullptr && !append_uuid(out, *value)) {
-            return std::nullopt;
+        write_be32(at, value == nullptr ? kNull : kUuidBytes);
+        at += 4;
+        if (value != nullptr) {
+            if (!write_uuid(at, *value)) {
+                return std::nullopt;
+            }
+            at += kUuidBytes;
         }
     }
     return out;
@@ -158,11 +175,14 @@ std::string binary_text_array(const std::vector<const std::string*>& values)
         bytes += 4 + (value == nullptr ? 0 : value->size());
         nulls = nulls || value == nullptr;
     }
-    std::string out = array_header(nulls, kTextOid, values.size());
-    out.reserve(out.size() + bytes);
+    std::string out = array_of(nulls, kTextOid, values.size(), bytes);
+    char* at = out.data() + kHeaderBytes;
     for (const std::string* value : values) {
-        put_be32(out, value == nullptr ? 0xFFFFFFFFU : static_cast<std::uint32_t>(value->size()));
-        out += value == nullptr ? std::string_view() : std::string_view(*value);
+        write_be32(at, value == nullptr ? kNull : static_cast<std::uint32_t>(value->size()));
+        at += 4;
+        if (value != nullptr) {
+            at = std::copy(value->begin(), value->end(), at);
+        }
     }
     return out;
 }
@@ -202,23 +222,28 @@ std::string upsert_statement(const Definition& definition, Batch batch)
     const std::string version = fmt::format("{0}._ks_epoch, {0}._ks_lsn, {0}._ks_seq", alias);
     const std::string target =
         fmt::format("INSERT INTO {} AS t ({}, _epoch, _lsn, _seq, _live) ", definition.table().quoted(), list(written));
+    const std::string there = fmt::format("ON CONFLICT ({}) DO ", list(conflict));
     const std::string newest_wins = fmt::format(
-        "ON CONFLICT ({}) DO UPDATE SET {}_epoch = excluded._epoch, _lsn = excluded._lsn, _seq = excluded._seq, _live = excluded._live "
+        "{}UPDATE SET {}_epoch = excluded._epoch, _lsn = excluded._lsn, _seq = excluded._seq, _live = excluded._live "
         "WHERE (t._epoch, t._lsn, t._seq) < (excluded._epoch, excluded._lsn, excluded._seq)",
-        list(conflict), updates);
+        there, updates);
     if (batch == Batch::live && definition.condition.empty() && !definition.aggregation) {
         return fmt::format("{}SELECT {}, {}{}, true FROM ({}) AS {} {}", target, definition.select_list, hidden,
                            version, change_query(definition), alias, newest_wins);
     }
     // The definition's expressions see only rows that its WHERE takes: 10/x ... WHERE x <> 0 must never divide by zero.
-    const std::string upsert = fmt::format("{}SELECT {}, {}{}, true FROM ks_change AS {} WHERE {} "
-                                           "UNION ALL SELECT {}{}{}, false FROM ks_change AS {} WHERE NOT ({}) {}",
-                                           target, definition.select_list, hidden, version, alias, shown, gone, hidden,
-                                           version, alias, shown, newest_wins);
+    const auto insert_from = [&](const char* changes) {
+        return fmt::format("{}SELECT {}, {}{}, true FROM {} AS {} WHERE {} "
+                           "UNION ALL SELECT {}{}{}, false FROM {} AS {} WHERE NOT ({}) ",
+                           target, definition.select_list, hidden, version, changes, alias, shown, gone, hidden,
+                           version, changes, alias, shown);
+    };
     if (definition.aggregation) {
-        return upsert_with_totals(definition, change_query(definition), upsert);
+        return upsert_with_totals(definition, change_query(definition),
+                                  {insert_from("ks_change") + there + "NOTHING", insert_from("ks_rest") + newest_wins});
     }
-    return fmt::format("WITH ks_change AS MATERIALIZED ({}) {}", change_query(definition), upsert);
+    return fmt::format("WITH ks_change AS MATERIALIZED ({}) {}{}", change_query(definition), insert_from("ks_change"),
+                       newest_wins);
 }
 
 std::string cleaning_statement(const Definition& definition)

@@ -113,6 +113,41 @@ TEST(Upsert, TheBinaryUuidArrayIsWhatPostgresqlPrints)
     EXPECT_TRUE(row.boolean(0, 1));
     EXPECT_FALSE(binary_uuid_array({&other})) << "sent as text, which PostgreSQL reads";
     EXPECT_FALSE(binary_uuid_array({&broken}));
+    for (const char* odd : {"--8a35a7-17ad-35b3-af2a-ae46edb4545a", "b68a35a7a17ad-35b3-af2a-ae46edb4545a",
+                            "b68a35a7-17ad-35b3-af2a-ae46edb454-a", "b68a35a7-17ad-35b3-af2a-ae46edb4545"}) {
+        const std::string text = odd;
+        EXPECT_FALSE(binary_uuid_array({&text})) << odd;
+    }
+}
+
+/// 1.0 and 1.00 are one register, which PostgreSQL alone knows: a batch with both is refused, so that none is lost.
+TEST(Upsert, TwoSpellingsOfOneKeyInABatchAreRefused)
+{
+    const test::TestDatabase database;
+    pg::Connection connection = database.connect();
+    connection.script(
+        "CREATE SCHEMA keyshift; CREATE TABLE keyshift.by_user__g1 (user_id int, id numeric, content text, _epoch bigint, _lsn bigint, "
+        "_seq bigint, _live boolean, PRIMARY KEY (user_id, id)); "
+        "CREATE TABLE keyshift.by_user__t1 (_g1 int PRIMARY KEY, _n bigint NOT NULL, _m1 bigint NOT NULL)");
+    Definition definition = by_user();
+    definition.base_columns[0] = {"id", "numeric", "numeric", -1, false};
+    const std::initializer_list<pg::Parameter> batch{"{1.0,1.00}", "{7,7}", "{a,b}", "{1,1}",
+                                                     "{10,20}",    "{0,0}", "{t,t}"};
+    const auto refusal = [&] {
+        try {
+            connection.query(upsert_statement(definition, Batch::any), batch);
+        } catch (const pg::SqlError& error) {
+            return error.sqlstate();
+        }
+        return std::string("taken");
+    };
+    EXPECT_EQ(refusal(), "21000");
+    Aggregation& groups = definition.aggregation.emplace();
+    groups.key = {"user_id"};
+    groups.group = {{"user_id", "user_id", "integer", false}};
+    groups.measures = {{MeasureKind::count, "count(content)", "content", "", "bigint", false}};
+    groups.shown = {{"user_id", "integer", {std::string("user_id")}}};
+    EXPECT_EQ(refusal(), "21000");
 }
 
 TEST(Upsert, TheBinaryArrayKeepsNullsAndAnyBytes)

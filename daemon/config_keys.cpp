@@ -326,8 +326,11 @@ std::vector<ConfigKey> all_keys()
             "projection.batch_delay", "How long a write waits for more events.",
             [](Config & c) -> auto& { return c.projection.batch_delay; }),
         integer_key(
-            "projection.workers", "Threads that write projections.", 1, 64,
+            "projection.workers", "Sessions that write the rows that were there before a projection.", 1, 64,
             [](Config & c) -> auto& { return c.projection.workers; }),
+        integer_key(
+            "projection.max_backfill_rate", "Rows a second that the backfill of a projection may read; 0: no limit.", 0,
+            1'000'000'000, [](Config & c) -> auto& { return c.projection.max_backfill_rate; }),
         integer_key(
             "projection.max_rejections", "Events that a projection could not use with which it pauses.", 1, 1'000'000,
             [](Config & c) -> auto& { return c.projection.max_rejections; }),

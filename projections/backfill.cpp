@@ -2,7 +2,6 @@
 
 #include "core/backoff.hpp"
 #include "core/failpoint.hpp"
-#include "projections/rejection_log.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -13,30 +12,40 @@ namespace keyshift::projections {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+TransientError stopping(const Definition& definition)
+{
+    return TransientError(
+        {"building projection " + definition.name, "the daemon stops", "It goes on at its next start."});
+}
+
+} // namespace
+
 Backfill::Source Backfill::source()
 {
     const pg::Result row =
-        target_.catalog().query("SELECT coalesce(group_name, ''), coalesce(node, '') FROM keyshift.captured_table "
-                                "WHERE schema_name = $1 AND table_name = $2",
-                                {definition_.base.schema, definition_.base.name});
+        catalog_.query("SELECT coalesce(group_name, ''), coalesce(node, '') FROM keyshift.captured_table "
+                       "WHERE schema_name = $1 AND table_name = $2",
+                       {definition_.base.schema, definition_.base.name});
     if (row.rows() == 0) {
         throw FatalError({"building projection " + definition_.name,
                           "table " + definition_.base.to_string() + " is not captured any more",
                           "Drop the projection."});
     }
     const std::string group(row.text(0, 0));
-    return {group, group.empty() ? BucketLayout(1) : catalog::group(target_.catalog(), group).buckets,
+    return {group, group.empty() ? BucketLayout(1) : catalog::group(catalog_, group).buckets,
             std::string(row.text(0, 1))};
 }
 
 std::string Backfill::owner(const Source& from, BucketId bucket)
 {
-    return from.group.empty() ? from.node : catalog::placement(target_.catalog(), from.group).at(bucket).node;
+    return from.group.empty() ? from.node : catalog::placement(catalog_, from.group).at(bucket).node;
 }
 
 bool Backfill::copy_bucket(const Source& from, const std::string& node, BucketId bucket, std::stop_token stop)
 {
-    pg::Connection connection(catalog::node(target_.catalog(), node).connection("projection backfill"));
+    pg::Connection connection(catalog::node(catalog_, node).connection("projection backfill"));
     // One snapshot for the ownership and for the rows.
     pg::Transaction transaction(connection, pg::Transaction::Isolation::repeatable_read);
     if (!from.group.empty() &&
@@ -65,59 +74,60 @@ bool Backfill::copy_bucket(const Source& from, const std::string& node, BucketId
              .boolean(0, 0)) {
         return false;
     }
+    copy_rows(connection, stop);
+    if (!writers_->finish(stop)) {
+        throw stopping(definition_);
+    }
+    return true;
+}
+
+void Backfill::copy_rows(pg::Connection& connection, std::stop_token stop)
+{
+    constexpr std::size_t kFetchBytes = 2U << 20U;
+    std::size_t fetched = 100; // until it is known how wide they are
     while (!stop.stop_requested()) {
-        const pg::Result rows = connection.query(fmt::format("FETCH {} FROM rows", batch_rows_));
-        std::vector<RowChange> changes;
+        const pg::Result rows = connection.query(fmt::format("FETCH {} FROM rows", fetched));
+        std::vector<RowChange> changes(static_cast<std::size_t>(rows.rows()));
+        std::size_t bytes = 1;
         for (int row = 0; row < rows.rows(); ++row) {
-            RowChange& change = changes.emplace_back();
+            BaseRow& base = changes[static_cast<std::size_t>(row)].base;
+            base.reserve(static_cast<std::size_t>(rows.columns()));
             for (int column = 0; column < rows.columns(); ++column) {
-                change.base.push_back(rows.optional_text(row, column));
+                base.push_back(rows.optional_text(row, column));
+                bytes += rows.text(row, column).size();
             }
         }
         if (changes.empty()) {
-            return true;
-        }
-        write_or_reject(changes, stop);
-        failpoint("projection.backfill.chunk");
-    }
-    throw TransientError(
-        {"building projection " + definition_.name, "the daemon stops", "It goes on at its next start."});
-}
-
-/// As with events: halves of the piece find the row that PostgreSQL does not take, and its neighbours are written.
-void Backfill::write_or_reject(std::span<RowChange> changes, std::stop_token stop)
-{
-    std::vector<RowChange*> pointers;
-    for (RowChange& change : changes) {
-        pointers.push_back(&change);
-    }
-    try {
-        writer_.write(std::move(pointers), {}, stop);
-    } catch (const pg::SqlError& error) {
-        if (!blames_the_row(error.sqlstate())) {
-            throw;
-        }
-        if (changes.size() > 1) {
-            write_or_reject(changes.first(changes.size() / 2), stop);
-            write_or_reject(changes.subspan(changes.size() / 2), stop);
             return;
         }
-        add_rejected_row(target_.catalog(), definition_, changes.front(), error.parts().why);
-        if (++rejected_ >= max_rejections_) {
-            throw FatalError(
-                {"building projection " + definition_.name,
-                 fmt::format("{} rows of {} could not be used (projection.max_rejections)", rejected_,
-                             definition_.base.to_string()),
-                 "`keyshift rejections list " + definition_.name + "` says why. Mend the cause and resume."});
+        const std::size_t count = changes.size();
+        fetched = std::clamp<std::size_t>(kFetchBytes * count / bytes, 1, limits_.batch_rows);
+        writers_->put(std::move(changes), stop);
+        failpoint("projection.backfill.chunk");
+        if (!keep_to_rate(count, stop)) {
+            break;
         }
     }
+    throw stopping(definition_);
+}
+
+bool Backfill::keep_to_rate(std::size_t rows, std::stop_token stop)
+{
+    if (limits_.max_rate == 0) {
+        return true;
+    }
+    using Clock = std::chrono::steady_clock;
+    const auto cost = std::chrono::duration_cast<Clock::duration>(
+        std::chrono::duration<double>(static_cast<double>(rows) / static_cast<double>(limits_.max_rate)));
+    not_before_ = std::max(not_before_, Clock::now()) + cost;
+    return sleep_for(std::chrono::ceil<std::chrono::milliseconds>(not_before_ - Clock::now()), stop);
 }
 
 /// With a synchronous standby a commit is decodable, and its event in Kafka, before any snapshot sees it. Whoever was in
 /// progress when the start offsets were known must have ended.
 bool Backfill::wait_visible(const std::string& node, std::stop_token stop)
 {
-    pg::Connection connection(catalog::node(target_.catalog(), node).connection("projection backfill"));
+    pg::Connection connection(catalog::node(catalog_, node).connection("projection backfill"));
     if (connection.query("SELECT current_setting('synchronous_standby_names')").text(0, 0).empty()) {
         return true;
     }
@@ -133,14 +143,14 @@ bool Backfill::wait_visible(const std::string& node, std::stop_token stop)
 
 void Backfill::mark_done(BucketId bucket)
 {
-    target_.catalog().query(
+    catalog_.query(
         "UPDATE keyshift.projection SET backfill = backfill || jsonb_build_object($2::text, true) WHERE id = $1",
         {std::to_string(id_), std::to_string(number(bucket))});
 }
 
 bool Backfill::copy_all(std::set<std::string> done, bool resumable, std::stop_token stop)
 {
-    for (const catalog::Node& node : catalog::nodes(target_.catalog())) {
+    for (const catalog::Node& node : catalog::nodes(catalog_)) {
         const bool active = node.state == "active" || node.state == "draining";
         if (active && !wait_visible(node.name, stop)) {
             return false;
@@ -169,18 +179,19 @@ bool Backfill::copy_all(std::set<std::string> done, bool resumable, std::stop_to
 
 void Backfill::run(std::set<std::string> done, std::stop_token stop)
 {
+    writers_ = std::make_unique<BackfillWriters>(catalog_settings_, definition_, owner_epoch_, limits_, std::nullopt);
     static_cast<void>(copy_all(std::move(done), true, std::move(stop)));
 }
 
 void Backfill::fill_nodes(const std::set<std::string>& nodes, std::stop_token stop)
 {
-    target_.restrict_to(nodes);
+    writers_ = std::make_unique<BackfillWriters>(catalog_settings_, definition_, owner_epoch_, limits_, nodes);
     if (copy_all({}, false, std::move(stop))) {
-        target_.catalog().query(
+        catalog_.query(
             "UPDATE keyshift.projection SET filled_nodes = (SELECT jsonb_agg(DISTINCT n) FROM jsonb_array_elements(filled_nodes || $2) n) "
             "WHERE id = $1",
             {std::to_string(id_), nlohmann::json(nodes).dump()});
-        catalog::notify(target_.catalog(), "projection");
+        catalog::notify(catalog_, "projection");
     }
 }
 

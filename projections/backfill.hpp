@@ -1,12 +1,14 @@
 #pragma once
 /// Fills a projection with the rows that were there before its first event: bucket by bucket on the bucket's owner, with the
-/// lowest version, so that live events always win. Needs no windows and may be run again at any point.
+/// lowest version, so that live events always win. One session reads, several write. Needs no windows and may be run again at
+/// any point.
 
-#include "projections/batch_writer.hpp"
+#include "projections/backfill_writers.hpp"
 #include "projections/projection_record.hpp"
 
+#include <chrono>
+#include <memory>
 #include <set>
-#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -15,12 +17,11 @@ namespace keyshift::projections {
 
 class Backfill {
 public:
-    /// `owner_epoch`: of the runner that it belongs to. With `max_rejections` rows that PostgreSQL does not take it gives up.
+    /// `owner_epoch`: of the runner that it belongs to. With `limits.max_rejections` rows that PostgreSQL does not take it gives up.
     Backfill(const ProjectionRecord& record, pg::ConnectionSettings catalog, std::int64_t owner_epoch,
-             std::size_t batch_rows, std::int64_t max_rejections)
-        : id_(record.id), definition_(record.definition),
-          target_(std::move(catalog), definition_, Target::Progress::elsewhere),
-          writer_(definition_, target_, owner_epoch), batch_rows_(batch_rows), max_rejections_(max_rejections)
+             const BackfillLimits& limits)
+        : id_(record.id), definition_(record.definition), catalog_settings_(std::move(catalog)),
+          catalog_(catalog_settings_), owner_epoch_(owner_epoch), limits_(limits)
     {
     }
 
@@ -41,7 +42,10 @@ private:
     std::string owner(const Source& source, BucketId bucket);
     /// False: the node does not own the bucket (any more).
     bool copy_bucket(const Source& source, const std::string& node, BucketId bucket, std::stop_token stop);
-    void write_or_reject(std::span<RowChange> changes, std::stop_token stop);
+    /// From the cursor `rows` until its end.
+    void copy_rows(pg::Connection& connection, std::stop_token stop);
+    /// False: stop was requested.
+    bool keep_to_rate(std::size_t rows, std::stop_token stop);
     /// False: stop was requested.
     bool wait_visible(const std::string& node, std::stop_token stop);
     /// False: stop was requested.
@@ -50,11 +54,12 @@ private:
 
     std::int64_t id_;
     const Definition& definition_;
-    Target target_;
-    BatchWriter writer_;
-    std::size_t batch_rows_;
-    std::int64_t max_rejections_;
-    std::int64_t rejected_ = 0;
+    pg::ConnectionSettings catalog_settings_;
+    pg::Connection catalog_;
+    std::int64_t owner_epoch_;
+    BackfillLimits limits_;
+    std::chrono::steady_clock::time_point not_before_ = {}; ///< the next rows are read
+    std::unique_ptr<BackfillWriters> writers_;
 };
 
 } // namespace keyshift::projections

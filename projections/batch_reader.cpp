@@ -1,5 +1,8 @@
 #include "projections/batch_reader.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 namespace keyshift::projections {
 
 namespace {
@@ -9,6 +12,18 @@ using Clock = std::chrono::steady_clock;
 
 // Of one projection, on top of the batch that is being written.
 constexpr std::size_t kReadAheadBytes = 4U << 20U;
+// A batch with so much has enough; of large events that is far fewer than options.batch_rows.
+constexpr std::size_t kBatchBytes = 2U << 20U;
+constexpr std::size_t kMostAtATime = 250;
+
+std::size_t bytes_of(const std::vector<kafka::Message>& messages)
+{
+    std::size_t bytes = 0;
+    for (const kafka::Message& message : messages) {
+        bytes += message.value ? message.value->size() : 0;
+    }
+    return bytes;
+}
 
 std::size_t weight_of(const EventBatch& batch)
 {
@@ -57,13 +72,18 @@ void BatchReader::read(std::stop_token stop)
 
 std::vector<kafka::Message> BatchReader::poll()
 {
-    std::vector<kafka::Message> messages = consumer_.poll(options_.batch_rows, 50ms);
+    std::vector<kafka::Message> messages = consumer_.poll(std::min(kMostAtATime, options_.batch_rows), 50ms);
+    std::size_t bytes = bytes_of(messages);
+    bool more_are_there = messages.size() == kMostAtATime;
     const auto deadline = Clock::now() + options_.batch_delay;
-    while (!messages.empty() && messages.size() < options_.batch_rows && Clock::now() < deadline) {
+    while (!messages.empty() && messages.size() < options_.batch_rows && bytes < kBatchBytes &&
+           (more_are_there || Clock::now() < deadline)) {
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-        for (kafka::Message& message : consumer_.poll(options_.batch_rows - messages.size(), std::max(left, 1ms))) {
-            messages.push_back(std::move(message));
-        }
+        std::vector<kafka::Message> more =
+            consumer_.poll(std::min(kMostAtATime, options_.batch_rows - messages.size()), std::max(left, 1ms));
+        more_are_there = more.size() == kMostAtATime;
+        bytes += bytes_of(more);
+        messages.insert(messages.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     }
     return messages;
 }

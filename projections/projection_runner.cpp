@@ -75,7 +75,9 @@ void ProjectionRunner::start_backfill()
     backfill_ = std::jthread(
         [this, everywhere, unfilled, done = record_.backfilled, owner = owner_epoch_](std::stop_token stop) {
             try {
-                Backfill backfill(record_, catalog_settings_, owner, options_.batch_rows, options_.max_rejections);
+                Backfill backfill(
+                    record_, catalog_settings_, owner,
+                    {options_.batch_rows, options_.workers, options_.max_rejections, options_.max_backfill_rate});
                 if (everywhere) {
                     backfill.fill_nodes(unfilled, stop);
                 } else {

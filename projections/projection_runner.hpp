@@ -1,6 +1,6 @@
 #pragma once
-/// Keeps one projection: topic -> batch -> nodes. One thread runs it, a second one reads ahead, and the backfill has a third
-/// one while it builds.
+/// Keeps one projection: topic -> batch -> nodes. One thread runs it, a second one reads ahead, and the backfill has some of
+/// its own while it builds.
 
 #include "projections/backfill.hpp"
 #include "projections/batch_reader.hpp"

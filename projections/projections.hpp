@@ -28,9 +28,10 @@ struct EventForms {
 };
 
 struct ProjectionOptions {
-    std::size_t batch_rows = 1000;
+    std::size_t batch_rows = 4000;
     std::chrono::milliseconds batch_delay{5};
-    int workers = 2;
+    int workers = 3;                    ///< sessions that write a backfill
+    std::int64_t max_backfill_rate = 0; ///< rows a second; 0: any
     /// With so many open ones a projection pauses.
     std::int64_t max_rejections = 1000;
     std::string topic_prefix;

@@ -43,6 +43,28 @@ TEST(PausedProjection, StaysPausedAcrossARestartAndThenAppliesWhatCameMeanwhile)
     EXPECT_EQ(cluster.verify("by_user"), "0/0/0");
 }
 
+/// At a row a second none of the buckets is done soon; writes are shown meanwhile, and the next start goes on without the limit.
+TEST(Backfill, KeepsToItsRateAndHoldsUpNoWrite)
+{
+    ProjectedCluster cluster;
+    cluster.stop_projections();
+    cluster.options().batch_rows = 7;
+    cluster.options().workers = 3;
+    cluster.options().max_backfill_rate = 1;
+    cluster.start_projections();
+    cluster.create("by_user", "user_id", kByUser);
+    ASSERT_TRUE(cluster.wait_until("SELECT start_offsets IS NOT NULL FROM keyshift.projection"));
+    cluster.connect(0).script("UPDATE public.likes SET user_id = 77 WHERE like_id = 7");
+    const std::string user = "SELECT user_id FROM public.by_user WHERE like_id = 7";
+    EXPECT_EQ(cluster.rows_once(user, {"77"}), (std::vector<std::string>{"77"}));
+    EXPECT_TRUE(cluster.wait_until("SELECT state = 'building' AND backfill = '{}' FROM keyshift.projection"));
+    cluster.stop_projections();
+    cluster.options().max_backfill_rate = 0;
+    cluster.start_projections();
+    ASSERT_TRUE(cluster.wait_until("SELECT state = 'live' FROM keyshift.projection"));
+    EXPECT_EQ(cluster.verify("by_user"), "0/0/0");
+}
+
 TEST(PausedProjection, NeverSkipsWhatRetentionHasDeletedButNamesTheCommandThatRebuilds)
 {
     ProjectedCluster cluster;

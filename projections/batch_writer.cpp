@@ -6,7 +6,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <set>
 
 namespace keyshift::projections {
 
@@ -100,13 +99,21 @@ void BatchWriter::fill_absent(RowChange& change)
 ChangeList BatchWriter::lock_open_buckets(pg::Connection& connection, const ChangeList& changes,
                                           ChangeList& refused) const
 {
-    std::set<std::uint32_t> buckets;
+    std::vector<std::uint32_t> bucket_of;
+    bucket_of.reserve(changes.size());
     for (const RowChange* change : changes) {
-        buckets.insert(number(target_.bucket_of(*change)));
+        bucket_of.push_back(number(target_.bucket_of(*change)));
+    }
+    const std::size_t count = *std::max_element(bucket_of.begin(), bucket_of.end()) + std::size_t{1};
+    std::vector<bool> wanted(count);
+    for (const std::uint32_t bucket : bucket_of) {
+        wanted[bucket] = true;
     }
     std::string numbers;
-    for (const std::uint32_t bucket : buckets) {
-        numbers += fmt::format("{}{}", numbers.empty() ? "{" : ",", bucket);
+    for (std::size_t bucket = 0; bucket < count; ++bucket) {
+        if (wanted[bucket]) {
+            numbers += fmt::format("{}{}", numbers.empty() ? "{" : ",", bucket);
+        }
     }
     const std::vector<pg::Parameter> parameters{definition_.group, numbers += "}"};
     // Totals are what they were and what came or went: of two writers of a group (the stream, the backfill, a repair) the
@@ -118,13 +125,14 @@ ChangeList BatchWriter::lock_open_buckets(pg::Connection& connection, const Chan
             "ORDER BY bucket FOR ") +
             (definition_.aggregation ? "NO KEY UPDATE" : "SHARE"),
         parameters);
-    std::set<std::uint32_t> owned;
+    std::vector<bool> owned(count);
     for (int row = 0; row < open.rows(); ++row) {
-        owned.insert(static_cast<std::uint32_t>(open.integer(row, 0)));
+        owned[static_cast<std::size_t>(open.integer(row, 0))] = true;
     }
     ChangeList accepted;
-    for (const RowChange* change : changes) {
-        (owned.contains(number(target_.bucket_of(*change))) ? accepted : refused).push_back(change);
+    accepted.reserve(changes.size());
+    for (std::size_t at = 0; at < changes.size(); ++at) {
+        (owned[bucket_of[at]] ? accepted : refused).push_back(changes[at]);
     }
     return accepted;
 }

@@ -32,7 +32,10 @@ Message converted(const rd_kafka_message_t& raw)
         message.key.emplace(static_cast<const char*>(raw.key), raw.key_len);
     }
     if (raw.payload != nullptr) {
-        message.value.emplace(static_cast<const char*>(raw.payload), raw.len);
+        // With the room that simdjson wants to see behind a document, it parses without a copy.
+        constexpr std::size_t kPadding = 64;
+        message.value.emplace().reserve(raw.len + kPadding);
+        message.value->assign(static_cast<const char*>(raw.payload), raw.len);
     }
     rd_kafka_timestamp_type_t type{};
     message.timestamp_ms = rd_kafka_message_timestamp(&raw, &type);
@@ -41,6 +44,7 @@ Message converted(const rd_kafka_message_t& raw)
         const char* name = nullptr;
         const void* value = nullptr;
         std::size_t size = 0;
+        message.headers.reserve(rd_kafka_header_cnt(headers));
         for (std::size_t at = 0;
              rd_kafka_header_get_all(headers, at, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++at) {
             message.headers.emplace_back(name, value == nullptr ? std::string()

@@ -317,7 +317,8 @@ std::vector<ConfigKey> all_keys()
             "reshard.step_aside", "A move that waits in one step for longer holds up no other.",
             [](Config & c) -> auto& { return c.reshard.step_aside; }),
         duration_key(
-            "reshard.grace", "How long the donor keeps the frozen bucket for readers with old maps.",
+            "reshard.grace",
+            "How long the donor keeps the frozen bucket for readers with old maps, and current for a rollback.",
             [](Config & c) -> auto& { return c.reshard.grace; }),
         integer_key(
             "projection.batch_rows", "Events that one write to a projection takes at most.", 1, 100'000,

@@ -28,6 +28,7 @@ struct BucketMove {
     std::optional<Lsn> fence_lsn;
     std::optional<Lsn> open_lsn;
     std::optional<double> write_block_ms;
+    std::optional<std::int64_t> adopts; ///< the settling move whose frozen copy this one takes over
 
     /// "bucket 17 of users" for messages.
     std::string subject() const { return "bucket " + std::to_string(number(bucket)) + " of " + group; }

@@ -1,7 +1,7 @@
 #include "resharder/catch_up.hpp"
 
 #include "core/failpoint.hpp"
-#include "resharder/change_applier.hpp"
+#include "resharder/apply_batch.hpp"
 #include "resharder/move_guards.hpp"
 #include "resharder/move_owner.hpp"
 
@@ -17,8 +17,13 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kBatchChanges = 5000;
-constexpr std::size_t kStatementRows = 2000;
 constexpr auto kReportEvery = 1s;
+
+/// A copy that was taken over is of no snapshot: what it lacks begins at its position.
+SnapshotFilter snapshot_of(const BucketMove& move)
+{
+    return move.copy_snapshot.empty() ? SnapshotFilter() : SnapshotFilter(move.copy_snapshot);
+}
 
 } // namespace
 
@@ -32,7 +37,7 @@ Lsn CatchUp::position(MoveContext& context)
 }
 
 CatchUp::CatchUp(MoveContext& context)
-    : context_(context), control_(context.connect_donor("control")), snapshot_(context.move().copy_snapshot),
+    : context_(context), control_(context.connect_donor("control")), snapshot_(snapshot_of(context.move())),
       applied_(position(context))
 {
     if (!context.subscription) {
@@ -91,7 +96,6 @@ void CatchUp::apply(const Batch& batch)
     try {
         apply_in_statements_of(batch, kStatementRows);
     } catch (const pg::SqlError& error) {
-        // Rows of one statement may pass through each other's unique values; one by one they follow the donor's order.
         if (error.sqlstate() != "23505") {
             throw;
         }
@@ -112,18 +116,11 @@ void CatchUp::apply_in_statements_of(const Batch& batch, std::size_t rows)
     pg::Transaction transaction(context_.recipient);
     continue_apply(context_.recipient, context_.move(), applied_);
     if (!batch.transactions.empty()) {
-        const bool unchecked = act_as_mover(context_.recipient, context_.move());
         std::vector<ApplyTarget> targets;
         for (const MoveTable& table : context_.tables) {
             targets.push_back({&table, context_.copy_of(table).quoted()});
         }
-        ChangeApplier applier(context_.recipient, std::move(targets), !unchecked, rows);
-        for (const cdc::OwnedTransaction& one : batch.transactions) {
-            for (const cdc::OwnedChange& change : one.changes) {
-                applier.add(change);
-            }
-        }
-        applier.flush();
+        apply_changes(context_.recipient, context_.move(), std::move(targets), batch.transactions, rows);
     }
     set_applied_lsn(context_.recipient, context_.move(), batch.end);
     failpoint("move.apply.committing");

@@ -31,6 +31,8 @@ struct MoveEnvironment {
     pg::SessionPool* sessions = nullptr;
     /// Told that a move has switched: what is left of it takes no node's turn.
     std::function<void(std::int64_t move)> switched;
+    /// Told that a move settles and its donor's copy may be kept current; with context.reverse.
+    std::function<void(const BucketMove& move, std::unique_ptr<cdc::Subscription>)> settles;
 };
 
 class MoveContext {
@@ -67,6 +69,8 @@ public:
     std::vector<MoveTable> tables; ///< referenced tables before those that reference them
     /// Begun by the copy, or again by catching up after a restart; nullptr for projections.
     std::unique_ptr<cdc::Subscription> subscription;
+    /// On the recipient's stream from before the fence, for the donor's copy; nullptr after a crash since.
+    std::unique_ptr<cdc::Subscription> reverse;
     /// Of the last try; nullopt after a crash in it, and for projections.
     std::optional<WriteBlock> block;
     /// Made ready by the fence, whose transaction has landed; nullptr after a crash since, and for projections.

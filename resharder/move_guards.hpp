@@ -54,6 +54,13 @@ constexpr ApplyAnswer may_apply(const std::optional<MoveProgress>& recorded, boo
     return recorded->applied == from ? ApplyAnswer::applies : ApplyAnswer::other_position;
 }
 
+/// One batch that keeps the donor's frozen copy current: still this move's, and from exactly where it is. `recorded` is
+/// nullopt before the switch is recorded, and for ever once the copy is given up or taken over.
+inline bool may_follow(bool fenced_by_move, const std::optional<Lsn>& recorded, Lsn from)
+{
+    return fenced_by_move && recorded && *recorded == from;
+}
+
 /// The recipient has everything that the fence waited for: what it has applied against the barrier on the donor.
 constexpr bool covers_fence(std::optional<Lsn> barrier, std::optional<Lsn> applied)
 {

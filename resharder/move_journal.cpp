@@ -10,7 +10,7 @@
 namespace keyshift::resharder {
 
 const char* const kMoveColumns = "id, job, group_name, bucket, donor, recipient, state, epoch, token, owner_epoch, "
-                                 "copy_snapshot, fence_lsn, open_lsn, write_block_ms";
+                                 "copy_snapshot, fence_lsn, open_lsn, write_block_ms, adopts";
 
 BucketMove read_move(const pg::Result& rows, int row)
 {
@@ -35,6 +35,9 @@ BucketMove read_move(const pg::Result& rows, int row)
     if (!rows.is_null(row, 13)) {
         move.write_block_ms = rows.real(row, 13);
     }
+    if (!rows.is_null(row, 14)) {
+        move.adopts = rows.integer(row, 14);
+    }
     return move;
 }
 
@@ -55,10 +58,11 @@ MoveJournal::MoveJournal(pg::Connection& catalog, std::int64_t move) : catalog_(
             {"move " + std::to_string(move), "the catalog has no such move", "look at `keyshift reshard list`"});
     }
     move_ = read_move(rows, 0);
-    waiting_ = rows.optional_text(0, 14);
+    waiting_ = rows.optional_text(0, 15);
 }
 
-void MoveJournal::step(MoveState to, const std::function<void(pg::Connection&)>& together)
+void MoveJournal::step(MoveState to, const std::function<void(pg::Connection&)>& together,
+                       const std::function<void(pg::Connection&)>& before)
 {
     if (!is_legal(move_.state, to)) {
         throw std::logic_error("illegal step of a move: " + std::string(name(move_.state)) + " -> " +
@@ -66,6 +70,9 @@ void MoveJournal::step(MoveState to, const std::function<void(pg::Connection&)>&
     }
     failpoint("move." + std::string(name(to)) + ".persisting");
     pg::Transaction transaction(catalog_);
+    if (before) {
+        before(catalog_);
+    }
     update("state = $3, waiting_for = NULL, phase_since = now(), rows_per_second = NULL, bytes_per_second = NULL, "
            "error = CASE WHEN $3 = 'switched' THEN NULL ELSE error END, "
            "switched_at = CASE WHEN $3 = 'switched' THEN now() ELSE switched_at END, "
@@ -102,6 +109,13 @@ void MoveJournal::record_copy(const std::string& snapshot, Lsn position)
     const std::string lsn = position.to_string();
     update("copy_snapshot = $3, position = $4::pg_lsn, rows = 0, bytes = 0", {snapshot, lsn});
     move_.copy_snapshot = snapshot;
+}
+
+void MoveJournal::record_adopted(std::optional<Lsn> position)
+{
+    update("position = $3::pg_lsn, copy_snapshot = NULL",
+           {position ? std::optional(position->to_string()) : std::nullopt});
+    move_.copy_snapshot.clear();
 }
 
 void MoveJournal::record_position(Lsn position, std::int64_t lag_bytes)

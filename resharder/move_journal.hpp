@@ -19,12 +19,15 @@ public:
 
     const BucketMove& move() const { return move_; }
 
-    /// One legal step; `together` runs in the same transaction. Failpoints move.<to>.persisting, .committing and
+    /// One legal step; `before` and `together` run in the same transaction, on either side of it. Failpoints move.<to>.persisting, .committing and
     /// .persisted.
     /// Throws TransientError when another owner has taken the move.
-    void step(MoveState to, const std::function<void(pg::Connection&)>& together = {});
+    void step(MoveState to, const std::function<void(pg::Connection&)>& together = {},
+              const std::function<void(pg::Connection&)>& before = {});
 
     void record_copy(const std::string& snapshot, Lsn position);
+    /// nullopt: the copy that was to be taken over is of no use.
+    void record_adopted(std::optional<Lsn> position);
     /// Never above what the recipient has durably applied: the slot is held from here after a restart.
     void record_position(Lsn position, std::int64_t lag_bytes);
     struct Progress {

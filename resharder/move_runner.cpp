@@ -94,10 +94,7 @@ private:
         MoveJournal& journal = context_.journal;
         switch (context_.move().state) {
         case MoveState::planned:
-            preflight(context_);
-            journal.step(MoveState::copying, [this](pg::Connection& catalog) { refuse_ddl(catalog); });
-            // No statement of `keyshift ddl` begins from here to the fence; one may have ended since they were read.
-            context_.tables = tables_of_move(context_.catalog, context_.recipient, context_.move());
+            begin();
             return true;
         case MoveState::copying:
             copy();
@@ -125,7 +122,10 @@ private:
         case MoveState::aborting:
             take_back(context_, stop_);
             forget_progress(context_);
-            journal.step(MoveState::aborted, [](pg::Connection& catalog) { catalog::notify(catalog, "job"); });
+            journal.step(MoveState::aborted, [this](pg::Connection& catalog) {
+                leave_copy(catalog);
+                catalog::notify(catalog, "job");
+            });
             return false;
         case MoveState::done:
         case MoveState::aborted:
@@ -133,6 +133,35 @@ private:
         }
         return false;
     }
+
+    void begin()
+    {
+        preflight(context_);
+        const MoveState next = context_.move().adopts ? adopt_copy(context_, stop_) : MoveState::copying;
+        const auto end_adopted = [&](pg::Connection& catalog) {
+            if (context_.move().adopts) {
+                catalog.query("UPDATE keyshift.move SET state = 'done', reverse_position = NULL, finished_at = now() "
+                              "WHERE id = $1 AND state = 'settling'",
+                              {std::to_string(*context_.move().adopts)});
+            }
+        };
+        context_.journal.step(
+            next, [&](pg::Connection& catalog) { refuse_ddl(catalog); }, end_adopted);
+        // No statement of `keyshift ddl` begins from here to the fence; one may have ended since they were read.
+        context_.tables = tables_of_move(context_.catalog, context_.recipient, context_.move());
+    }
+
+    /// What was not taken over stays with the move before, for another grace period.
+    void leave_copy(pg::Connection& catalog)
+    {
+        if (context_.move().adopts) {
+            catalog.query(
+                "UPDATE keyshift.move SET settle_until = now() + make_interval(secs => $2::float8 / 1000) WHERE id = $1 AND state = 'settling'",
+                {std::to_string(*context_.move().adopts), grace()});
+        }
+    }
+
+    std::string grace() const { return std::to_string(context_.environment.options->now().grace.count()); }
 
     void refuse_ddl(pg::Connection& catalog)
     {
@@ -225,12 +254,15 @@ private:
 
     void begin_settling()
     {
-        const std::string grace = std::to_string(context_.environment.options->now().grace.count());
+        begin_following(context_, stop_);
         context_.journal.step(MoveState::settling, [&](pg::Connection& catalog) {
             catalog.query(
                 "UPDATE keyshift.move SET settle_until = now() + make_interval(secs => $2::float8 / 1000) WHERE id = $1",
-                {std::to_string(context_.move().id), grace});
+                {std::to_string(context_.move().id), grace()});
         });
+        if (context_.reverse) {
+            context_.environment.settles(context_.move(), std::move(context_.reverse));
+        }
     }
 
     bool finish()

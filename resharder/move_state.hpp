@@ -7,6 +7,8 @@
 ///      |          |  +--------+------------+------------+   begin again with a new copy
 ///      +----------+-----------+------------+------------+-> aborting -> aborted
 ///
+/// planned -> attached where the recipient still has the bucket from before, kept current since.
+///
 /// From `fenced` on the move only goes forward (INV-MOV-2).
 
 #include <array>
@@ -23,7 +25,7 @@ enum class MoveState {
     attached,    ///< the copy is the recipient's leaf, behind the reject trigger; apply goes on
     fenced,      ///< the donor durably refuses writes; the recipient has all of them, and Kafka all their events
     switched,    ///< the recipient is open, the catalog names it
-    settling,    ///< the donor keeps the frozen leaf for the grace period
+    settling,    ///< the donor keeps the frozen leaf for the grace period, and keeps it current
     done,
     aborting, ///< what the move made is being removed
     aborted,
@@ -43,7 +45,7 @@ inline constexpr std::array kLegalSteps{
     LegalStep{MoveState::attached, MoveState::copying},     LegalStep{MoveState::planned, MoveState::aborting},
     LegalStep{MoveState::copying, MoveState::aborting},     LegalStep{MoveState::indexing, MoveState::aborting},
     LegalStep{MoveState::catching_up, MoveState::aborting}, LegalStep{MoveState::attached, MoveState::aborting},
-    LegalStep{MoveState::aborting, MoveState::aborted},
+    LegalStep{MoveState::aborting, MoveState::aborted},     LegalStep{MoveState::planned, MoveState::attached},
 };
 
 constexpr bool is_legal(MoveState from, MoveState to)

@@ -4,6 +4,7 @@
 #include "core/log.hpp"
 #include "metrics/families.hpp"
 #include "resharder/move_runner.hpp"
+#include "resharder/reverse/reverse_streams.hpp"
 
 #include <algorithm>
 #include <condition_variable>
@@ -32,15 +33,17 @@ struct PendingMove {
     std::string recipient;
     MoveState state = MoveState::planned;
     std::string wanted;
-    bool due = true;  ///< its grace period is over
-    double waits = 0; ///< seconds in one step before the fence, for something that it names; 0: it goes on
+    bool due = true;   ///< its grace period is over
+    bool kept = false; ///< its donor's copy is to be kept current
+    double waits = 0;  ///< seconds in one step before the fence, for something that it names; 0: it goes on
 };
 
 std::vector<PendingMove> pending_moves(pg::Connection& catalog)
 {
     const auto rows = catalog.query(
         "SELECT m.id, m.job, m.donor, m.recipient, m.state, j.wanted, coalesce(m.settle_until <= now(), true), "
-        "CASE WHEN m.waiting_for IS NULL OR m.waiting_for LIKE 'throttled: %' THEN 0 ELSE coalesce(extract(epoch FROM now() - coalesce(m.phase_since, m.started_at)), 0) END "
+        "CASE WHEN m.waiting_for IS NULL OR m.waiting_for LIKE 'throttled: %' THEN 0 ELSE coalesce(extract(epoch FROM now() - coalesce(m.phase_since, m.started_at)), 0) END, "
+        "coalesce(m.state = 'settling' AND m.reverse_position IS NOT NULL AND m.settle_until > now(), false) "
         "FROM keyshift.move m JOIN keyshift.job j ON j.id = m.job "
         "WHERE m.state NOT IN ('done', 'aborted') ORDER BY m.job, m.id");
     std::vector<PendingMove> moves;
@@ -54,6 +57,7 @@ std::vector<PendingMove> pending_moves(pg::Connection& catalog)
         move.wanted = rows.text(row, 5);
         move.due = rows.boolean(row, 6);
         move.waits = rows.real(row, 7);
+        move.kept = rows.boolean(row, 8);
         moves.push_back(std::move(move));
     }
     return moves;
@@ -91,6 +95,7 @@ struct Resharder::State {
     SwitchTurns turns;
     pg::SessionPool sessions;
     MoveEnvironment environment;
+    ReverseStreams reverse;
     std::mutex mutex;
     std::condition_variable_any changed;
     bool stirred = false; ///< a worker has finished or switched; under mutex
@@ -109,6 +114,7 @@ struct Resharder::State {
     void note_switch(std::int64_t move);
     void stop_workers();
     void pause_jobs(pg::Connection& catalog, const std::vector<PendingMove>& moves);
+    void keep_copies(const std::vector<PendingMove>& moves);
     void show(const std::vector<PendingMove>& moves) const;
 };
 
@@ -156,6 +162,7 @@ void Resharder::State::stop_workers()
         worker->thread.join();
     }
     workers.clear();
+    reverse.stop();
 }
 
 void Resharder::State::note_switch(std::int64_t move)
@@ -251,6 +258,17 @@ void Resharder::State::show(const std::vector<PendingMove>& moves) const
     }
 }
 
+void Resharder::State::keep_copies(const std::vector<PendingMove>& moves)
+{
+    std::map<std::string, std::set<std::int64_t>> kept;
+    for (const PendingMove& move : moves) {
+        if (move.kept) {
+            kept[move.donor].insert(move.id);
+        }
+    }
+    reverse.want(environment, kept);
+}
+
 void Resharder::State::tick(pg::Connection& catalog)
 {
     reap();
@@ -264,6 +282,7 @@ void Resharder::State::tick(pg::Connection& catalog)
             consider(move);
         }
     }
+    keep_copies(moves);
     pause_jobs(catalog, moves);
     finish_jobs(catalog);
     show(moves);
@@ -279,8 +298,9 @@ Resharder::Resharder(pg::ConnectionSettings catalog, StreamOf stream, std::share
                            &metrics,
                            &state_->turns,
                            &state_->sessions,
-                           [this](std::int64_t move) {
-                               state_->note_switch(move);
+                           [this](std::int64_t move) { state_->note_switch(move); },
+                           [this](const BucketMove& move, std::unique_ptr<cdc::Subscription> subscription) {
+                               state_->reverse.hand_over(state_->environment, move, std::move(subscription));
                            }};
 }
 

@@ -45,6 +45,10 @@ bool DdlJournal::begin(std::int64_t id)
         return false;
     }
     catalog_.query("UPDATE keyshift.ddl SET state = 'running' WHERE id = $1", {number});
+    // The statement comes to the nodes one after the other: no frozen copy can be kept current through it.
+    catalog_.query("UPDATE keyshift.move m SET reverse_position = NULL FROM keyshift.ddl d "
+                   "WHERE d.id = $1 AND m.group_name = ANY (d.groups) AND m.state = 'settling'",
+                   {number});
     transaction.commit();
     return true;
 }

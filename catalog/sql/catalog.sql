@@ -145,8 +145,14 @@ CREATE TABLE IF NOT EXISTS keyshift.move (
     settle_until    timestamptz,
     started_at      timestamptz, switched_at timestamptz, finished_at timestamptz
 );
--- No two unfinished moves of one bucket.
-CREATE UNIQUE INDEX IF NOT EXISTS move_one_per_bucket ON keyshift.move (group_name, bucket) WHERE state NOT IN ('done', 'aborted');
+-- While the move settles: up to here, in the recipient's WAL, the donor's frozen copy has been kept current. NULL: it is not.
+ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS reverse_position pg_lsn;
+-- The settling move of the bucket whose copy this one takes over instead of copying.
+ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS adopts bigint REFERENCES keyshift.move;
+-- No two unfinished moves of one bucket, but for one that is to take over what the other keeps.
+CREATE UNIQUE INDEX IF NOT EXISTS move_unfinished ON keyshift.move (group_name, bucket)
+    WHERE state NOT IN ('done', 'aborted') AND NOT (adopts IS NOT NULL AND state IN ('planned', 'aborting'));
+DROP INDEX IF EXISTS keyshift.move_one_per_bucket;
 -- As the plan had it: its size with indexes, and an estimate of its rows. Then what the move is at: since when, how fast.
 ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS planned_bytes bigint;
 ALTER TABLE keyshift.move ADD COLUMN IF NOT EXISTS planned_rows bigint;

@@ -35,6 +35,8 @@ CREATE TABLE IF NOT EXISTS keyshift.local_bucket (
 CREATE TABLE IF NOT EXISTS keyshift.move_progress (
     move bigint PRIMARY KEY, owner_epoch bigint NOT NULL, applied_lsn pg_lsn, state text NOT NULL DEFAULT 'active'
 );
+-- Of the donor's frozen copy: every commit of the recipient below it is here, and the next batch continues exactly from it.
+ALTER TABLE keyshift.move_progress ADD COLUMN IF NOT EXISTS reverse_lsn pg_lsn;
 -- Up to which offset every event has been applied on every node; told beside later rows, and by the owner alone.
 CREATE TABLE IF NOT EXISTS keyshift.projection_progress (
     projection text NOT NULL, generation int NOT NULL, topic text NOT NULL, partition int NOT NULL,

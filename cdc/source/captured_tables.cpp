@@ -12,10 +12,12 @@ namespace {
 
 std::vector<UnfinishedMove> unfinished_moves(pg::Connection& catalog, const std::string& node)
 {
-    const pg::Result rows =
-        catalog.query("SELECT id, position FROM keyshift.move WHERE donor = $1 AND position IS NOT NULL "
-                      "AND state IN ('copying', 'indexing', 'catching_up', 'attached')",
-                      {node});
+    const pg::Result rows = catalog.query(
+        "SELECT id, position FROM keyshift.move WHERE donor = $1 AND position IS NOT NULL "
+        "AND state IN ('copying', 'indexing', 'catching_up', 'attached') "
+        "UNION ALL SELECT id, reverse_position FROM keyshift.move WHERE recipient = $1 "
+        "AND reverse_position IS NOT NULL AND (state = 'switched' OR state = 'settling' AND settle_until > now())",
+        {node});
     std::vector<UnfinishedMove> moves;
     for (int row = 0; row < rows.rows(); ++row) {
         moves.push_back({rows.integer(row, 0), rows.lsn(row, 1)});

@@ -43,10 +43,34 @@ void refuse_running_snapshot(pg::Connection& catalog, const std::string& what, c
     }
 }
 
-/// A bucket whose last move still keeps the donor's frozen copy cannot move again: its grace period is ended now.
+/// Unfinished moves of the buckets, but for those whose copies will be taken over.
+std::int64_t settling(pg::Connection& catalog, const nlohmann::json& moves)
+{
+    std::int64_t left = 0;
+    for (const auto& move : moves) {
+        if (kept_copy(catalog, move)) {
+            continue;
+        }
+        const std::string group = move.at("group");
+        const std::string bucket = std::to_string(move.at("bucket").get<std::uint32_t>());
+        left +=
+            catalog
+                .query(
+                    "SELECT count(*) FROM keyshift.move WHERE group_name = $1 AND bucket = $2 AND state NOT IN ('done', 'aborted')",
+                    {group, bucket})
+                .integer(0, 0);
+    }
+    return left;
+}
+
+/// A bucket whose last move still keeps the donor's frozen copy cannot move again: its grace period is ended now, unless it
+/// goes back to where that copy is current.
 void end_grace(pg::Connection& catalog, const std::string& what, const nlohmann::json& moves)
 {
     for (const auto& move : moves) {
+        if (kept_copy(catalog, move)) {
+            continue;
+        }
         const std::string group = move.at("group");
         const std::string bucket = std::to_string(move.at("bucket").get<std::uint32_t>());
         catalog.query(
@@ -55,17 +79,7 @@ void end_grace(pg::Connection& catalog, const std::string& what, const nlohmann:
     }
     catalog::notify(catalog, "job");
     for (int tries = 0;; ++tries) {
-        std::int64_t left = 0;
-        for (const auto& move : moves) {
-            const std::string group = move.at("group");
-            const std::string bucket = std::to_string(move.at("bucket").get<std::uint32_t>());
-            left +=
-                catalog
-                    .query(
-                        "SELECT count(*) FROM keyshift.move WHERE group_name = $1 AND bucket = $2 AND state NOT IN ('done', 'aborted')",
-                        {group, bucket})
-                    .integer(0, 0);
-        }
+        const std::int64_t left = settling(catalog, moves);
         if (left == 0) {
             return;
         }
@@ -101,6 +115,20 @@ void preflight_nodes(pg::Connection& catalog, const std::string& what, const nlo
     }
 }
 
+/// The move whose copy is taken over, which settles no further until it is.
+std::optional<std::string> keep_for_taking_over(pg::Connection& catalog, const nlohmann::json& move)
+{
+    const auto kept = kept_copy(catalog, move);
+    if (!kept) {
+        return std::nullopt;
+    }
+    const std::string id = std::to_string(*kept);
+    const auto held = catalog.query(
+        "UPDATE keyshift.move SET settle_until = 'infinity' WHERE id = $1 AND state = 'settling' AND settle_until > now()",
+        {id});
+    return held.affected() == 1 ? std::optional(id) : std::nullopt;
+}
+
 std::int64_t store(pg::Connection& catalog, const std::string& what, const nlohmann::json& planned,
                    const std::function<void()>& together)
 {
@@ -115,13 +143,13 @@ std::int64_t store(pg::Connection& catalog, const std::string& what, const nlohm
         const std::string donor = move.at("donor");
         const std::string recipient = move.at("recipient");
         const auto stored = catalog.query(
-            "INSERT INTO keyshift.move (job, group_name, bucket, donor, recipient, epoch, token, planned_bytes, planned_rows) "
-            "SELECT $1, b.group_name, b.bucket, b.node, $5, b.epoch + 1, gen_random_uuid()::text, $6, $7 "
+            "INSERT INTO keyshift.move (job, group_name, bucket, donor, recipient, epoch, token, planned_bytes, planned_rows, adopts) "
+            "SELECT $1, b.group_name, b.bucket, b.node, $5, b.epoch + 1, gen_random_uuid()::text, $6, $7, $8 "
             "FROM keyshift.bucket b WHERE b.group_name = $2 AND b.bucket = $3 AND b.node = $4 "
             "AND EXISTS (SELECT FROM keyshift.node n WHERE n.name = $5 AND n.state = 'active')",
             {std::to_string(job), group, std::to_string(move.at("bucket").get<std::uint32_t>()), donor, recipient,
-             std::to_string(move.at("bytes").get<std::int64_t>()),
-             std::to_string(move.at("rows").get<std::int64_t>())});
+             std::to_string(move.at("bytes").get<std::int64_t>()), std::to_string(move.at("rows").get<std::int64_t>()),
+             keep_for_taking_over(catalog, move)});
         if (stored.affected() != 1) {
             throw RefusedError({what, "the placement has changed since the plan was made", "plan again"});
         }
@@ -135,6 +163,16 @@ std::int64_t store(pg::Connection& catalog, const std::string& what, const nlohm
 }
 
 } // namespace
+
+std::optional<std::int64_t> kept_copy(pg::Connection& catalog, const nlohmann::json& move)
+{
+    const auto rows = catalog.query(
+        "SELECT id FROM keyshift.move WHERE group_name = $1 AND bucket = $2 AND donor = $3 AND recipient = $4 "
+        "AND state = 'settling' AND reverse_position IS NOT NULL AND settle_until > now()",
+        {move.at("group").get<std::string>(), std::to_string(move.at("bucket").get<std::uint32_t>()),
+         move.at("recipient").get<std::string>(), move.at("donor").get<std::string>()});
+    return rows.rows() == 0 ? std::nullopt : std::optional(rows.integer(0, 0));
+}
 
 void refuse_unfinished_job(pg::Connection& catalog, const std::string& what)
 {

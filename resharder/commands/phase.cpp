@@ -28,7 +28,8 @@ std::string phase(const MoveProgress& move)
         return "opens on the recipient";
     case MoveState::switched:
     case MoveState::settling:
-        return "moved; the donor keeps its frozen copy";
+        return move.donor_current ? "moved; the donor keeps its copy current"
+                                  : "moved; the donor keeps its frozen copy";
     case MoveState::done:
         return "moved";
     case MoveState::aborting:

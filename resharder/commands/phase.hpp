@@ -16,7 +16,8 @@ struct MoveProgress {
     double rows_per_second = 0;
     std::int64_t lag_bytes = 0;
     int fence_tries = 0;
-    bool waits = false; ///< for something that it names
+    bool donor_current = false; ///< settling, with a copy that is kept current
+    bool waits = false;         ///< for something that it names
 };
 
 /// "copying rows, 45 %"

@@ -75,15 +75,24 @@ void check_takes_buckets(const ClusterFacts& cluster, const std::string& what, c
     }
 }
 
-std::vector<PlannedMove> back(const ClusterFacts& cluster, const std::string& job, const std::vector<DoneMove>& moves)
+std::vector<PlannedMove> back(pg::Connection& catalog, const ClusterFacts& cluster, const std::string& job,
+                              const std::vector<DoneMove>& moves)
 {
     std::vector<PlannedMove> planned;
     for (const DoneMove& move : moves) {
         const auto group = std::find_if(cluster.groups.begin(), cluster.groups.end(),
                                         [&](const GroupFacts& one) { return one.name == move.group; });
         const BucketFacts& bucket = group->buckets.at(move.bucket);
-        planned.push_back({move.group, move.bucket, move.recipient, move.donor, bucket.bytes, bucket.rows,
-                           bucket.writes, "job " + job + " is taken back"});
+        PlannedMove back{move.group,   move.bucket, move.recipient, move.donor,
+                         bucket.bytes, bucket.rows, bucket.writes,  "job " + job + " is taken back"};
+        if (kept_copy(catalog, {{"group", move.group},
+                                {"bucket", number(move.bucket)},
+                                {"donor", move.recipient},
+                                {"recipient", move.donor}})) {
+            back.bytes = back.rows = 0;
+            back.why += "; the copy on " + move.donor + " is current";
+        }
+        planned.push_back(std::move(back));
     }
     return planned;
 }
@@ -106,7 +115,7 @@ nlohmann::json rollback(pg::Connection& catalog, std::int64_t job, bool dry_run)
         check_not_moved_on(catalog, what, move);
         check_takes_buckets(cluster, what, move.donor);
     }
-    nlohmann::json planned = plan_json(cluster, back(cluster, id, moves), read_cost(catalog), 1);
+    nlohmann::json planned = plan_json(cluster, back(catalog, cluster, id, moves), read_cost(catalog), 1);
     planned["takes_back"] = job;
     if (!dry_run) {
         const std::int64_t begun = begin_job(catalog, what, planned);

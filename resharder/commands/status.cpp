@@ -29,6 +29,7 @@ MoveProgress progress_of(const pg::Result& rows, int row)
     move.state = parse_move_state(rows.text(row, 5)).value();
     move.rows = rows.integer(row, 6);
     move.lag_bytes = rows.integer(row, 8);
+    move.donor_current = rows.boolean(row, 21);
     move.waits = !rows.is_null(row, 12);
     move.fence_tries = static_cast<int>(rows.integer(row, 13));
     move.planned_rows = rows.is_null(row, 16) ? 0 : rows.integer(row, 16);
@@ -60,7 +61,9 @@ nlohmann::json move_json(const pg::Result& rows, int row)
             {"phase_seconds", real_or_null(rows, row, 17)},
             {"rows_per_second", real_or_null(rows, row, 18)},
             {"bytes_per_second", real_or_null(rows, row, 19)},
-            {"seconds_left", left ? nlohmann::json(*left) : nlohmann::json()}};
+            {"seconds_left", left ? nlohmann::json(*left) : nlohmann::json()},
+            {"donor_kept_until", text_or_null(rows, row, 20)},
+            {"donor_current", rows.boolean(row, 21)}};
 }
 
 } // namespace
@@ -75,7 +78,8 @@ nlohmann::json status(pg::Connection& catalog, std::optional<std::int64_t> job)
     const auto rows = catalog.query(
         "SELECT id, bucket, group_name, donor, recipient, state, rows, bytes, lag_bytes, write_block_ms, verified, error, "
         "waiting_for, fence_tries, epoch, switched_at::text, planned_rows, "
-        "extract(epoch FROM now() - coalesce(phase_since, started_at))::float8, rows_per_second, bytes_per_second "
+        "extract(epoch FROM now() - coalesce(phase_since, started_at))::float8, rows_per_second, bytes_per_second, "
+        "CASE WHEN state = 'settling' AND isfinite(settle_until) THEN settle_until::text END, state = 'settling' AND reverse_position IS NOT NULL "
         "FROM keyshift.move WHERE job = $1 ORDER BY id",
         {id});
     nlohmann::json moves = nlohmann::json::array();

@@ -52,6 +52,7 @@ public:
         while (!take_turn()) {
             wait_for_calm(); // it may have passed
         }
+        listen_to_recipient(context_);
         pg::Transaction block(session_);
         prepare();
         context_.block.emplace();

@@ -49,6 +49,8 @@ void switch_catalog(MoveContext& context, Lsn open, std::optional<double> millis
     const BucketMove& move = context.move();
     const std::string bucket = std::to_string(number(move.bucket));
     const std::string epoch = std::to_string(number(move.epoch));
+    // In the transaction that lets the recipient's slot go past the open: it keeps what the donor's copy will lack.
+    const bool keeps_copy = !context.group.projection && context.environment.options->now().grace.count() > 0;
     context.journal.step(MoveState::switched, [&](pg::Connection& catalog) {
         catalog.query(
             "UPDATE keyshift.bucket SET node = $3, epoch = $4 WHERE group_name = $1 AND bucket = $2 AND epoch < $4",
@@ -57,9 +59,11 @@ void switch_catalog(MoveContext& context, Lsn open, std::optional<double> millis
                       "VALUES ($1, $2, $3, $4, $5::pg_lsn) ON CONFLICT DO NOTHING",
                       {move.group, bucket, epoch, move.recipient, open.to_string()});
         catalog.query(
-            "UPDATE keyshift.move SET open_lsn = $2::pg_lsn, write_block_ms = coalesce($3::float8, write_block_ms) WHERE id = $1",
+            "UPDATE keyshift.move SET open_lsn = $2::pg_lsn, write_block_ms = coalesce($3::float8, write_block_ms), "
+            "reverse_position = CASE WHEN $4::boolean THEN $2::pg_lsn END WHERE id = $1",
             {std::to_string(move.id), open.to_string(),
-             milliseconds ? std::optional(fmt::format("{:.3f}", *milliseconds)) : std::nullopt});
+             milliseconds ? std::optional(fmt::format("{:.3f}", *milliseconds)) : std::nullopt,
+             keeps_copy ? "true" : "false"});
         catalog.query(
             "SELECT pg_notify($1, json_build_object('group', $2::text, 'bucket', $3::int, 'node', $4::text, 'epoch', $5::bigint)::text)",
             {catalog::kPlacementChannel, move.group, bucket, move.recipient, epoch});

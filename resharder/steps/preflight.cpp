@@ -139,7 +139,9 @@ void preflight(MoveContext& context)
     for (const MoveTable& table : context.tables) {
         has_rights(context, table);
         has_primary_key(context, table);
-        placeholder_is_empty(context, table);
+        if (!context.move().adopts) {
+            placeholder_is_empty(context, table);
+        }
     }
 }
 

@@ -124,7 +124,12 @@ void drop_recipient_triggers(MoveContext& context, std::stop_token stop)
     for (const MoveTable& table : context.tables) {
         if (any_reject_trigger(context.recipient, table.leaf)) {
             pg::with_short_locks(
-                context.recipient, [&] { catalog::drop_reject_trigger(context.recipient, table.leaf); }, {}, stop);
+                context.recipient,
+                [&] {
+                    check_owner(context.recipient, context.move());
+                    catalog::drop_reject_trigger(context.recipient, table.leaf);
+                },
+                {}, stop);
         }
     }
 }
@@ -166,6 +171,7 @@ bool settle(MoveContext& context, std::stop_token stop)
                                         " older than the switch to end");
             return false;
         }
+        stop_following(context);
         for (auto table = context.tables.rbegin(); table != context.tables.rend(); ++table) {
             clear_leaf(context, *table, stop);
         }

@@ -55,6 +55,16 @@ void spread_switch(MoveContext& context);
 /// A projection's bucket from copy to fence in one go under its donor's row lock (states copying to fenced).
 void move_projection_bucket(MoveContext& context, std::stop_token stop);
 
+/// Before the fence, so that the recipient's stream need not go back for the reverse one: context.reverse, when it can be had.
+void listen_to_recipient(MoveContext& context);
+/// The donor's copy may be kept current from the switch on, if the catalog says so (keyshift.move.reverse_position).
+void begin_following(MoveContext& context, std::stop_token stop);
+/// For good, and durably, before the copy is cleared.
+void stop_following(MoveContext& context);
+/// For a move that adopts: takes the copy from the settling move before. The state that follows: attached, or copying when
+/// the copy was not kept current to the end.
+MoveState adopt_copy(MoveContext& context, std::stop_token stop);
+
 /// Clears the donor's leaf once no old reader can need it. False: it is still needed (grace, an old snapshot).
 bool settle(MoveContext& context, std::stop_token stop);
 

@@ -31,10 +31,12 @@ const std::pair<LegalStep, const char*> kCommits[] = {
     {{MoveState::aborting, MoveState::aborted}, "move.take_back.restored"},
 };
 
-/// Nothing but a projection's bucket goes from there to a new copy.
-bool of_projections_only(const LegalStep& step)
+/// Steps that no table's bucket takes on its way to a node that it has not been on: a projection's goes from there to a new
+/// copy, one that goes back takes over the copy that was kept (KilledProjectionMove, KilledRollback).
+bool of_other_moves(const LegalStep& step)
 {
-    return step.from == MoveState::indexing && step.to == MoveState::copying;
+    return (step.from == MoveState::indexing && step.to == MoveState::copying) ||
+           (step.from == MoveState::planned && step.to == MoveState::attached);
 }
 
 /// Its reply can be lost.
@@ -66,7 +68,7 @@ std::vector<Cell> all_cells()
 {
     std::vector<std::pair<LegalStep, std::string>> points;
     for (const LegalStep& step : resharder::kLegalSteps) {
-        if (!of_projections_only(step)) {
+        if (!of_other_moves(step)) {
             points.emplace_back(step, fmt::format("move.{}.persisting", resharder::name(step.to)));
             points.emplace_back(step, fmt::format("move.{}.committing", resharder::name(step.to)));
             points.emplace_back(step, fmt::format("move.{}.persisted", resharder::name(step.to)));

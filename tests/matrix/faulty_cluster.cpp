@@ -23,7 +23,7 @@ CREATE TABLE public.posts (user_id bigint REFERENCES public.users, post_id bigin
 
 } // namespace
 
-FaultyCluster::FaultyCluster(int users, const kafka::Settings& broker)
+FaultyCluster::FaultyCluster(int users, const kafka::Settings& broker, const std::string& grace)
     : broker_(broker), prefix_(unique_name("matrix")), http_port_(free_port())
 {
     for (int number = 0; number < kServers; ++number) {
@@ -35,9 +35,9 @@ FaultyCluster::FaultyCluster(int users, const kafka::Settings& broker)
         fmt::format(
             "[catalog]\ndsn = \"host=127.0.0.1 port={} user=postgres dbname=postgres\"\n\n"
             "[kafka]\n\"bootstrap.servers\" = \"{}\"\n\n[cdc]\ntopic_prefix = \"{}\"\npartitions = 2\n"
-            "heartbeat_interval = \"100ms\"\n\n[reshard]\ngrace = \"0s\"\n\n[http]\nlisten = \"127.0.0.1:{}\"\n\n"
+            "heartbeat_interval = \"100ms\"\n\n[reshard]\ngrace = \"{}\"\n\n[http]\nlisten = \"127.0.0.1:{}\"\n\n"
             "[log]\nformat = \"text\"\nlevel = \"debug\"\n",
-            proxy(kCatalog).port(), broker_.at("bootstrap.servers"), prefix_, http_port_));
+            proxy(kCatalog).port(), broker_.at("bootstrap.servers"), prefix_, grace, http_port_));
     must({"init"});
     connect(1).script(kTables +
                       fmt::format("INSERT INTO public.users SELECT i, 0, 0 FROM generate_series(1, {}) i", users));

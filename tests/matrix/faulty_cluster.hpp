@@ -20,7 +20,8 @@ constexpr int kBuckets = 4;
 class FaultyCluster {
 public:
     /// Sets everything up and waits until the rows there are in Kafka. `users` have the numbers 1, 2, ...
-    explicit FaultyCluster(int users, const kafka::Settings& broker = TestServers().kafka());
+    explicit FaultyCluster(int users, const kafka::Settings& broker = TestServers().kafka(),
+                           const std::string& grace = "0s");
     ~FaultyCluster();
 
     /// `keyshift run`; `failpoints` as in KEYSHIFT_FAILPOINTS.

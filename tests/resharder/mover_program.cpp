@@ -1,15 +1,16 @@
-/// A Resharder in a process that a test may kill: CATALOG_AND_N1 SLOT1 N2 SLOT2.
+/// A Resharder in a process that a test may kill: CATALOG_AND_N1 SLOT1 N2 SLOT2 GRACE, which is in milliseconds.
 
 #include "metrics/families.hpp"
 #include "resharder/resharder.hpp"
 #include "tests/resharder/decoded_stream.hpp"
 
 #include <stop_token>
+#include <string>
 
 int main(int count, char** arguments)
 {
     using namespace keyshift;
-    if (count != 5) {
+    if (count != 6) {
         return 2;
     }
     const auto settings = [](const char* name, const char* conninfo) {
@@ -20,7 +21,7 @@ int main(int count, char** arguments)
     metrics::Metrics metrics;
     metrics::ReshardMetrics reshard_metrics(metrics.registry());
     resharder::ReshardOptions options;
-    options.grace = std::chrono::milliseconds(0);
+    options.grace = std::chrono::milliseconds(std::stoll(arguments[5]));
     const auto stream_of = [&](const std::string& node) -> cdc::StreamPort* {
         return node == "n1" ? &first : &second;
     };

@@ -30,6 +30,7 @@ TEST(Rollback, TakesTheMovesOfASettlingJobBackUnderWrites)
 {
     TwoNodes cluster;
     cluster.load(300, 1000);
+    cluster.keep_slots();
     TwoNodes::Running running(cluster); // with its grace period
     Writer first(cluster.connector(), 1);
     Writer second(cluster.connector(), 2);
@@ -53,6 +54,11 @@ TEST(Rollback, TakesTheMovesOfASettlingJobBackUnderWrites)
     EXPECT_EQ(resharder::status(catalog, begun.at("job")).at("takes_back"), job);
     EXPECT_EQ(resharder::list(catalog).at(1).at("takes_back"), job);
     EXPECT_EQ(cluster.value("n1", "SELECT bool_and(verified) FROM keyshift.move"), "t");
+    EXPECT_EQ(
+        cluster.value(
+            "n1", "SELECT bool_and(copy_snapshot IS NULL AND rows = 0) FROM keyshift.move WHERE adopts IS NOT NULL"),
+        "t")
+        << "the copies on n1 were current";
     EXPECT_EQ(why(cluster, job), "bucket 1 of users has moved on since: job 2 brought it to node n1");
 }
 

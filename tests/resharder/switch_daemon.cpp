@@ -123,7 +123,8 @@ private:
             }
             if (ready(step, d)) {
                 journal(step.to);
-            } else if (step.to == MoveState::copying && now_.faults > 0 && !fence_landed()) {
+            } else if (step.to == MoveState::copying && step.from != MoveState::planned && now_.faults > 0 &&
+                       !fence_landed()) {
                 // The slot has forgotten what the copy lacks.
                 add("it begins again with a new copy", true,
                     [&](State& next) { write_journal(next, MoveState::copying); });
@@ -139,7 +140,7 @@ private:
     {
         switch (step.to) {
         case MoveState::copying:
-            return step.from == MoveState::planned && now_.donor_bucket == kOpen;
+            return step.from == MoveState::planned && now_.donor_bucket == kOpen && now_.kept == 0 && d.did == 0;
         case MoveState::indexing:
         case MoveState::attached:
         case MoveState::done:
@@ -157,20 +158,8 @@ private:
 
     void write_journal(State& next, MoveState to) const
     {
-        Daemon& d = next.daemons.at(k_);
-        if (next.journal != d.state || (rules_.journal_checks_owner && next.journal_owner != d.epoch)) {
+        if (!step_in_journal(next, rules_, next.daemons.at(k_), to)) {
             refused(next);
-            return;
-        }
-        if (!resharder::is_legal(static_cast<MoveState>(d.state), to)) {
-            next.violation = Violation::illegal_step;
-        }
-        next.journal = d.state = raw(to);
-        d.did = 0;
-        if (to == MoveState::fenced) {
-            next.fence_recorded = 1;
-        } else if (to == MoveState::switched) {
-            next.open_recorded = next.names_recipient = 1;
         }
     }
 
@@ -191,6 +180,8 @@ private:
         case MoveState::planned:
             if (now_.donor_bucket != kOpen) {
                 add("preflight refuses it", false, [this](State& next) { refused(next); });
+            } else if (now_.kept != 0 || now_.staged != 0) {
+                adopt();
             }
             break;
         case MoveState::copying:
@@ -222,6 +213,17 @@ private:
         default:
             break;
         }
+    }
+
+    /// It is the chain of this move from here on; or was, by an attempt before.
+    void adopt()
+    {
+        act(on_recipient(), "it takes the kept copy over", [this](State& next) {
+            next.kept = 0;
+            next.staged = 1;
+            next.daemons.at(k_).applied = next.applied;
+            next.daemons.at(k_).did = 1;
+        });
     }
 
     void apply()

@@ -69,6 +69,10 @@ void forget_what_no_longer_counts(State& state)
     if (state.donor_bucket != kOpen) {
         state.donor_writes = 0;
     }
+    if (state.recipient_open != 0 || ended(state)) {
+        state.kept = 0;
+        state.follower = kGone;
+    }
     if (state.recipient_open != 0) {
         state.rows = state.doubled = state.applied = state.snapshot = state.staged = state.donor_barrier = 0;
         state.cancels = state.cancelled = state.fall_backs = 0;
@@ -94,6 +98,7 @@ public:
         clients();
         server();
         recipients_server();
+        keep_copy();
         if (now_.faults > 0) {
             faults();
         }
@@ -166,6 +171,29 @@ private:
         }
     }
 
+    /// The thread of the move before, which knows nothing of this one; it learns from the recipient alone that it is over.
+    void keep_copy()
+    {
+        const std::uint8_t from = now_.follower;
+        if (from == kGone || now_.recipient_open != 0) {
+            return;
+        }
+        const std::optional<Lsn> recorded = now_.kept != 0 ? std::optional(lsn_at(now_.applied)) : std::nullopt;
+        if (!next_.rules.may_follow(now_.kept != 0, recorded, lsn_at(from))) {
+            add("the thread of the move before finds its copy gone", false, [](State& next) { next.follower = kGone; });
+        } else if (from < now_.donor_wal.size) {
+            add("the copy that is kept gets the next item", false, [from](State& next) {
+                next.follower = static_cast<std::uint8_t>(from + 1);
+                if (next.kept != 0) {
+                    next.applied = next.follower;
+                }
+                if (next.donor_wal.kind(from) == Item::write) {
+                    apply_write(next, next.donor_wal.id(from));
+                }
+            });
+        }
+    }
+
     void faults()
     {
         for (std::size_t k = 0; k < now_.daemons.size(); ++k) {
@@ -234,6 +262,24 @@ bool recorded_enough(const State& state, const Rules& rules, std::uint8_t seen)
            rules.must_be_recorded(lsn_at(seen), lsn_at(last_change), false);
 }
 
+bool step_in_journal(State& state, const Rules& rules, Daemon& daemon, MoveState to)
+{
+    if (state.journal != daemon.state || (rules.journal_checks_owner && state.journal_owner != daemon.epoch)) {
+        return false;
+    }
+    if (!resharder::is_legal(static_cast<MoveState>(daemon.state), to)) {
+        state.violation = Violation::illegal_step;
+    }
+    state.journal = daemon.state = raw(to);
+    daemon.did = 0;
+    if (to == MoveState::fenced) {
+        state.fence_recorded = 1;
+    } else if (to == MoveState::switched) {
+        state.open_recorded = state.names_recipient = 1;
+    }
+    return true;
+}
+
 void open_recipient(State& state)
 {
     state.open = Lock::none;
@@ -286,6 +332,8 @@ State first_state(const Scope& scope)
     state.forgeries = scope.forgeries;
     state.cancels = scope.cancels;
     state.fall_backs = scope.fall_backs;
+    state.kept = scope.kept ? 1 : 0;
+    state.follower = scope.kept ? 0 : kGone;
     return state;
 }
 

@@ -105,6 +105,8 @@ struct State {
     std::uint8_t rows = 0;     ///< a bit a write
     std::uint8_t doubled = 0;
     std::uint8_t staged = 0;
+    std::uint8_t kept = 0; ///< a settling move before keeps a copy here, current up to `applied`: its chain is there
+    std::uint8_t follower = 0; ///< where the thread that keeps it believes it to be
     // The catalog.
     std::uint8_t journal = 0; ///< MoveState
     std::uint8_t journal_owner = 0;
@@ -136,6 +138,7 @@ struct Scope {
     std::uint8_t forgeries = 0;
     std::uint8_t cancels = 0;
     std::uint8_t fall_backs = 0; ///< the recipient is replaced by a standby that lacks its last batch
+    bool kept = false;           ///< the recipient had the bucket before, and its copy has been kept current since
 };
 
 /// The rules of the protocol: as they ship, until a test breaks one.
@@ -144,6 +147,7 @@ struct Rules {
     decltype(&resharder::may_take_over) may_take_over = &resharder::may_take_over;
     decltype(&resharder::may_act) may_act = &resharder::may_act;
     decltype(&resharder::may_apply) may_apply = &resharder::may_apply;
+    decltype(&resharder::may_follow) may_follow = &resharder::may_follow;
     decltype(&resharder::covers_fence) covers_fence = &resharder::covers_fence;
     decltype(&resharder::must_be_recorded) must_be_recorded = &resharder::must_be_recorded;
     decltype(&resharder::is_fenced_by) is_fenced_by = &resharder::is_fenced_by;

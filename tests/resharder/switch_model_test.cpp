@@ -43,11 +43,13 @@ TEST_P(SwitchModel, KeepsItsPromisesInEveryReachableState)
 constexpr Scope kTwoFaults{2, 2, 0, 1, 0};
 constexpr Scope kForged{1, 1, 1, 0, 0};
 constexpr Scope kFallsBack{2, 1, 0, 0, 1};
+constexpr Scope kGoesBack{2, 2, 0, 1, 0, true};
 
 INSTANTIATE_TEST_SUITE_P(Scopes, SwitchModel,
                          testing::Values(NamedScope{"TwoFaultsAndACancel", kTwoFaults},
                                          NamedScope{"AForgedMessage", kForged},
-                                         NamedScope{"ARecipientThatFellBack", kFallsBack}),
+                                         NamedScope{"ARecipientThatFellBack", kFallsBack},
+                                         NamedScope{"ABucketThatGoesBackToAKeptCopy", kGoesBack}),
                          [](const auto& parameter) { return std::string(parameter.param.name); });
 
 struct Mutation {
@@ -140,6 +142,13 @@ const Mutation kMutations[] = {
          };
      },
      Violation::write_lost, kFallsBack},
+    {"AKeptCopyIsWrittenAfterItWasTakenOver",
+     [](Rules& rules) {
+         rules.may_follow = [](bool, const std::optional<Lsn>&, Lsn) {
+             return true;
+         };
+     },
+     Violation::copies_differ, kGoesBack},
     {"LessForLessOrEqualAtTheCoverage",
      [](Rules& rules) {
          rules.covers_fence = [](std::optional<Lsn> barrier, std::optional<Lsn> applied) {

@@ -13,6 +13,8 @@ constexpr std::uint8_t kOpen = static_cast<std::uint8_t>(resharder::LocalBucket:
 constexpr std::uint8_t kFenced = static_cast<std::uint8_t>(resharder::LocalBucket::State::fenced);
 constexpr std::uint8_t kClosed = static_cast<std::uint8_t>(resharder::LocalBucket::State::closed);
 
+constexpr std::uint8_t kGone = 255; ///< State::follower: there is none
+
 constexpr std::uint8_t raw(resharder::MoveState state)
 {
     return static_cast<std::uint8_t>(state);
@@ -41,6 +43,8 @@ bool fence_landed(const State& state, const Rules& rules);
 void apply_write(State& state, std::uint8_t id);
 /// Of what the fence waits for, the barrier seen at `seen`. A stream may be asked while that is still on its way to it.
 bool recorded_enough(const State& state, const Rules& rules, std::uint8_t seen);
+/// The daemon's step in the catalog's transaction; false: refused.
+bool step_in_journal(State& state, const Rules& rules, Daemon& daemon, resharder::MoveState to);
 /// The open's transaction commits.
 void open_recipient(State& state);
 /// What daemon `k` may do: an attempt at the move, as resharder/move_runner.cpp and its steps go about it.

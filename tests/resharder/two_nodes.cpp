@@ -50,17 +50,17 @@ DecodedStream& TwoNodes::stream(const std::string& node)
     auto& made = node == "n1" ? first_stream_ : second_stream_;
     TestDatabase& database = node == "n1" ? first_ : second_;
     if (!made) {
-        made = std::make_unique<DecodedStream>(database.settings(node), database.name() + "_slot", true);
+        made = std::make_unique<DecodedStream>(database.settings(node), database.name() + "_slot", consume_slots_);
     }
     return *made;
 }
 
-std::unique_ptr<BackgroundProgram> TwoNodes::run_program(const std::string& failpoints)
+std::unique_ptr<BackgroundProgram> TwoNodes::run_program(const std::string& failpoints, std::chrono::milliseconds grace)
 {
-    return std::make_unique<BackgroundProgram>(std::vector<std::string>{KEYSHIFT_MOVER_PROGRAM, first_.conninfo(),
-                                                                        first_.name() + "_slot", second_.conninfo(),
-                                                                        second_.name() + "_slot"},
-                                               Environment{{"KEYSHIFT_FAILPOINTS", failpoints}});
+    return std::make_unique<BackgroundProgram>(
+        std::vector<std::string>{KEYSHIFT_MOVER_PROGRAM, first_.conninfo(), first_.name() + "_slot", second_.conninfo(),
+                                 second_.name() + "_slot", std::to_string(grace.count())},
+        Environment{{"KEYSHIFT_FAILPOINTS", failpoints}});
 }
 
 void TwoNodes::make_catalog()

@@ -8,6 +8,7 @@
 #include "tests/support/process.hpp"
 #include "tests/support/test_servers.hpp"
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -47,8 +48,11 @@ public:
         std::jthread thread_;
     };
     /// The same in a process of its own (mover_program.cpp), which may be killed. `failpoints`: as in KEYSHIFT_FAILPOINTS.
-    std::unique_ptr<BackgroundProgram> run_program(const std::string& failpoints);
+    std::unique_ptr<BackgroundProgram> run_program(const std::string& failpoints,
+                                                   std::chrono::milliseconds grace = std::chrono::milliseconds(0));
     DecodedStream& stream(const std::string& node);
+    /// The slots keep what the streams have read, as the daemon's do for a move that goes on. Before the first stream.
+    void keep_slots() { consume_slots_ = false; }
 
     /// Moves buckets and waits until the job has ended; its state.
     std::string reshard(const std::vector<std::uint32_t>& buckets, const std::string& to);
@@ -67,6 +71,7 @@ private:
     void make_catalog();
 
     bool projection_;
+    bool consume_slots_ = true;
     std::string group_;
     TestDatabase first_;
     TestDatabase second_;

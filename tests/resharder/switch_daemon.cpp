@@ -101,7 +101,6 @@ private:
     bool may_act(const MoveProgress& recorded, const Daemon& d) const { return rules_.may_act(recorded, d.epoch); }
 
     bool fence_landed() const { return test::fence_landed(now_, rules_); }
-
     /// A transaction on a node that checks the owner epoch first.
     void act(const MoveProgress& recorded, const char* what, const Change& change)
     {

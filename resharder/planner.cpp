@@ -70,6 +70,8 @@ private:
         switch (wish_.by) {
         case Balance::size:
             return static_cast<double>(unit.facts().bytes);
+        case Balance::rows:
+            return static_cast<double>(unit.facts().rows);
         case Balance::load:
             return unit.facts().writes;
         case Balance::count:
@@ -182,7 +184,7 @@ private:
         return found == units_.rend() ? nullptr : &*found;
     }
 
-    /// The unit that gains most; by load, of those that gain about as much the one that costs least to copy.
+    /// The unit that gains most; by rows and load, of those that gain about as much the one that costs least to copy.
     Unit* best_of(const std::string& from, const std::string& to)
     {
         constexpr double kAboutAsMuch = 0.8;
@@ -201,7 +203,7 @@ private:
         }
         Unit* best = nullptr;
         for (const auto& [gained, unit] : useful) {
-            const bool enough = wish_.by == Balance::load ? gained >= kAboutAsMuch * most : gained >= most;
+            const bool enough = gained >= (wish_.by == Balance::size ? most : kAboutAsMuch * most);
             if (enough && (best == nullptr || unit->facts().bytes < best->facts().bytes)) {
                 best = unit;
             }
@@ -231,6 +233,8 @@ private:
         switch (wish_.by) {
         case Balance::size:
             return fmt::format("{} holds {:.0f} bytes, {} holds {:.0f}", from, amount(from), to, amount(to));
+        case Balance::rows:
+            return fmt::format("{} holds about {:.0f} rows, {} holds {:.0f}", from, amount(from), to, amount(to));
         case Balance::load:
             return fmt::format("{} takes {:.1f} rows/s, {} takes {:.1f}", from, amount(from), to, amount(to));
         case Balance::count:

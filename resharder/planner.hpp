@@ -15,7 +15,7 @@ namespace keyshift::resharder {
 struct BucketFacts {
     std::string owner;
     std::int64_t bytes = 0;
-    std::int64_t rows = 0;
+    std::int64_t rows = 0;   ///< as the server estimates them
     double writes = 0;       ///< rows written a second
     std::string pinned = {}; ///< to this node; empty: to none
 };
@@ -35,16 +35,16 @@ struct ClusterFacts {
     std::vector<GroupFacts> groups;
 };
 
-enum class Balance { count, size, load };
+enum class Balance { count, size, rows, load };
 
 struct Wish {
     std::vector<std::string> to;        ///< empty: all nodes
     std::vector<std::uint32_t> buckets; ///< empty: any
     std::optional<std::string> drain;
     Balance by = Balance::count;
-    /// By size and load: nodes stay as they are while they differ by less than this part of the mean.
+    /// By size, rows and load: nodes stay as they are while they differ by less than this part of the mean.
     double threshold = 0.1;
-    /// By size and load: what a move must gain, as a part of the most that moving so large a bucket could gain.
+    /// By size, rows and load: what a move must gain, as a part of the most that moving so large a bucket could gain.
     double improvement = 0.25;
     std::string group = {}; ///< of the named buckets; empty: of every group that has them
 };
@@ -63,7 +63,7 @@ struct PlannedMove {
 };
 
 /// Named buckets go to the named nodes; a drained node's go to the others; pinned ones to their node. Else, by count, each
-/// group is balanced by itself, until no move brings two nodes nearer; by size and load all groups together, the fewest
+/// group is balanced by itself, until no move brings two nodes nearer; by size, rows and load all groups together, the fewest
 /// moves first. A node's part is as its capacity. The same facts give the same plan.
 std::vector<PlannedMove> plan_moves(const ClusterFacts& cluster, const Wish& wish);
 

@@ -62,15 +62,16 @@ std::shared_ptr<PlanOptions> add_wish(CLI::App& verb)
     verb.add_option("--buckets", options->wish.buckets, "Only these buckets")->delimiter(',');
     verb.add_option("--group", options->wish.group, "Of --buckets: of this group alone");
     verb.add_option("--drain", options->drain, "Move everything off this node");
-    verb.add_option("--by", options->wish.by, "Balance by count, size or load (rows written, counted for --sample)")
-        ->check(CLI::IsMember({"count", "size", "load"}))
+    verb.add_option("--by", options->wish.by,
+                    "Balance by count, size, rows or load (rows written, counted for --sample)")
+        ->check(CLI::IsMember({"count", "size", "rows", "load"}))
         ->capture_default_str();
     verb.add_option("--threshold", options->wish.threshold,
-                    "By size and load: leave nodes that differ by less than this part of the mean")
+                    "By size, rows and load: leave nodes that differ by less than this part of the mean")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     verb.add_option("--improvement", options->wish.improvement,
-                    "By size and load: what a move must gain, as a part of what one so large could")
+                    "By size, rows and load: what a move must gain, as a part of what one so large could")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
     verb.add_option("--sample", options->sample, "By load: how long rows written are counted")->capture_default_str();

@@ -23,7 +23,9 @@ public:
 
     void sizes()
     {
-        each_leaf("SELECT c.relname, pg_total_relation_size(c.oid), greatest(c.reltuples, 0)::bigint "
+        // What was counted since, or where nothing is, as after a crash, what VACUUM or ANALYZE saw last.
+        each_leaf("SELECT c.relname, pg_total_relation_size(c.oid), "
+                  "coalesce(nullif(pg_stat_get_live_tuples(c.oid), 0), greatest(c.reltuples, 0)::bigint) "
                   "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass($1)",
                   [](BucketFacts& bucket, const pg::Result& rows, int row) {
                       bucket.bytes += rows.integer(row, 1);

@@ -68,11 +68,11 @@ void check_pins(const ClusterFacts& cluster, const PlanWish& wish)
 Wish checked(const ClusterFacts& cluster, const PlanWish& wish)
 {
     static const std::map<std::string, Balance> kBalances{
-        {"count", Balance::count}, {"size", Balance::size}, {"load", Balance::load}};
+        {"count", Balance::count}, {"size", Balance::size}, {"rows", Balance::rows}, {"load", Balance::load}};
     const auto by = kBalances.find(wish.by);
     if (by == kBalances.end()) {
-        throw Error(ErrorKind::usage,
-                    {"planning moves", "--by takes count, size or load, not " + wish.by, "leave it out for count"});
+        throw Error(ErrorKind::usage, {"planning moves", "--by takes count, size, rows or load, not " + wish.by,
+                                       "leave it out for count"});
     }
     check_pins(cluster, wish);
     check_recipients(cluster, wish);

@@ -19,23 +19,27 @@ nlohmann::json node_json(const ClusterFacts& cluster, const NodeFacts& node, con
 {
     std::int64_t buckets = 0;
     std::int64_t bytes = 0;
+    std::int64_t rows = 0;
     double writes = 0;
     for (const GroupFacts& group : cluster.groups) {
         for (const auto& [number, bucket] : group.buckets) {
             const bool here = bucket.owner == node.name;
             buckets += here ? 1 : 0;
             bytes += here ? bucket.bytes : 0;
+            rows += here ? bucket.rows : 0;
             writes += here ? bucket.writes : 0;
         }
     }
     std::int64_t buckets_after = buckets;
     std::int64_t bytes_after = bytes;
     std::int64_t arriving = 0;
+    std::int64_t rows_after = rows;
     double writes_after = writes;
     for (const PlannedMove& move : moves) {
         const int sign = (move.recipient == node.name ? 1 : 0) - (move.donor == node.name ? 1 : 0);
         buckets_after += sign;
         bytes_after += sign * move.bytes;
+        rows_after += sign * move.rows;
         writes_after += sign * move.writes;
         arriving += move.recipient == node.name ? move.bytes : 0;
     }
@@ -51,6 +55,8 @@ nlohmann::json node_json(const ClusterFacts& cluster, const NodeFacts& node, con
             {"bytes", bytes},
             {"bytes_after", bytes_after},
             {"arriving_bytes", arriving},
+            {"rows", rows},
+            {"rows_after", rows_after},
             {"writes_per_second", writes},
             {"writes_per_second_after", writes_after},
             {"database_bytes", or_null(node.database_bytes)},

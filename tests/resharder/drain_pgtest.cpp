@@ -10,16 +10,6 @@
 namespace keyshift::test {
 namespace {
 
-using namespace std::chrono_literals;
-using resharder::ReshardOptions;
-
-ReshardOptions quick()
-{
-    ReshardOptions options;
-    options.grace = 0ms;
-    return options;
-}
-
 std::string state_of(TwoNodes& cluster, const std::string& node)
 {
     return cluster.value("n1", "SELECT state FROM keyshift.node WHERE name = '" + node + "'");

@@ -12,13 +12,6 @@ namespace {
 using namespace std::chrono_literals;
 using resharder::ReshardOptions;
 
-ReshardOptions quick()
-{
-    ReshardOptions options;
-    options.grace = 0ms;
-    return options;
-}
-
 TEST(LiveOptions, AHigherRateSpeedsTheRunningCopyUpAndKeepsWhatItHas)
 {
     TwoNodes cluster;

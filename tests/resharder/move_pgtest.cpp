@@ -18,13 +18,6 @@ namespace {
 using namespace std::chrono_literals;
 using resharder::ReshardOptions;
 
-ReshardOptions quick()
-{
-    ReshardOptions options;
-    options.grace = 0ms;
-    return options;
-}
-
 std::string rows_of(TwoNodes& cluster, const std::string& node)
 {
     return cluster.value(node,

@@ -51,6 +51,29 @@ TEST(PlanByLoad, CountsTheRowsThatAreWrittenMeanwhile)
     EXPECT_GT(plan.at("nodes").at(1).at("writes_per_second_after").get<double>(), 0);
 }
 
+TEST(PlanByRows, MovesManySmallRowsRatherThanFewLargeOnes)
+{
+    TwoNodes cluster;
+    pg::Connection n1 = cluster.administrator("n1");
+    n1.script(
+        "INSERT INTO public.users SELECT i, CASE keyshift.bucket_of('public.users', i::text) WHEN 0 THEN (SELECT string_agg(md5(i || '.' || j), '') FROM generate_series(1, 400) j) "
+        "ELSE 'x' END FROM generate_series(1, 4000) i WHERE keyshift.bucket_of('public.users', i::text) = 1 OR i % 10 = 0;"
+        "ANALYZE public.users");
+    pg::Connection catalog = cluster.connect("n1");
+    const auto moved = [&](const std::string& by) {
+        resharder::PlanWish wish;
+        wish.by = by;
+        return resharder::plan(catalog, wish);
+    };
+    const auto plan = moved("rows");
+    ASSERT_EQ(plan.at("moves").size(), 1U) << plan.dump(2);
+    EXPECT_EQ(plan.at("moves").at(0).at("bucket"), 1);
+    EXPECT_THAT(plan.at("moves").at(0).at("why").get<std::string>(), testing::HasSubstr("rows, n2 holds 0"));
+    EXPECT_EQ(plan.at("nodes").at(1).at("rows_after"),
+              std::stoll(cluster.value("n1", "SELECT count(*) FROM public.users_b1")));
+    EXPECT_NE(moved("size").at("moves"), plan.at("moves"));
+}
+
 TEST(NodeOptions, CapacityPinsAndDiskLimitReachThePlan)
 {
     TwoNodes cluster;
@@ -89,9 +112,7 @@ TEST(Estimate, IsAGuessUntilSomethingWasMoved)
     cluster.load(100, 100);
     pg::Connection catalog = cluster.connect("n1");
     EXPECT_EQ(resharder::plan(catalog, {}).at("seconds_measured"), false);
-    resharder::ReshardOptions options;
-    options.grace = 0ms;
-    TwoNodes::Running running(cluster, options);
+    TwoNodes::Running running(cluster, quick());
     ASSERT_EQ(cluster.reshard({1}, "n2"), "done");
     const auto plan = resharder::plan(catalog, {});
     EXPECT_EQ(plan.at("seconds_measured"), true);

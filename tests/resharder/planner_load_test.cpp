@@ -1,4 +1,4 @@
-/// The planner by size and load, with capacities and pins; what moves cost; how a move's progress is worded.
+/// The planner by size, rows and load, with capacities and pins; what moves cost; how a move's progress is worded.
 
 #include "resharder/commands/move_cost.hpp"
 #include "resharder/commands/phase.hpp"
@@ -12,7 +12,7 @@
 namespace keyshift::resharder {
 namespace {
 
-/// "1:40 1:40 2:5": a bucket a word, OWNER:WRITES[/BYTES][=PIN].
+/// "1:40 1:40 2:5": a bucket a word, OWNER:WRITES[/BYTES][#ROWS][=PIN].
 GroupFacts group(const std::string& text, const std::string& name = "users")
 {
     GroupFacts facts{name, {}};
@@ -24,6 +24,9 @@ GroupFacts group(const std::string& text, const std::string& name = "users")
         const std::size_t slash = rest.find('/');
         bucket.bytes =
             slash == std::string::npos ? static_cast<std::int64_t>(bucket.writes) : std::stoll(rest.substr(slash + 1));
+        if (const std::size_t hash = rest.find('#'); hash != std::string::npos) {
+            bucket.rows = std::stoll(rest.substr(hash + 1));
+        }
         if (const std::size_t pin = rest.find('='); pin != std::string::npos) {
             bucket.pinned = "n" + rest.substr(pin + 1);
         }
@@ -85,6 +88,13 @@ TEST(Planner, WeighsCapacityPinsCostAndGain)
         {"no writes, nothing to balance by", "1:1,2:1", "1:0/50 1:0/50", Balance::load, "11"},
         {"a pinned bucket stays", "1:1,2:1", "1:1 1:1 1:1=1 1:1=1", Balance::count, "2211"},
         {"a pinned bucket goes home", "1:1,2:1", "1:1=2 1:1 2:1", Balance::count, "212"},
+        {"rows decide, not writes or bytes", "1:1,2:1", "1:50/1#10 1:1/1#50 1:1/900#40 2:1/9000#0", Balance::rows,
+         "1212"},
+        {"of two that gain about as much by rows the smaller one moves", "1:1,2:1", "1:0/900#50 1:0/10#45 1:0/10#5",
+         Balance::rows, "122"},
+        {"rows within the threshold", "1:1,2:1", "1:9/9#52 2:1/1#48", Balance::rows, "12"},
+        {"twice the capacity, twice the rows", "1:1,2:2", "1:1/1#30 1:1/1#30 1:1/1#30", Balance::rows, "221"},
+        {"nobody knows how many rows there are", "1:1,2:1", "1:5/50#0 1:5/50#0", Balance::rows, "11"},
         {"where the fullest node cannot give, the next one does", "1:1,2:1,3:1", "1:90=1 2:40 2:40 3:0", Balance::size,
          "1323"},
     };

@@ -13,8 +13,6 @@
 namespace keyshift::test {
 namespace {
 
-using namespace std::chrono_literals;
-
 /// Bucket 1 has moved from n1 to n2; n1 holds it frozen.
 class ReturnedNode : public testing::Test {
 protected:
@@ -83,9 +81,7 @@ TEST_F(ReturnedNode, AFenceThatWasLostIsThereAgainAndWhatWasMovedIsCleared)
             "SELECT count(*) FROM pg_trigger WHERE tgname = 'keyshift_reject' AND tgrelid = 'public.users_b1'::regclass AND tgenabled = 'A'"),
         "1");
     EXPECT_EQ(mended("n1"), "nothing");
-    resharder::ReshardOptions options;
-    options.grace = 0ms;
-    TwoNodes::Running running(cluster, options);
+    TwoNodes::Running running(cluster, quick());
     cluster.connect("n1").script("UPDATE keyshift.move SET settle_until = now()");
     cluster.wait_until("n1", "SELECT bool_and(state = 'done') FROM keyshift.move");
     EXPECT_EQ(cluster.reshard({1}, "n1"), "done") << "it may come back";

@@ -11,8 +11,6 @@
 namespace keyshift::test {
 namespace {
 
-using namespace std::chrono_literals;
-
 std::string sqlstate_of(pg::Connection& session, const std::string& sql)
 {
     try {
@@ -47,9 +45,7 @@ TEST(StrictMove, AReaderWithTheOldMapIsRefusedOnTheNodeThatABucketLeft)
     const std::string key(cluster.value("n1", "SELECT min(user_id) FROM public.users_b1"));
     const std::string where = " WHERE user_id = " + key;
     EXPECT_EQ(reader.query("SELECT name FROM public.users" + where).rows(), 1);
-    resharder::ReshardOptions options;
-    options.grace = 0ms;
-    TwoNodes::Running running(cluster, options);
+    TwoNodes::Running running(cluster, quick());
     EXPECT_EQ(cluster.reshard({1}, "n2"), "done");
     cluster.wait_until("n1", "SELECT bool_and(state = 'done') FROM keyshift.move");
     EXPECT_EQ(sqlstate_of(reader, "SELECT name FROM public.users" + where), "KS001");

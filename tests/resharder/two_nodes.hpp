@@ -17,6 +17,14 @@
 
 namespace keyshift::test {
 
+/// The donor keeps nothing for readers with an old map.
+inline resharder::ReshardOptions quick()
+{
+    resharder::ReshardOptions options;
+    options.grace = std::chrono::milliseconds(0);
+    return options;
+}
+
 class TwoNodes {
 public:
     /// `projection`: instead, one projection's table "likes" with no stream.

@@ -220,9 +220,9 @@ std::vector<std::string> total_key(const Definition& definition)
 {
     std::vector<std::string> key;
     const auto& group = definition.aggregation->group;
-    for (const std::string& base : definition.key_base) {
+    for (const std::string& column : definition.key) {
         const auto found =
-            std::find_if(group.begin(), group.end(), [&](const GroupColumn& one) { return one.base_column == base; });
+            std::find_if(group.begin(), group.end(), [&](const GroupColumn& one) { return one.base_column == column; });
         key.push_back(named("_g", static_cast<std::size_t>(found - group.begin())));
     }
     return key;

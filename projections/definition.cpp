@@ -47,7 +47,8 @@ Json to_json(const Definition& definition)
                                 {"type_name", column.type_name},
                                 {"modifier", column.modifier},
                                 {"array", column.array},
-                                {"form", column.form}});
+                                {"form", column.form},
+                                {"former", column.former}});
     }
     Json json{{"kind", definition.aggregation ? "aggregate" : "rekey"},
               {"name", definition.name},
@@ -99,7 +100,8 @@ Definition definition_from_json(const Json& json)
     for (const Json& column : json.at("base_columns")) {
         definition.base_columns.push_back({column.at("name"), column.at("type"), column.at("type_name"),
                                            column.at("modifier"), column.at("array"),
-                                           column.value("form", column.value("decimal_text", false) ? "string" : "")});
+                                           column.value("form", column.value("decimal_text", false) ? "string" : ""),
+                                           column.value("former", std::vector<std::string>())});
     }
     definition.identity_indexes = json.at("identity_indexes").get<std::vector<std::string>>();
     definition.identity_full = json.value("identity_full", false);

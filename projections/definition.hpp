@@ -26,6 +26,7 @@ struct BaseColumn {
     /// How events carry it where the type alone does not say: cdc.decimal of a numeric, cdc.time of a date or time,
     /// cdc.binary of a bytea. Empty: the default.
     std::string form{};
+    std::vector<std::string> former{}; ///< names that older events have, oldest first
 };
 struct ProjectedColumn {
     std::string name;

@@ -94,11 +94,11 @@ std::optional<std::size_t> EventMapper::find_column(std::string_view name, std::
     return std::nullopt;
 }
 
-void EventMapper::read_column(Side& side, std::size_t index, dom::element json,
+void EventMapper::read_column(Side& side, std::size_t index, std::string_view name, dom::element json,
                               const std::vector<std::string>& absent) const
 {
     const BaseColumn& column = definition_.base_columns[index];
-    if (contains(absent, column.name)) {
+    if (contains(absent, name)) {
         side.absent.push_back(index);
     } else if (auto value = decode_value(column, json)) {
         side.row[index] = std::move(*value);
@@ -106,6 +106,29 @@ void EventMapper::read_column(Side& side, std::size_t index, dom::element json,
         side.unreadable.push_back(index);
         blame(side.fault, "bad_value", fmt::format("column {} is not of type {}", column.name, column.type));
     }
+}
+
+bool EventMapper::read_former(Side& side, std::size_t index, dom::element row,
+                              const std::vector<std::string>& absent) const
+{
+    const std::vector<std::string>& names = definition_.base_columns[index].former;
+    dom::object fields;
+    if (names.empty() || row.get(fields) != simdjson::SUCCESS) {
+        return false;
+    }
+    for (auto name = names.rbegin(); name != names.rend(); ++name) {
+        std::vector<dom::element> found;
+        for (const dom::key_value_pair field : fields) {
+            if (field.key == *name) {
+                found.push_back(field.value);
+            }
+        }
+        if (found.size() == 1) {
+            read_column(side, index, *name, found.front(), absent);
+            return true;
+        }
+    }
+    return false;
 }
 
 EventMapper::Side EventMapper::read_side(dom::element row, const std::vector<std::string>& absent) const
@@ -130,11 +153,11 @@ EventMapper::Side EventMapper::read_side(dom::element row, const std::vector<std
             }
             seen[*index] = true;
             likely = *index + 1;
-            read_column(side, *index, field.value, absent);
+            read_column(side, *index, field.key, field.value, absent);
         }
     }
     for (std::size_t index = 0; index < seen.size(); ++index) {
-        if (!seen[index]) {
+        if (!seen[index] && !read_former(side, index, row, absent)) {
             side.unreadable.push_back(index);
             blame(side.fault, "unknown_schema",
                   fmt::format("the event has no column {}", definition_.base_columns[index].name));

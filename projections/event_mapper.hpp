@@ -27,7 +27,10 @@ private:
 
     Mapped map_event(const kafka::Message& message);
     Side read_side(simdjson::dom::element row, const std::vector<std::string>& absent) const;
-    void read_column(Side& side, std::size_t index, simdjson::dom::element json,
+    void read_column(Side& side, std::size_t index, std::string_view name, simdjson::dom::element json,
+                     const std::vector<std::string>& absent) const;
+    /// Under a name that the column had when the event was made. False: the event has it under none.
+    bool read_former(Side& side, std::size_t index, simdjson::dom::element row,
                      const std::vector<std::string>& absent) const;
     std::optional<std::size_t> find_column(std::string_view name, std::size_t likely) const;
     /// Its key columns and primary key were in the WAL's old row, and read.

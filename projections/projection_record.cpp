@@ -160,8 +160,16 @@ std::string json_text(const ErrorParts& error)
 
 void pause_with(pg::Connection& catalog, std::int64_t id, const ErrorParts& error)
 {
-    catalog.query("UPDATE keyshift.projection SET wanted = 'pause', state = 'paused', error = $2 WHERE id = $1",
+    catalog.query("UPDATE keyshift.projection SET wanted = 'pause', state = 'paused', error = $2 "
+                  "WHERE id = $1 AND wanted <> 'drop'",
                   {std::to_string(id), json_text(error)});
+}
+
+void wait_with(pg::Connection& catalog, std::int64_t id, const std::optional<ErrorParts>& error)
+{
+    catalog.query(
+        "UPDATE keyshift.projection SET error = $2 WHERE id = $1 AND wanted = 'run' AND error IS DISTINCT FROM $2",
+        {std::to_string(id), error ? std::optional(json_text(*error)) : std::nullopt});
 }
 
 void set_error(pg::Connection& catalog, std::int64_t id, const ErrorParts& error)

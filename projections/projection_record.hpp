@@ -52,6 +52,8 @@ std::vector<std::string> projection_names(pg::Connection& catalog);
 void set_state(pg::Connection& catalog, std::int64_t id, const std::string& state);
 /// It pauses by itself, and says why until it is resumed.
 void pause_with(pg::Connection& catalog, std::int64_t id, const ErrorParts& error);
+/// It goes on by itself, and says what it waits for until then; nullopt: for nothing any more.
+void wait_with(pg::Connection& catalog, std::int64_t id, const std::optional<ErrorParts>& error);
 void set_error(pg::Connection& catalog, std::int64_t id, const ErrorParts& error);
 
 } // namespace keyshift::projections

@@ -25,42 +25,10 @@ ProjectionRunner::ProjectionRunner(pg::ConnectionSettings catalog, const Project
                                    metrics::ProjectionMetrics& metrics, std::int64_t id)
     : catalog_settings_(catalog), options_(options), metrics_(metrics), catalog_(catalog),
       record_(read_projection(catalog_, id)), target_(catalog, record_.definition, Target::Progress::in_transaction),
-      mapper_(record_.definition), rejections_(catalog_, record_.definition),
+      mapper_(record_.definition), rejections_(catalog_, record_.definition), base_(record_, target_),
       consumer_(options.kafka, "keyshift-projection-" + record_.definition.name),
       topic_(data_topic(options.topic_prefix, record_.definition.base.schema, record_.definition.base.name))
 {
-}
-
-/// Start offsets: the ends of the topic once every node's stream has passed the moment at which the projection's tables and
-/// the replica identity were ready. Whatever is not visible to the backfill's snapshots comes after these offsets.
-void ProjectionRunner::record_start(std::stop_token stop)
-{
-    if (!record_.start_offsets.empty()) {
-        return;
-    }
-    std::map<std::string, Lsn> wanted;
-    for (const std::string& node : target_.nodes()) {
-        wanted[node] = target_.connection(node).query("SELECT pg_current_wal_insert_lsn()").lsn(0, 0);
-    }
-    if (!wait_for_streams(options_.kafka, options_.topic_prefix, wanted, stop)) {
-        throw TransientError(
-            {"building projection " + record_.definition.name, "the daemon stops", "It goes on at its next start."});
-    }
-    kafka::Admin admin(options_.kafka, "keyshift-projection");
-    admin.ensure_topic({topic_, options_.partitions, options_.replication_factor, {{"cleanup.policy", "delete"}}});
-    if (admin.topic_config(topic_, "cleanup.policy").find("compact") != std::string::npos) {
-        throw FatalError({"building projection " + record_.definition.name,
-                          "topic " + topic_ + " is compacted: it may lose the event that carried a row's old key",
-                          "Set cleanup.policy=delete on the topic, then drop and create the projection."});
-    }
-    Json offsets = Json::object();
-    for (std::int32_t partition = 0; partition < consumer_.partitions(topic_); ++partition) {
-        const std::int64_t end = consumer_.watermarks(topic_, partition).second;
-        offsets[topic_][std::to_string(partition)] = end;
-        record_.start_offsets[topic_][partition] = end;
-    }
-    catalog_.query("UPDATE keyshift.projection SET start_offsets = $2 WHERE id = $1",
-                   {std::to_string(record_.id), offsets.dump()});
 }
 
 void ProjectionRunner::start_backfill()
@@ -90,34 +58,6 @@ void ProjectionRunner::start_backfill()
         });
 }
 
-/// Nothing is skipped: where the topic does not hold the next event any more, only its rows can be read again.
-void ProjectionRunner::check_kept()
-{
-    const int partitions = consumer_.partitions(topic_);
-    if (partitions != static_cast<int>(next_.size())) {
-        const std::string& name = record_.definition.name;
-        throw FatalError(
-            {"keeping projection " + name,
-             fmt::format("topic {} has {} partitions, and this generation was begun with {}", topic_, partitions,
-                         next_.size()),
-             "`keyshift projection rebuild " + name + "` reads the rows again; until then it stays as it is."});
-    }
-    for (const auto& [partition, next] : next_) {
-        const auto [first, end] = consumer_.watermarks(partition.first, partition.second);
-        if (next >= first && next <= end) {
-            continue;
-        }
-        const std::string& name = record_.definition.name;
-        throw FatalError(
-            {"keeping projection " + name,
-             fmt::format("partition {} of topic {} holds offsets {} to {}, and the next event is {}: {}",
-                         partition.second, partition.first, first, end, next,
-                         next < first ? "events were deleted (retention) before the projection had them"
-                                      : "the topic was deleted and made again"),
-             "`keyshift projection rebuild " + name + "` reads the rows again; until then it stays as it is."});
-    }
-}
-
 /// As BatchReader::next; what the topic has lost meanwhile is told as check_kept does.
 std::optional<EventBatch> ProjectionRunner::next_batch(BatchReader& reader, std::stop_token stop)
 {
@@ -139,6 +79,10 @@ bool ProjectionRunner::run(std::stop_token stop)
         set_state(catalog_, record_.id, "building");
         record_.state = "building";
     }
+    if (!keeps_base(base_.look())) {
+        return again_;
+    }
+    wait_with(catalog_, record_.id, std::nullopt);
     make_missing_tables(catalog_, target_, record_);
     record_start(stop);
     owner_epoch_ = take_over(target_, record_);
@@ -154,9 +98,30 @@ bool ProjectionRunner::run(std::stop_token stop)
     shown_ = std::make_unique<ShownProgress>(options_.kafka, options_.topic_prefix, topic_);
     start_backfill();
     log::info("projections", "projection={} runs", record_.definition.name);
+    try {
+        if (!keep(stop)) {
+            return false;
+        }
+    } catch (const pg::SqlError&) {
+        target_.disconnect(); // nobody knows what its sessions are in the middle of
+        if (keeps_base(base_.look())) {
+            throw;
+        }
+        return again_;
+    }
+    writer_->tell(stop);
+    return again_;
+}
+
+/// False: it has paused by itself.
+bool ProjectionRunner::keep(std::stop_token stop)
+{
     BatchReader reader(consumer_, mapper_, target_, options_);
     while (!stop.stop_requested() && look_around()) {
         if (std::optional<EventBatch> batch = next_batch(reader, stop)) {
+            if (!keeps_base(look_for(*batch))) {
+                break;
+            }
             apply(std::move(*batch), stop);
             if (has_too_many_rejections()) {
                 writer_->tell(stop);
@@ -167,8 +132,31 @@ bool ProjectionRunner::run(std::stop_token stop)
         }
         tell_shown();
     }
-    writer_->tell(stop);
-    return again_;
+    return true;
+}
+
+/// An event that cannot be used does not always say where it came from.
+BaseLook ProjectionRunner::look_for(const EventBatch& batch)
+{
+    if (!batch.rejections.empty()) {
+        return base_.look();
+    }
+    std::set<std::string> nodes;
+    const std::string* last = nullptr;
+    for (const auto& [change, message] : batch.rows) {
+        if (last == nullptr || *last != change.origin_node) {
+            nodes.insert(change.origin_node);
+        }
+        last = &change.origin_node;
+    }
+    return base_.look(nodes);
+}
+
+bool ProjectionRunner::keeps_base(const BaseLook& look)
+{
+    const Goes goes = settle_base(catalog_, record_, look);
+    again_ = again_ || goes == Goes::anew;
+    return goes == Goes::on;
 }
 
 /// After the data transactions it speaks of, so that a reader who sees it sees them (INV-PRJ-2). While rows that were there before
@@ -344,6 +332,9 @@ bool ProjectionRunner::look_around()
         return true;
     }
     looked_ = Clock::now();
+    if (!keeps_base(base_.look())) {
+        return false;
+    }
     finish_building();
     begin_succession();
     if (succession_failed_) {

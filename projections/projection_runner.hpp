@@ -3,6 +3,7 @@
 /// its own while it builds.
 
 #include "projections/backfill.hpp"
+#include "projections/base_watch.hpp"
 #include "projections/batch_reader.hpp"
 #include "projections/batch_writer.hpp"
 #include "projections/event_mapper.hpp"
@@ -31,6 +32,7 @@ public:
     bool run(std::stop_token stop);
 
 private:
+    bool keep(std::stop_token stop);
     void record_start(std::stop_token stop);
     void start_backfill();
     void check_kept();
@@ -42,6 +44,9 @@ private:
     bool has_too_many_rejections();
     /// Tells every node how far the projection shows each base node, where that has moved on.
     void tell_shown();
+    BaseLook look_for(const EventBatch& batch);
+    /// False: stop running.
+    bool keeps_base(const BaseLook& look);
     /// Once a second: lag, state, what the catalog wants. False: stop running.
     bool look_around();
     void finish_building();
@@ -57,6 +62,7 @@ private:
     Target target_;
     EventMapper mapper_;
     RejectionLog rejections_;
+    BaseWatch base_;
     std::int64_t rejected_ = 0; ///< since they were last counted
     std::unique_ptr<BatchWriter> writer_;
     kafka::Consumer consumer_;

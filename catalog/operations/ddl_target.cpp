@@ -145,8 +145,8 @@ void check_projections(pg::Connection& catalog, const CapturedTable& table, cons
             refuse(table.name, "projection " + projection + " holds its rows, and TRUNCATE says nothing of each",
                    "DELETE the rows, or drop the projection first: `keyshift projection drop " + projection + "`.");
         }
-        if (contains(statement.dropped_columns, column) || contains(statement.retyped_columns, column) ||
-            contains(statement.renamed_columns, column)) {
+        // Names it follows.
+        if (contains(statement.dropped_columns, column) || contains(statement.retyped_columns, column)) {
             refuse(table.name, "projection " + projection + " is made from column " + column,
                    "Drop the projection first: `keyshift projection drop " + projection + "`.");
         }

@@ -87,7 +87,7 @@ catalog::TableDefinition table_of(const Definition& definition)
     };
     for (std::size_t at = 0; at < definition.pk.size(); ++at) {
         const std::string& name = definition.pk_names[at];
-        if (name == "_pk_" + definition.pk[at]) {
+        if (name.starts_with("_pk_")) { // it is not selected
             add(name, definition.base_columns[definition.base_column(definition.pk[at])].type);
         }
         if (std::find(primary.begin(), primary.end(), name) == primary.end()) {

@@ -112,7 +112,7 @@ Json list(pg::Connection& catalog)
 {
     const pg::Result row = catalog.query(
         "SELECT coalesce(json_agg(json_build_object('name', name, 'generation', generation, 'state', state, 'key', key, "
-        "'lag_seconds', lag_seconds, 'rejections', rejections) ORDER BY name), '[]')::text FROM keyshift.shown_projection");
+        "'lag_seconds', lag_seconds, 'rejections', rejections, 'error', error) ORDER BY name), '[]')::text FROM keyshift.shown_projection");
     return Json::parse(row.text(0, 0));
 }
 

@@ -156,5 +156,28 @@ TEST(EventMapper, ARowWithoutAKeyWasNowhereAndNeedNotLeave)
     EXPECT_TRUE(rows[0].live);
 }
 
+TEST(EventMapper, AnEventFromBeforeARenameIsReadByTheOldName)
+{
+    Definition definition = by_user();
+    definition.base_columns[2].name = "said";
+    definition.base_columns[2].former = {"words", "content"};
+    const auto content = [&](const std::string& after, const std::string& absent = {}) {
+        const Mapped mapped =
+            EventMapper(definition).map(event(R"({"before":null,"after":)" + after + R"(,"op":"c"})", absent));
+        if (const auto* rejection = std::get_if<Rejection>(&mapped)) {
+            return rejection->reason;
+        }
+        const RowChange& row = std::get<std::vector<RowChange>>(mapped).at(0);
+        return row.absent.empty() ? row.base[2].value_or("NULL") : "absent";
+    };
+    EXPECT_EQ(content(R"({"id":1,"user_id":7,"content":"a"})"), "a");
+    EXPECT_EQ(content(R"({"id":1,"user_id":7,"words":"b"})"), "b");
+    EXPECT_EQ(content(R"({"id":1,"user_id":7,"said":"c","content":"another column"})"), "c");
+    EXPECT_EQ(content(R"({"id":1,"user_id":7,"content":"x"})", "after=content"), "absent");
+    EXPECT_EQ(content(R"({"id":1,"user_id":7,"content":[]})"), "bad_value");
+    EXPECT_EQ(content(R"({"id":1,"user_id":7,"content":"a","content":"b"})"), "unknown_schema");
+    EXPECT_EQ(content(R"({"id":1,"user_id":7})"), "unknown_schema");
+}
+
 } // namespace
 } // namespace keyshift::projections

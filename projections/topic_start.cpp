@@ -1,0 +1,74 @@
+/// Where in its topic a projection begins and goes on.
+
+#include "core/change_event.hpp"
+#include "projections/projection_runner.hpp"
+#include "projections/stream_progress.hpp"
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+namespace keyshift::projections {
+
+using Json = nlohmann::json;
+
+/// Start offsets: the ends of the topic once every node's stream has passed the moment at which the projection's tables and
+/// the replica identity were ready. Whatever is not visible to the backfill's snapshots comes after these offsets.
+void ProjectionRunner::record_start(std::stop_token stop)
+{
+    if (!record_.start_offsets.empty()) {
+        return;
+    }
+    std::map<std::string, Lsn> wanted;
+    for (const std::string& node : target_.nodes()) {
+        wanted[node] = target_.connection(node).query("SELECT pg_current_wal_insert_lsn()").lsn(0, 0);
+    }
+    if (!wait_for_streams(options_.kafka, options_.topic_prefix, wanted, stop)) {
+        throw TransientError(
+            {"building projection " + record_.definition.name, "the daemon stops", "It goes on at its next start."});
+    }
+    kafka::Admin admin(options_.kafka, "keyshift-projection");
+    admin.ensure_topic({topic_, options_.partitions, options_.replication_factor, {{"cleanup.policy", "delete"}}});
+    if (admin.topic_config(topic_, "cleanup.policy").find("compact") != std::string::npos) {
+        throw FatalError({"building projection " + record_.definition.name,
+                          "topic " + topic_ + " is compacted: it may lose the event that carried a row's old key",
+                          "Set cleanup.policy=delete on the topic, then drop and create the projection."});
+    }
+    Json offsets = Json::object();
+    for (std::int32_t partition = 0; partition < consumer_.partitions(topic_); ++partition) {
+        const std::int64_t end = consumer_.watermarks(topic_, partition).second;
+        offsets[topic_][std::to_string(partition)] = end;
+        record_.start_offsets[topic_][partition] = end;
+    }
+    catalog_.query("UPDATE keyshift.projection SET start_offsets = $2 WHERE id = $1",
+                   {std::to_string(record_.id), offsets.dump()});
+}
+
+/// Nothing is skipped: where the topic does not hold the next event any more, only its rows can be read again.
+void ProjectionRunner::check_kept()
+{
+    const int partitions = consumer_.partitions(topic_);
+    if (partitions != static_cast<int>(next_.size())) {
+        const std::string& name = record_.definition.name;
+        throw FatalError(
+            {"keeping projection " + name,
+             fmt::format("topic {} has {} partitions, and this generation was begun with {}", topic_, partitions,
+                         next_.size()),
+             "`keyshift projection rebuild " + name + "` reads the rows again; until then it stays as it is."});
+    }
+    for (const auto& [partition, next] : next_) {
+        const auto [first, end] = consumer_.watermarks(partition.first, partition.second);
+        if (next >= first && next <= end) {
+            continue;
+        }
+        const std::string& name = record_.definition.name;
+        throw FatalError(
+            {"keeping projection " + name,
+             fmt::format("partition {} of topic {} holds offsets {} to {}, and the next event is {}: {}",
+                         partition.second, partition.first, first, end, next,
+                         next < first ? "events were deleted (retention) before the projection had them"
+                                      : "the topic was deleted and made again"),
+             "`keyshift projection rebuild " + name + "` reads the rows again; until then it stays as it is."});
+    }
+}
+
+} // namespace keyshift::projections

@@ -63,7 +63,7 @@ public:
             {"RenameStmt", &Reader::rename},
             {"DropStmt", &Reader::drop},
             {"CommentStmt", &Reader::comment},
-            {"CreateTrigStmt", &Reader::of_relation},
+            {"CreateTrigStmt", &Reader::trigger},
             {"CreatePolicyStmt", &Reader::policy},
             {"AlterPolicyStmt", &Reader::policy},
             {"CreateStatsStmt", &Reader::statistics},
@@ -79,7 +79,11 @@ public:
     }
 
 private:
-    void of_relation(const Json& body) { read_.tables = {name_of(body.at("relation"))}; }
+    void trigger(const Json& body)
+    {
+        read_.tables = {name_of(body.at("relation"))};
+        read_.makes_trigger = true;
+    }
     void policy(const Json& body)
     {
         read_.tables = {name_of(body.at("table"))};

@@ -26,6 +26,7 @@ struct DdlStatement {
     std::vector<std::string> renamed_columns;
     std::vector<std::string> dropped_constraints;
     bool adds_primary_key = false;
+    bool makes_trigger = false;
     bool row_security = false; ///< switches it, or makes, changes or drops a policy
     struct Key {
         std::string kind; ///< "PRIMARY KEY", "UNIQUE", "EXCLUDE"

@@ -51,6 +51,7 @@ public:
                                 "Finish it, which empties the others too: `keyshift ddl --finish`."});
         }
         target_ = check_names(statement_);
+        build_at_once_where_plain();
         carry_out(left->id);
         return answer(left->statement, names(),
                       fmt::format("finished; before: {}", having.empty() ? "no node" : join(having)));
@@ -60,6 +61,7 @@ public:
     {
         statement_ = read_ddl(request_.statement);
         target_ = check_ddl(catalog_, nodes_, statement_);
+        build_at_once_where_plain();
         if (request_.dry_run) {
             return answer(statement_.text, names(), "dry run");
         }
@@ -116,6 +118,14 @@ private:
             }
         }
         return check_ddl(catalog_, nodes_, bare);
+    }
+
+    /// Reference tables have no leaves, and are small.
+    void build_at_once_where_plain()
+    {
+        if (statement_.kind == Kind::create_index && target_.groups.empty()) {
+            statement_.kind = Kind::transactional;
+        }
     }
 
     void wait_for_moves(std::int64_t id)

@@ -33,7 +33,8 @@ QualifiedName table_of_index(pg::Connection& node, const QualifiedName& index)
     return {std::string(rows.text(0, 0)), std::string(rows.text(0, 1))};
 }
 
-const CapturedTable& distributed(const std::vector<CapturedTable>& all, const QualifiedName& name)
+/// Distributed, or a reference table.
+const CapturedTable& on_every_node(const std::vector<CapturedTable>& all, const QualifiedName& name)
 {
     const auto found =
         std::find_if(all.begin(), all.end(), [&](const CapturedTable& table) { return table.name == name; });
@@ -48,7 +49,7 @@ const CapturedTable& distributed(const std::vector<CapturedTable>& all, const Qu
         }
         refuse(name, "it is no distributed table", "Run the statement yourself on the node that has it.");
     }
-    if (found->group.empty()) {
+    if (found->group.empty() && !found->reference) {
         refuse(name, "it is not distributed: node " + found->node + " alone has it",
                "Run the statement there yourself; its stream follows.");
     }
@@ -105,6 +106,9 @@ void check_foreign_keys(const std::vector<CapturedTable>& all, const CapturedTab
     for (const DdlStatement::ForeignKey& key : statement.new_foreign_keys) {
         const auto referenced =
             std::find_if(all.begin(), all.end(), [&](const CapturedTable& one) { return one.name == key.referenced; });
+        if (referenced != all.end() && referenced->reference) {
+            continue; // its rows are on every node
+        }
         const bool together = referenced != all.end() && referenced->group == table.group;
         const bool whole = std::all_of(table.key_columns.begin(), table.key_columns.end(),
                                        [&](const std::string& column) { return contains(key.columns, column); });
@@ -112,9 +116,28 @@ void check_foreign_keys(const std::vector<CapturedTable>& all, const CapturedTab
             refuse(table.name,
                    fmt::format("a foreign key ({}) to {} could point at a row on another node", join(key.columns),
                                key.referenced.to_string()),
-                   fmt::format("It may point at tables of group {}, with the shard key ({}) in it.", table.group,
-                               join(table.key_columns)));
+                   fmt::format(
+                       "It may point at reference tables, and at tables of group {} with the shard key ({}) in it.",
+                       table.group, join(table.key_columns)));
         }
+    }
+}
+
+/// What its copies have otherwise than the home, and what they get by its events.
+void check_reference(const CapturedTable& table, const DdlStatement& statement)
+{
+    if (statement.kind == DdlStatement::Kind::truncate) {
+        refuse(table.name, "it is a reference table, whose copies follow its home",
+               fmt::format("Run TRUNCATE on node {} itself.", table.node));
+    }
+    if (statement.makes_trigger) {
+        refuse(table.name, "it is a reference table: its triggers fire on its home, not once more on each copy",
+               fmt::format("Create the trigger on node {} itself.", table.node));
+    }
+    if (!statement.new_foreign_keys.empty()) {
+        refuse(table.name, "it is a reference table, and foreign keys of its copies are DEFERRABLE",
+               fmt::format("Add it on node {} as it is, on the other nodes with DEFERRABLE INITIALLY DEFERRED.",
+                           table.node));
     }
 }
 
@@ -168,11 +191,14 @@ DdlTarget check_ddl(pg::Connection& catalog, std::vector<OpenNode>& nodes, const
     names.erase(std::unique(names.begin(), names.end()), names.end());
     DdlTarget target;
     for (const QualifiedName& name : names) {
-        const CapturedTable& table = distributed(all, name);
+        const CapturedTable& table = on_every_node(all, name);
         if (table.strict && statement.row_security) {
             refuse(name, "it is strict, which is row security too",
                    fmt::format("`keyshift table strict {0} --off`, then this, then `keyshift table strict {0}`.",
                                name.to_string()));
+        }
+        if (table.reference) {
+            check_reference(table, statement);
         }
         check_columns(table, statement);
         check_keys(table, statement);
@@ -180,7 +206,7 @@ DdlTarget check_ddl(pg::Connection& catalog, std::vector<OpenNode>& nodes, const
         check_foreign_keys(all, table, statement);
         check_dropped_constraints(*nodes.front().connection, table, statement);
         target.tables.push_back(table);
-        if (!contains(target.groups, table.group)) {
+        if (!table.reference && !contains(target.groups, table.group)) {
             target.groups.push_back(table.group);
         }
     }

@@ -1,5 +1,5 @@
 #pragma once
-/// Which distributed tables a statement is about, and whether their shard key lets it be.
+/// Which distributed or reference tables a statement is about, and whether their shard key or their copies let it be.
 
 #include "catalog/ddl_statement.hpp"
 #include "catalog/node_access.hpp"
@@ -11,7 +11,7 @@ namespace keyshift::catalog {
 
 struct DdlTarget {
     std::vector<CapturedTable> tables;
-    std::vector<std::string> groups; ///< theirs, each once
+    std::vector<std::string> groups; ///< theirs, each once; none of reference tables
 };
 
 /// Throws RefusedError with the reason and what to do instead. `nodes`: asked whose an index is, and for constraints.

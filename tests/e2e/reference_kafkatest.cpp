@@ -96,6 +96,37 @@ TEST_F(ReferenceTable, ChangedColumnsOfTheHomeAreNamedAndTheCopyGoesOnOnceItHasT
     EXPECT_EQ(installation.json({"doctor"}).dump(), "[]");
 }
 
+TEST_F(ReferenceTable, KeyshiftDdlChangesHomeAndCopiesAtOnceAndTheCopiesGoOn)
+{
+    installation.start_daemon();
+    installation.must({"table", "reference", "countries", "--wait"});
+    const auto refused = [&](const std::string& statement) {
+        const Finished done = installation.keyshift({"ddl", statement, "--yes"});
+        EXPECT_EQ(done.status, 5) << statement << done.out << done.err;
+        return done.err;
+    };
+    EXPECT_THAT(refused("TRUNCATE countries"), HasSubstr("Run TRUNCATE on node n1 itself"));
+    EXPECT_THAT(
+        refused(
+            "CREATE TRIGGER t AFTER INSERT ON countries EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()"),
+        HasSubstr("Create the trigger on node n1 itself"));
+    EXPECT_THAT(refused("ALTER TABLE countries ADD FOREIGN KEY (name) REFERENCES countries (code)"),
+                HasSubstr("DEFERRABLE"));
+    installation.must({"ddl", "ALTER TABLE countries ADD COLUMN anthem text DEFAULT 'la'"});
+    installation.must({"ddl", "CREATE INDEX countries_anthem ON countries (anthem)"});
+    installation.must({"ddl", "ALTER TABLE countries RENAME COLUMN area TO surface"});
+    home.script(
+        "UPDATE public.countries SET anthem = 'lala', surface = 7 WHERE code = 'C3'; DELETE FROM public.countries WHERE code = 'C4'");
+    for (const int number : {2, 3}) {
+        EXPECT_TRUE(same(number)) << shown();
+        pg::Connection node = installation.connect(number);
+        EXPECT_EQ(one(node, "SELECT anthem || surface FROM public.countries WHERE code = 'C3'"), "lala7.000");
+        EXPECT_EQ(one(node, "SELECT count(*) FROM pg_indexes WHERE indexname = 'countries_anthem'"), "1");
+    }
+    EXPECT_TRUE(live()) << shown();
+    EXPECT_EQ(installation.json({"doctor"}).dump(), "[]");
+}
+
 TEST_F(GrowingCluster, ForeignKeysOfADistributedTableHoldOnANodeThatJoins)
 {
     home.script(
@@ -135,6 +166,9 @@ TEST_F(GrowingCluster, ForeignKeysOfADistributedTableHoldOnANodeThatJoins)
         "1");
     const std::string id = one(second, "SELECT id FROM public.users ORDER BY id LIMIT 1");
     EXPECT_EQ(sqlstate_of(second, "UPDATE public.users SET country = 'nowhere' WHERE id = " + id), "23503");
+    installation.must({"ddl", "ALTER TABLE users ADD COLUMN born text REFERENCES countries", "--wait"});
+    EXPECT_EQ(sqlstate_of(second, "UPDATE public.users SET born = 'nowhere' WHERE id = " + id), "23503");
+    EXPECT_EQ(sqlstate_of(second, "UPDATE public.users SET born = 'C7' WHERE id = " + id), "");
     home.script("INSERT INTO public.countries (code, number) VALUES ('new', 4711)");
     ASSERT_TRUE(comes_true(
         [&] { return sqlstate_of(second, "UPDATE public.users SET country = 'new' WHERE id = " + id).empty(); }));

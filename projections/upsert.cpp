@@ -41,22 +41,22 @@ std::string base_of(const Definition& definition, const std::string& shown)
 }
 
 /// The batch as rows of the base table with their versions: $1.. one array a column, of uuid or text, then epoch, LSN and
-/// seq as bigint arrays, and live as text.
+/// seq as bigint arrays, and live as text. All are as long, and unnested side by side: in FROM the server would keep the rows
+/// in a table of its own first.
 std::string change_query(const Definition& definition)
 {
     std::string typed;
     std::string arrays;
-    std::string names;
     for (std::size_t at = 0; at < definition.base_columns.size(); ++at) {
         const BaseColumn& column = definition.base_columns[at];
         typed += fmt::format("c{}::{} AS {}, ", at, column.type, quote_identifier(column.name));
-        arrays += fmt::format("${}::{}[], ", at + 1, column.type == "uuid" ? "uuid" : "text");
-        names += fmt::format("c{}, ", at);
+        arrays += fmt::format("unnest(${}::{}[]) AS c{}, ", at + 1, column.type == "uuid" ? "uuid" : "text", at);
     }
     const std::size_t next = definition.base_columns.size() + 1;
-    return fmt::format("SELECT {}e AS _ks_epoch, l AS _ks_lsn, s AS _ks_seq, v::boolean AS _ks_live "
-                       "FROM unnest({}${}::bigint[], ${}::bigint[], ${}::bigint[], ${}::text[]) AS u({}e, l, s, v)",
-                       typed, arrays, next, next + 1, next + 2, next + 3, names);
+    return fmt::format("SELECT {}e AS _ks_epoch, l AS _ks_lsn, s AS _ks_seq, v::boolean AS _ks_live FROM (SELECT {}"
+                       "unnest(${}::bigint[]) AS e, unnest(${}::bigint[]) AS l, unnest(${}::bigint[]) AS s, "
+                       "unnest(${}::text[]) AS v) AS u",
+                       typed, arrays, next, next + 1, next + 2, next + 3);
 }
 
 /// Primary key columns that the SELECT does not show: the projection's table keeps them under a name of its own.

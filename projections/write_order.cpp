@@ -2,8 +2,26 @@
 
 #include <algorithm>
 #include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
 
 namespace keyshift::projections {
+
+namespace {
+
+/// In the order of the texts, as far as they go: a text that is greater has no smaller number.
+std::uint64_t first_bytes(const std::optional<std::string>& text)
+{
+    std::uint64_t bytes = 0;
+    for (std::size_t at = 0; at < sizeof bytes; ++at) {
+        bytes = bytes << 8U | (text && at < text->size() ? static_cast<std::uint8_t>((*text)[at]) : 0U);
+    }
+    return bytes;
+}
+
+} // namespace
 
 std::vector<RowChange*> newest_of_each(const Definition& definition, std::vector<RowChange*> changes)
 {
@@ -21,14 +39,27 @@ std::vector<RowChange*> newest_of_each(const Definition& definition, std::vector
         }
         return std::strong_ordering::equal;
     };
-    std::stable_sort(changes.begin(), changes.end(), [&](const RowChange* a, const RowChange* b) {
-        const auto order = compare(a, b);
-        return order != 0 ? order < 0 : a->version > b->version;
+    // Nearly all comparisons end at the first bytes of the first column, which lie beside each other here.
+    std::vector<std::pair<std::uint64_t, RowChange*>> sorted;
+    sorted.reserve(changes.size());
+    for (RowChange* change : changes) {
+        sorted.emplace_back(columns.empty() ? 0 : first_bytes(change->base[columns.front()]), change);
+    }
+    std::stable_sort(sorted.begin(), sorted.end(), [&](const auto& a, const auto& b) {
+        if (a.first != b.first) {
+            return a.first < b.first;
+        }
+        const auto order = compare(a.second, b.second);
+        return order != 0 ? order < 0 : a.second->version > b.second->version;
     });
-    const auto same = [&](const RowChange* a, const RowChange* b) {
-        return compare(a, b) == 0;
-    };
-    changes.erase(std::unique(changes.begin(), changes.end(), same), changes.end());
+    changes.clear();
+    std::uint64_t last = 0;
+    for (const auto& [bytes, change] : sorted) {
+        if (changes.empty() || bytes != last || compare(changes.back(), change) != 0) {
+            changes.push_back(change);
+        }
+        last = bytes;
+    }
     return changes;
 }
 

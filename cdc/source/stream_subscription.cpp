@@ -4,7 +4,7 @@
 
 namespace keyshift::cdc {
 
-StreamSubscription::StreamSubscription(Subject subject, Lsn begin, std::unordered_set<std::uint32_t> delivered,
+StreamSubscription::StreamSubscription(Subject subject, Lsn begin, std::vector<std::uint32_t> delivered,
                                        std::size_t memory_limit, const std::string& spool_directory)
     : subject_(std::move(subject)), begin_(begin), delivered_(std::move(delivered)),
       queue_(memory_limit, spool_directory), confirmed_(begin.value), received_(begin.value)
@@ -78,6 +78,7 @@ std::optional<SubscriptionItem> StreamSubscription::next(std::chrono::millisecon
 
 void StreamSubscription::confirm(Lsn end_lsn)
 {
+    std::vector<std::uint32_t>().swap(delivered_);
     if (end_lsn > confirmed()) {
         confirmed_.store(end_lsn.value);
     }

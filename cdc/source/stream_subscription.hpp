@@ -7,6 +7,7 @@
 #include "cdc/source/subscription.hpp"
 #include "core/error.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -15,7 +16,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
-#include <unordered_set>
+#include <vector>
 
 namespace keyshift::cdc {
 
@@ -26,8 +27,9 @@ public:
         std::string group;
         BucketId bucket{};
     };
-    StreamSubscription(Subject subject, Lsn begin, std::unordered_set<std::uint32_t> delivered,
-                       std::size_t memory_limit, const std::string& spool_directory);
+    /// `delivered`: sorted.
+    StreamSubscription(Subject subject, Lsn begin, std::vector<std::uint32_t> delivered, std::size_t memory_limit,
+                       const std::string& spool_directory);
 
     const Subject& subject() const { return subject_; }
     Lsn begin() const { return begin_; }
@@ -45,17 +47,17 @@ public:
 
     /// The mover's thread.
     std::optional<SubscriptionItem> next(std::chrono::milliseconds wait, std::stop_token stop);
-    bool delivered_before(std::uint32_t xid) const { return delivered_.contains(xid); }
+    bool delivered_before(std::uint32_t xid) const { return std::ranges::binary_search(delivered_, xid); }
+    void confirm(Lsn end_lsn);
 
     /// Any thread.
-    void confirm(Lsn end_lsn);
     Lsn confirmed() const { return {confirmed_.load()}; }
     Lsn received() const { return {received_.load()}; }
 
 private:
     const Subject subject_;
     const Lsn begin_;
-    const std::unordered_set<std::uint32_t> delivered_;
+    std::vector<std::uint32_t> delivered_; ///< until the first confirm(); the mover's thread
     ChangeCodec codec_;
     SpillingQueue queue_;
     std::vector<OwnedChange> changes_; ///< of the transaction that next() is putting together

@@ -53,7 +53,8 @@ public:
     virtual std::optional<SubscriptionItem> next(std::chrono::milliseconds wait, std::stop_token stop) = 0;
     /// What the subscriber has durably applied: the slot's confirmed LSN never passes it.
     virtual void confirm(Lsn end_lsn) = 0;
-    /// True when the stream handed over xid's commit before this subscription began (sync-standby corner 3).
+    /// True when the stream handed over xid's commit before this subscription began (sync-standby corner 3). Known until
+    /// the first confirm().
     virtual bool delivered_before(std::uint32_t xid) const = 0;
     /// Everything below this LSN that concerns the subscription has been queued.
     virtual Lsn received() const = 0;

@@ -114,7 +114,8 @@ int main(int count, char** arguments)
 {
     using namespace keyshift;
     try {
-        const demo::Settings settings = demo::settings_from_environment(count > 1 ? arguments[1] : "/tmp");
+        demo::Settings settings = demo::settings_from_environment(count > 1 ? arguments[1] : "/tmp");
+        settings.grace = "10min"; // the default: the donors' copies are kept current while others move
         return bench::run(settings, count > 2 ? arguments[2] : "benchmarks.md",
                           std::set<std::string>(arguments + std::min(count, 3), arguments + count));
     } catch (const Error& error) {

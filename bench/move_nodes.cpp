@@ -5,6 +5,7 @@
 #include "demo/screen.hpp"
 
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 namespace keyshift::bench {
 
@@ -101,6 +102,8 @@ std::vector<Measured> bench_move_third(const Bench& bench)
     const double ratio = 2 * raw / job.seconds;
     const double quiet = quantile(before.milliseconds, 0.99);
     const double busy = quantile(during.milliseconds, 0.99);
+    bench.program.run({"reshard", "rollback", bench.program.json({"reshard", "status"})["job"].dump()});
+    const Job back = wait_job(bench);
     return {{fmt::format("a third node takes {} of {} buckets of 450 MB, {} rows, {} writes/s going on", moving.size(),
                          kBuckets, demo::grouped(job.rows), kWritesPerSecond),
              fmt::format("binary COPY pipe + index build {:.2f} s", 2 * raw), fmt::format("{:.2f} s", job.seconds),
@@ -109,7 +112,10 @@ std::vector<Measured> bench_move_third(const Bench& bench)
              fmt::format("p99 {:.1f} ms", busy), fmt::format("{:.1f} times", busy / quiet), "<= 2 times",
              busy <= 2 * quiet},
             {fmt::format("refusals that one of {} writers met in one bucket, at most", MoveWriters::kWriters), "",
-             std::to_string(during.most_refusals), "", "<= 1", during.most_refusals <= 1}};
+             std::to_string(during.most_refusals), "", "<= 1", during.most_refusals <= 1},
+            {"the same buckets taken back, writes going on",
+             fmt::format("{} rows copied again", demo::grouped(back.rows)), fmt::format("{:.2f} s", back.seconds), "",
+             "no row", back.rows == 0}};
 }
 
 } // namespace keyshift::bench

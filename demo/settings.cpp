@@ -76,7 +76,7 @@ dsn = "{}"
 topic_prefix = "{}"
 
 [reshard]
-grace = "2s"
+grace = "{}"
 
 [http]
 listen = "127.0.0.1:{}"
@@ -84,7 +84,7 @@ listen = "127.0.0.1:{}"
 [log]
 level = "info"
 )",
-                        settings.dsn("n1"), settings.bootstrap_servers, settings.prefix, http_port);
+                        settings.dsn("n1"), settings.bootstrap_servers, settings.prefix, settings.grace, http_port);
 }
 
 int free_port()

@@ -27,6 +27,7 @@ struct Settings {
     int interactions = 300'000;
     int writers = 4; ///< connections that write, each to its own keys
     double writes_per_second = 400;
+    std::string grace = "2s"; ///< reshard.grace, short enough to be watched
 
     const Server& server(const std::string& name) const;
     pg::ConnectionSettings connection(const std::string& node, std::string purpose) const;

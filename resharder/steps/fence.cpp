@@ -77,6 +77,8 @@ public:
     }
 
     bool committing() const { return committing_; }
+    /// Then the server may have closed the session.
+    bool past_limit() const { return deadline_ != Clock::time_point() && Clock::now() >= deadline_; }
     Lsn fence() const { return fence_; }
 
 private:
@@ -264,7 +266,8 @@ std::variant<Lsn, std::string> try_fence(MoveContext& context, CatchUp& apply, B
     } catch (const BackOut& back_out) {
         return back_out.why;
     } catch (const pg::TransientSqlError& error) {
-        if (attempt.committing() || !is_timeout(error.sqlstate())) {
+        const bool closed = error.sqlstate() == "08006" && attempt.past_limit();
+        if (attempt.committing() || !(closed || is_timeout(error.sqlstate()))) {
             throw;
         }
     } catch (const pg::SqlError& error) {

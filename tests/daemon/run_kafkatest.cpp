@@ -141,7 +141,7 @@ TEST(Run, SighupTakesGoodSettingsAndRefusesBadOnes)
     }));
     EXPECT_TRUE(installation.daemon().wait_for_output("reload refused"));
     installation.directory().write("keyshift.toml",
-                                   installation.config_text("[reshard]\ngrace = \"3s\"\n[projection]\nworkers = 3\n"));
+                                   installation.config_text("[reshard]\ngrace = \"3s\"\n[projection]\nworkers = 5\n"));
     installation.must({"reload"});
     ASSERT_TRUE(comes_true([&] {
         return installation.get("/metrics").body.find("keyshift_config_last_reload_successful 1") != std::string::npos;

@@ -38,7 +38,8 @@ std::optional<Lsn> take_over(MoveContext& context)
     const auto chain = node.query("SELECT reverse_lsn FROM keyshift.move_progress WHERE move = $1 FOR UPDATE", {old});
     const LocalBucket bucket = local_bucket(node, move);
     if (bucket.move == move.id) {
-        return applied_lsn(node, move); // by an attempt before this one
+        // By an attempt before this one; a statement of `keyshift ddl` may have ended since, which ends the copy's use.
+        return reverse_position(context, *move.adopts) ? applied_lsn(node, move) : std::nullopt;
     }
     if (bucket.state != LocalBucket::State::fenced || bucket.move != *move.adopts) {
         return std::nullopt;

@@ -32,7 +32,7 @@ const std::pair<LegalStep, const char*> kCommits[] = {
 };
 
 /// Steps that no table's bucket takes on its way to a node that it has not been on: a projection's goes from there to a new
-/// copy, one that goes back takes over the copy that was kept (KilledProjectionMove, KilledRollback).
+/// copy, one that goes back takes over the copy that was kept (KilledProjectionMove, KilledRollbackAt).
 bool of_other_moves(const LegalStep& step)
 {
     return (step.from == MoveState::indexing && step.to == MoveState::copying) ||

@@ -159,9 +159,29 @@ TEST_F(KeptCopy, StaysWithItsMoveWhenARollbackIsCancelledBeforeItsTurn)
     EXPECT_EQ(cluster_.value("n1", "SELECT count(*) FROM public.users_b1 WHERE name <> 'still'"), "0");
 }
 
-class KilledRollback : public testing::TestWithParam<std::string> {};
+TEST(KilledRollback, CopiesAgainWhereDdlHasEndedTheCopysUseBeforeTheNextDaemon)
+{
+    TwoNodes cluster;
+    cluster.load(100, 300);
+    auto killed = cluster.run_program("move.adopt.taken=kill@1", 600s);
+    const std::int64_t job = cluster.start({1}, "n2");
+    ASSERT_EQ(cluster.wait_job(job), "done");
+    pg::Connection catalog = cluster.connect("n1");
+    cluster.wait_until("n1", "SELECT state = 'settling' FROM keyshift.move");
+    const std::int64_t back = resharder::rollback(catalog, job, false).at("job");
+    EXPECT_EQ(killed->wait(30s), 128 + SIGKILL);
+    catalog.query(
+        "UPDATE keyshift.move SET reverse_position = NULL WHERE state = 'settling'"); // as `keyshift ddl` does
+    const std::string rows = cluster.value("n2", kRows);
+    auto next = cluster.run_program("", 600s);
+    EXPECT_EQ(cluster.wait_job(back), "done");
+    EXPECT_EQ(cluster.value("n1", "SELECT copy_snapshot IS NOT NULL FROM keyshift.move WHERE adopts IS NOT NULL"), "t");
+    EXPECT_EQ(cluster.value("n1", kRows), rows);
+}
 
-TEST_P(KilledRollback, IsFinishedByTheNextDaemonWithoutACopyLossOrLeftovers)
+class KilledRollbackAt : public testing::TestWithParam<std::string> {};
+
+TEST_P(KilledRollbackAt, IsFinishedByTheNextDaemonWithoutACopyLossOrLeftovers)
 {
     TwoNodes cluster;
     cluster.load(100, 300);
@@ -185,7 +205,7 @@ TEST_P(KilledRollback, IsFinishedByTheNextDaemonWithoutACopyLossOrLeftovers)
     EXPECT_EQ(cluster.leftovers("n1") + cluster.leftovers("n2"), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(AtEachStep, KilledRollback,
+INSTANTIATE_TEST_SUITE_P(AtEachStep, KilledRollbackAt,
                          testing::Values("move.reverse.committing=kill@2", "move.reverse.committed=kill@2",
                                          "move.adopt.taken=kill@1", "move.attached.persisting=kill@2",
                                          "move.attached.committing=kill@2", "move.attached.persisted=kill@2",

@@ -2,6 +2,7 @@
 
 #include "core/backoff.hpp"
 #include "core/failpoint.hpp"
+#include "projections/horizon.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -131,9 +132,9 @@ bool Backfill::wait_visible(const std::string& node, std::stop_token stop)
     if (connection.query("SELECT current_setting('synchronous_standby_names')").text(0, 0).empty()) {
         return true;
     }
-    const std::string barrier(connection.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").text(0, 0));
+    const Horizon horizon(connection);
     Backoff backoff(10ms, 500ms);
-    while (!connection.query("SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8", {barrier}).boolean(0, 0)) {
+    while (!horizon.passed(connection)) {
         if (!backoff.wait(stop)) {
             return false;
         }

@@ -64,31 +64,84 @@ BatchWriter::BatchWriter(const Definition& definition, Target& target, std::int6
 {
 }
 
-/// A column that the WAL did not carry has not changed in this event: the source has it, or something newer whose own event is
-/// still to come and wins by its version.
-void BatchWriter::fill_absent(RowChange& change)
+bool BatchWriter::is_base_distributed()
+{
+    if (!base_distributed_) {
+        base_distributed_ = target_.catalog()
+                                .query("SELECT FROM keyshift.captured_table WHERE schema_name = $1 AND table_name = $2 "
+                                       "AND group_name IS NOT NULL",
+                                       {definition_.base.schema, definition_.base.name})
+                                .rows() > 0;
+    }
+    return *base_distributed_;
+}
+
+/// The nodes on which the base row may be, first the one where the event came from. A table that is not distributed is on that
+/// one alone.
+std::vector<std::string> BatchWriter::places_of_base(const RowChange& change)
+{
+    std::vector<std::string> nodes = target_.nodes();
+    const auto others = std::stable_partition(nodes.begin(), nodes.end(),
+                                              [&](const std::string& node) { return node == change.origin_node; });
+    if (!is_base_distributed()) {
+        nodes.erase(others, nodes.end());
+    }
+    return nodes;
+}
+
+/// The absent columns as the node has them, behind two of our own; nullopt: it does not have the row. A commit can be decoded, and its event be here, before it
+/// is visible (while a synchronous standby is waited for): what the origin shows then is from before the event.
+std::optional<pg::Result> BatchWriter::read_base(const RowChange& change, const std::string& node, std::stop_token stop)
 {
     std::string columns;
     std::string condition;
-    std::vector<pg::Parameter> key;
+    std::vector<pg::Parameter> parameters;
     for (const std::size_t index : change.absent) {
-        columns += (columns.empty() ? "" : ", ") + quote_identifier(definition_.base_columns[index].name) + "::text";
+        columns += ", " + quote_identifier(definition_.base_columns[index].name) + "::text";
     }
     for (const std::string& name : definition_.pk) {
         const BaseColumn& column = definition_.base_columns[definition_.base_column(name)];
-        key.emplace_back(change.base[definition_.base_column(name)]);
-        condition += fmt::format("{}{} = ${}::{}", condition.empty() ? "" : " AND ", quote_identifier(name), key.size(),
-                                 column.type);
+        parameters.emplace_back(change.base[definition_.base_column(name)]);
+        condition += fmt::format("{}{} = ${}::{}", condition.empty() ? "" : " AND ", quote_identifier(name),
+                                 parameters.size(), column.type);
     }
-    std::vector<std::string> nodes = target_.nodes();
-    std::stable_partition(nodes.begin(), nodes.end(),
-                          [&](const std::string& node) { return node == change.origin_node; });
-    for (const std::string& node : nodes) {
-        const pg::Result row = target_.connection(node).query(
-            fmt::format("SELECT {} FROM {} WHERE {}", columns, definition_.base.quoted(), condition), key);
-        if (row.rows() == 1) {
+    const std::string transaction = change.transaction ? std::to_string(*change.transaction) : "";
+    std::string visible = "true";
+    if (change.transaction && node == change.origin_node) {
+        // How far it is behind the first one that the snapshot does not know, in numbers of 32 bits. One that is ahead of it is in
+        // progress; or has no such number here, since it is of the time before a failover: then nothing is waited for.
+        parameters.emplace_back(transaction);
+        visible = fmt::format(
+            "(SELECT CASE WHEN ahead < 0 THEN pg_visible_in_snapshot(greatest(edge + ahead, 3)::text::xid8, pg_current_snapshot()) "
+            "ELSE ahead >= pg_current_xact_id()::text::bigint - edge END FROM (SELECT edge, ((${}::bigint - edge + 2147483648) & 4294967295) "
+            "- 2147483648 AS ahead FROM (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS edge) AS s) AS a)",
+            parameters.size());
+    }
+    const std::string query =
+        fmt::format("SELECT {}, r.* FROM (SELECT) AS one LEFT JOIN (SELECT true{} FROM {} WHERE {}) AS r ON true",
+                    visible, columns, definition_.base.quoted(), condition);
+    Backoff backoff(2ms, 200ms);
+    while (true) {
+        pg::Result row = target_.connection(node).query(query, parameters);
+        if (row.boolean(0, 0)) {
+            return row.is_null(0, 1) ? std::nullopt : std::optional(std::move(row));
+        }
+        if (!backoff.wait(stop)) {
+            throw TransientError(
+                {"writing projection " + definition_.name, "the daemon stops", "It goes on at its next start."});
+        }
+    }
+}
+
+/// A column that the WAL did not carry has not changed in this event: the source has it, or something newer whose own event is
+/// still to come and wins by its version.
+void BatchWriter::fill_absent(RowChange& change, std::stop_token stop)
+{
+    for (const std::string& node : places_of_base(change)) {
+        if (const std::optional<pg::Result> row = read_base(change, node, stop)) {
+            constexpr int kOurs = 2;
             for (std::size_t at = 0; at < change.absent.size(); ++at) {
-                change.base[change.absent[at]] = row.optional_text(0, static_cast<int>(at));
+                change.base[change.absent[at]] = row->optional_text(0, kOurs + static_cast<int>(at));
             }
             return;
         }
@@ -293,10 +346,11 @@ private:
 Written BatchWriter::write(std::vector<RowChange*> changes, const Offsets& progress, std::stop_token stop)
 {
     Written written;
+    base_distributed_.reset();
     const std::vector<RowChange*> newest = newest_of_each(definition_, std::move(changes));
     for (RowChange* change : newest) {
         if (!change->absent.empty()) {
-            fill_absent(*change);
+            fill_absent(*change, stop);
         }
     }
     Nodes nodes(*this, written, std::move(stop));

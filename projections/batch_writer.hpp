@@ -38,7 +38,10 @@ private:
     class Nodes;
     class Transaction;
 
-    void fill_absent(RowChange& change);
+    bool is_base_distributed();
+    std::vector<std::string> places_of_base(const RowChange& change);
+    std::optional<pg::Result> read_base(const RowChange& change, const std::string& node, std::stop_token stop);
+    void fill_absent(RowChange& change, std::stop_token stop);
     ChangeList lock_open_buckets(pg::Connection& connection, const ChangeList& changes, ChangeList& refused) const;
     struct Array {
         std::string bytes;
@@ -53,7 +56,8 @@ private:
     const Definition& definition_;
     Target& target_;
     std::int64_t owner_epoch_;
-    Offsets untold_; ///< what every node has its part of
+    Offsets untold_;                       ///< what every node has its part of
+    std::optional<bool> base_distributed_; ///< as of this batch
     std::string upsert_live_;
     std::string upsert_any_;
     std::string cleaning_; ///< empty: there are no groups

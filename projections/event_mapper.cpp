@@ -53,6 +53,15 @@ Envelope open_envelope(dom::element event)
     return envelope;
 }
 
+std::optional<std::uint32_t> transaction_of(dom::element event)
+{
+    std::uint64_t number = 0;
+    if (event["source"]["txId"].get(number) != simdjson::SUCCESS) {
+        return std::nullopt; // of a snapshot's row
+    }
+    return static_cast<std::uint32_t>(number);
+}
+
 bool contains(const auto& all, const auto& one)
 {
     return std::find(all.begin(), all.end(), one) != all.end();
@@ -304,6 +313,12 @@ Mapped EventMapper::map_event(const kafka::Message& message)
     Mapped mapped = combine(event.operation[0], before, after, *position, origin->node);
     if (auto* rejection = std::get_if<Rejection>(&mapped)) {
         rejection->row = row_of(message, before, after);
+        return mapped;
+    }
+    for (RowChange& change : std::get<std::vector<RowChange>>(mapped)) {
+        if (!change.absent.empty()) {
+            change.transaction = transaction_of(payload_of(document));
+        }
     }
     return mapped;
 }

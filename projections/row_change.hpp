@@ -25,6 +25,8 @@ struct RowChange {
     std::string origin_node;
     /// PostgreSQL's hash of the projection's key, where it is known already.
     std::optional<std::uint64_t> key_hash = std::nullopt;
+    /// With absent columns: which transaction of the origin made it, its lower 32 bits.
+    std::optional<std::uint32_t> transaction = std::nullopt;
 };
 
 /// An event that the projection cannot use.

@@ -2,6 +2,7 @@
 
 #include "core/backoff.hpp"
 #include "core/error.hpp"
+#include "projections/horizon.hpp"
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -144,20 +145,18 @@ std::map<std::string, Lsn> SettledRows::pass_horizon(const std::vector<Place>& p
 {
     constexpr auto kMost = 60s;
     std::map<std::string, Lsn> lsns;
-    std::map<std::string, std::string> barriers;
+    std::map<std::string, Horizon> horizons;
     for (const Place& place : places) {
         if (!lsns.contains(place.node)) {
             pg::Connection& node = connection(place.node);
             lsns[place.node] = node.query("SELECT pg_current_wal_insert_lsn()").lsn(0, 0);
-            barriers[place.node] = node.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").text(0, 0);
+            horizons.emplace(place.node, node);
         }
     }
     const auto begin = std::chrono::steady_clock::now();
-    for (const auto& [name, barrier] : barriers) {
+    for (const auto& [name, horizon] : horizons) {
         Backoff backoff(10ms, 500ms);
-        while (!connection(name)
-                    .query("SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8", {barrier})
-                    .boolean(0, 0)) {
+        while (!horizon.passed(connection(name))) {
             if (std::chrono::steady_clock::now() - begin > kMost || !backoff.wait(stop)) {
                 throw TransientError({"reading rows of " + definition_.base.to_string() + " on " + name,
                                       "a transaction that was open before does not end",

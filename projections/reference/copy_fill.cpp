@@ -4,6 +4,7 @@
 #include "core/backoff.hpp"
 #include "core/failpoint.hpp"
 #include "core/log.hpp"
+#include "projections/horizon.hpp"
 
 #include <fmt/core.h>
 
@@ -83,19 +84,12 @@ CopyFill::CopyFill(pg::Connection& node, pg::Connection& home, const CopyOwner& 
 {
 }
 
-/// A commit is decodable, and may be in Kafka, a moment before snapshots see it (much longer with a synchronous standby):
-/// whoever runs when the offsets are known must have ended.
+/// Whoever runs when the offsets are known must have ended.
 void CopyFill::wait_visible(std::stop_token stop)
 {
-    const std::string barrier(
-        home_.query("SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text").text(0, 0));
+    const Horizon horizon(home_);
     Backoff backoff(5ms, 500ms);
-    const auto ended = [&] {
-        return home_
-            .query("SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) >= $1::xid8", {barrier})
-            .boolean(0, 0);
-    };
-    for (bool said = false; !ended(); said = true) {
+    for (bool said = false; !horizon.passed(home_); said = true) {
         if (said) {
             waiting_("transactions that were writing on " + table_.home + " when it began are to end");
         }

@@ -95,6 +95,21 @@ TEST(EventMapper, AColumnTheWalDidNotCarryIsReadAgain)
         "__debezium_unavailable_value");
 }
 
+TEST(EventMapper, WhatIsReadAgainIsReadBehindItsTransaction)
+{
+    const auto transaction = [](const std::string& source, const std::string& absent) {
+        return changes(event(R"({"before":null,"after":{"id":1,"user_id":7,"content":"x"},"source":)" + source +
+                                 R"(,"op":"u"})",
+                             absent))
+            .at(0)
+            .transaction;
+    };
+    EXPECT_EQ(transaction(R"({"txId":4294967295})", "after=content"), 4294967295U);
+    EXPECT_EQ(transaction(R"({"txId":null})", "after=content"), std::nullopt);
+    EXPECT_EQ(transaction("null", "after=content"), std::nullopt);
+    EXPECT_EQ(transaction(R"({"txId":7})", ""), std::nullopt) << "nothing is read";
+}
+
 TEST(EventMapper, RefusesHostileInput)
 {
     EXPECT_EQ(rejected(event("{\"before\":null,\"after\":")), "bad_json");

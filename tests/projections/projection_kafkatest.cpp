@@ -95,6 +95,28 @@ TEST(Projection, AValueThatTheWalLeftOutIsNotErased)
         ElementsAre("31 8 9000 t"));
 }
 
+/// A table that is not distributed is on one node: the others are not asked for what the WAL left out of a row that has gone since.
+TEST(Projection, OfATableOfOneNodeAValueThatWentWithItsRowIsLookedForNowhereElse)
+{
+    ProjectedCluster cluster;
+    pg::Connection node = cluster.connect(0);
+    node.script(
+        "CREATE TABLE public.notes (note_id bigint PRIMARY KEY, user_id bigint NOT NULL, title text, content text); "
+        "ALTER TABLE public.notes ALTER COLUMN content SET STORAGE EXTERNAL; "
+        "INSERT INTO public.notes SELECT i, i, 'note', repeat('long', 1000) FROM generate_series(1, 9) i");
+    catalog::capture(cluster.catalog(), {"notes"}, false, {}, false, {});
+    cluster.create_and_wait("by_user", "user_id", "SELECT user_id, note_id, title, content FROM notes");
+    cluster.stop_projections();
+    node.script(
+        "BEGIN; UPDATE public.notes SET title = 'last' WHERE note_id = 5; DELETE FROM public.notes WHERE note_id = 5; COMMIT; "
+        "UPDATE public.notes SET title = 'kept' WHERE note_id = 6");
+    cluster.start_projections();
+    EXPECT_EQ(
+        cluster.rows_once("SELECT title || length(content) FROM public.by_user WHERE note_id IN (5, 6)", {"kept4000"}),
+        (std::vector<std::string>{"kept4000"}));
+    EXPECT_EQ(cluster.verify("by_user"), "0/0/0");
+}
+
 TEST(Projection, ExpressionsSeeOnlyRowsThatTheConditionTakes)
 {
     ProjectedCluster cluster;

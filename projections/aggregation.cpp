@@ -1,6 +1,7 @@
 #include "projections/aggregation.hpp"
 
 #include "projections/definition.hpp"
+#include "projections/spelling.hpp"
 
 #include <fmt/format.h>
 
@@ -178,14 +179,17 @@ std::string version_of(const std::string& row, const std::vector<std::string>& k
     return fmt::format("{0}{1}.{2}epoch, {1}.{2}lsn, {1}.{2}seq", list, row, prefix);
 }
 
-/// Two rows of Definition::table that are the same register.
+/// Two rows of Definition::table that are the same register. Arrays are compared as the index compares their elements, wherever
+/// the operator of the type is.
 std::string same_row(const Definition& definition, const std::string& a, const std::string& b)
 {
     std::string condition;
     for (const auto* names : {&definition.key, &definition.pk_names}) {
         for (const std::string& name : *names) {
             condition +=
-                fmt::format("{0}{1}.{3} = {2}.{3}", condition.empty() ? "" : " AND ", a, b, quote_identifier(name));
+                fmt::format(fmt::runtime(may_be_respelt(definition, name) ? "{0}ARRAY[{1}.{3}] = ARRAY[{2}.{3}]"
+                                                                          : "{0}{1}.{3} = {2}.{3}"),
+                            condition.empty() ? "" : " AND ", a, b, quote_identifier(name));
         }
     }
     return condition;

@@ -1,4 +1,5 @@
 #include "projections/batch_writer.hpp"
+#include "projections/spelling.hpp"
 
 #include <fmt/core.h>
 
@@ -209,9 +210,12 @@ std::string upsert_statement(const Definition& definition, Batch batch)
         written.push_back(definition.pk_names[at]);
         hidden += fmt::format("{}.{}, ", alias, quote_identifier(definition.pk[at]));
     }
+    const auto respelt = [&](const std::string& name) {
+        return may_be_respelt(definition, name);
+    };
     std::string updates;
     for (const std::string& name : written) {
-        if (!contains(conflict, name)) {
+        if (!contains(conflict, name) || respelt(name)) {
             updates += quote_identifier(name) + " = excluded." + quote_identifier(name) + ", ";
         }
     }
@@ -223,10 +227,12 @@ std::string upsert_statement(const Definition& definition, Batch batch)
     const std::string target =
         fmt::format("INSERT INTO {} AS t ({}, _epoch, _lsn, _seq, _live) ", definition.table().quoted(), list(written));
     const std::string there = fmt::format("ON CONFLICT ({}) DO ", list(conflict));
+    // A change of the spelling alone is a delete of the one and an insert of the other, with one version: the row is there.
+    const bool live_wins = std::any_of(conflict.begin(), conflict.end(), respelt);
     const std::string newest_wins = fmt::format(
         "{}UPDATE SET {}_epoch = excluded._epoch, _lsn = excluded._lsn, _seq = excluded._seq, _live = excluded._live "
-        "WHERE (t._epoch, t._lsn, t._seq) < (excluded._epoch, excluded._lsn, excluded._seq)",
-        there, updates);
+        "WHERE (t._epoch, t._lsn, t._seq{}) < (excluded._epoch, excluded._lsn, excluded._seq{})",
+        there, updates, live_wins ? ", t._live" : "", live_wins ? ", excluded._live" : "");
     if (batch == Batch::live && definition.condition.empty() && !definition.aggregation) {
         return fmt::format("{}SELECT {}, {}{}, true FROM ({}) AS {} {}", target, definition.select_list, hidden,
                            version, change_query(definition), alias, newest_wins);

@@ -298,9 +298,7 @@ Mapped EventMapper::map_event(const kafka::Message& message)
         return Rejection{"bad_json", event.twice ? "op, before or after stands twice" : "the value has no op"};
     }
     if (event.operation == "t") {
-        return Rejection{
-            "unsupported",
-            "TRUNCATE: run `keyshift projection verify`, and `keyshift projection rebuild` where it differs"};
+        return Mapped(); // the control topic tells of it, whether there are such events or not
     }
     std::optional<Side> before;
     std::optional<Side> after;

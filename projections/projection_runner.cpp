@@ -29,6 +29,9 @@ ProjectionRunner::ProjectionRunner(pg::ConnectionSettings catalog, const Project
       consumer_(options.kafka, "keyshift-projection-" + record_.definition.name),
       topic_(data_topic(options.topic_prefix, record_.definition.base.schema, record_.definition.base.name))
 {
+    if (const auto control = record_.start_offsets.extract(control_topic(options.topic_prefix))) {
+        control_next_ = control.mapped().at(0);
+    }
 }
 
 void ProjectionRunner::start_backfill()
@@ -95,7 +98,7 @@ bool ProjectionRunner::run(std::stop_token stop)
         assigned.push_back({partition.first, partition.second, offset});
     }
     consumer_.assign(assigned);
-    shown_ = std::make_unique<ShownProgress>(options_.kafka, options_.topic_prefix, topic_);
+    follow_progress();
     start_backfill();
     log::info("projections", "projection={} runs", record_.definition.name);
     try {
@@ -131,6 +134,7 @@ bool ProjectionRunner::keep(std::stop_token stop)
             writer_->tell(stop);
         }
         tell_shown();
+        settle_truncation();
     }
     return true;
 }
@@ -354,13 +358,14 @@ bool ProjectionRunner::look_around()
     const pg::Result wanted =
         // What Kafka has not been given yet is not shown either.
         catalog_.query(
-            "UPDATE keyshift.projection SET lag_seconds = greatest($2::float8, (SELECT max(s.lag_seconds) FROM keyshift.stream_status s "
+            "UPDATE keyshift.projection SET start_offsets = start_offsets || $5, lag_seconds = greatest($2::float8, (SELECT max(s.lag_seconds) FROM keyshift.stream_status s "
             "JOIN keyshift.captured_table t ON t.schema_name = $3 AND t.table_name = $4 AND coalesce(t.node, s.node) = s.node)) "
             "WHERE id = $1 RETURNING wanted, serving, greatest(lag_seconds, (SELECT max(o.lag_seconds) FROM keyshift.projection o "
             "WHERE o.part_of = projection.part_of AND o.serving AND o.id <> projection.id)), (SELECT max(o.lag_seconds) FROM keyshift.projection o "
             "WHERE o.part_of = projection.part_of AND o.serving AND (o.definition ->> 'everywhere')::boolean), keep_until IS NOT NULL",
             {std::to_string(record_.id), fmt::format("{:.3f}", lag), record_.definition.base.schema,
-             record_.definition.base.name});
+             record_.definition.base.name,
+             Json{{control_topic(options_.topic_prefix), {{"0", shown_->next_offset()}}}}.dump()});
     if (wanted.rows() == 0 || wanted.text(0, 0) == "drop") {
         return false;
     }

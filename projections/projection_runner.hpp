@@ -10,6 +10,7 @@
 #include "projections/projection_record.hpp"
 #include "projections/projections.hpp"
 #include "projections/rejection_log.hpp"
+#include "projections/renewal.hpp"
 #include "projections/shown_progress.hpp"
 
 #include <atomic>
@@ -36,6 +37,8 @@ private:
     void record_start(std::stop_token stop);
     void start_backfill();
     void check_kept();
+    void follow_progress();
+    void settle_truncation();
     std::optional<EventBatch> next_batch(BatchReader& reader, std::stop_token stop);
     void apply(EventBatch batch, std::stop_token stop);
     using Rows = std::span<std::pair<RowChange, const kafka::Message*>>;
@@ -69,8 +72,9 @@ private:
     std::string topic_;
     Offsets next_; ///< next offset to apply
     std::map<std::int32_t, std::int64_t>
-        live_from_;      ///< end offsets when the backfill was done: live once these are applied
-    bool again_ = false; ///< what run() says
+        live_from_;                            ///< end offsets when the backfill was done: live once these are applied
+    bool again_ = false;                       ///< what run() says
+    std::optional<std::int64_t> control_next_; ///< of the control topic, at the start; nullopt: not yet recorded
     std::atomic<bool> backfill_done_ = false;
     std::exception_ptr backfill_failure_; ///< read after backfill_done_
     std::chrono::steady_clock::time_point looked_ = {};
@@ -83,6 +87,7 @@ private:
     std::atomic<bool> succession_failed_ = false;
     std::jthread backfill_;
     std::jthread succession_;
+    std::jthread renewal_;
 };
 
 } // namespace keyshift::projections

@@ -5,6 +5,7 @@
 #include "metrics/families.hpp"
 #include "projections/projection_record.hpp"
 #include "projections/projection_runner.hpp"
+#include "projections/renewal.hpp"
 
 #include <atomic>
 #include <map>
@@ -37,6 +38,9 @@ bool ProjectionService::State::run_once(std::int64_t id, const std::string& name
 {
     try {
         return ProjectionRunner(catalog, options, metrics, id).run(stop);
+    } catch (const RowsNeeded& error) {
+        renew(catalog, id, error.parts(), Meanwhile::stands, stop);
+        return false;
     } catch (const FatalError& error) {
         log::error("projections", "projection={} failed: {}", name, error.what());
         pg::Connection connection(catalog);

@@ -7,16 +7,17 @@
 
 namespace keyshift::projections {
 
-ShownProgress::ShownProgress(const kafka::Settings& settings, const std::string& topic_prefix, const std::string& topic)
-    : topic_(topic), consumer_(settings, "keyshift-projection-shown")
+ShownProgress::ShownProgress(const kafka::Settings& settings, const std::string& topic_prefix, std::int64_t from,
+                             std::string table, const std::string& topic)
+    : table_(std::move(table)), topic_(topic), next_offset_(from), consumer_(settings, "keyshift-projection-shown")
 {
     // First where the records begin, then the floor: an event that no later record names is below it.
     const std::string control = control_topic(topic_prefix);
-    const std::int64_t end = consumer_.watermarks(control, 0).second;
+    now_ = consumer_.watermarks(control, 0).second;
     for (std::int32_t partition = 0; partition < consumer_.partitions(topic_); ++partition) {
         floor_[partition] = consumer_.watermarks(topic_, partition).second;
     }
-    consumer_.assign(std::array{kafka::TopicPartition{control, 0, end}});
+    consumer_.assign(std::array{kafka::TopicPartition{control, 0, from}});
 }
 
 void ShownProgress::take(const ProgressRecord& record)
@@ -30,14 +31,28 @@ void ShownProgress::take(const ProgressRecord& record)
     (node.next ? node.last : node.next) = Step{record.lsn, node.ends};
 }
 
-std::map<std::string, Lsn> ShownProgress::advance(const Applied& applied)
+void ShownProgress::read()
 {
     constexpr std::size_t kMost = 1000;
     for (const kafka::Message& message : consumer_.poll(kMost, std::chrono::milliseconds(0))) {
+        next_offset_ = message.offset;
         const auto record = message.value ? parse_control_record(*message.value) : std::nullopt;
-        if (record && std::holds_alternative<ProgressRecord>(*record)) {
+        const auto* truncation = record ? std::get_if<TruncateRecord>(&*record) : nullptr;
+        if (truncation != nullptr && truncation->table == table_) {
+            truncated_ = *truncation;
+            return;
+        }
+        ++next_offset_;
+        if (message.offset >= now_ && record && std::holds_alternative<ProgressRecord>(*record)) {
             take(std::get<ProgressRecord>(*record));
         }
+    }
+}
+
+std::map<std::string, Lsn> ShownProgress::advance(const Applied& applied)
+{
+    if (!truncated_) {
+        read();
     }
     std::map<std::string, Lsn> shown;
     for (auto& [name, node] : nodes_) {

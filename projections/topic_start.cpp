@@ -1,6 +1,8 @@
-/// Where in its topic a projection begins and goes on.
+/// Where in its topic and in the control topic a projection begins and goes on, and what it does where they do not hold what it needs.
 
+#include "core/backoff.hpp"
 #include "core/change_event.hpp"
+#include "core/log.hpp"
 #include "projections/projection_runner.hpp"
 #include "projections/stream_progress.hpp"
 
@@ -9,7 +11,17 @@
 
 namespace keyshift::projections {
 
+using namespace std::chrono_literals;
 using Json = nlohmann::json;
+
+namespace {
+
+std::string rebuilt_by(const std::string& name)
+{
+    return "`keyshift projection rebuild " + name + "` reads the rows again; until then it stays as it is.";
+}
+
+} // namespace
 
 /// Start offsets: the ends of the topic once every node's stream has passed the moment at which the projection's tables and
 /// the replica identity were ready. Whatever is not visible to the backfill's snapshots comes after these offsets.
@@ -39,6 +51,10 @@ void ProjectionRunner::record_start(std::stop_token stop)
         offsets[topic_][std::to_string(partition)] = end;
         record_.start_offsets[topic_][partition] = end;
     }
+    // Behind the streams' progress, so behind the record of any truncation that the backfill does not see as rows.
+    const std::string control = control_topic(options_.topic_prefix);
+    control_next_ = consumer_.watermarks(control, 0).second;
+    offsets[control]["0"] = *control_next_;
     catalog_.query("UPDATE keyshift.projection SET start_offsets = $2 WHERE id = $1",
                    {std::to_string(record_.id), offsets.dump()});
 }
@@ -49,11 +65,10 @@ void ProjectionRunner::check_kept()
     const int partitions = consumer_.partitions(topic_);
     if (partitions != static_cast<int>(next_.size())) {
         const std::string& name = record_.definition.name;
-        throw FatalError(
-            {"keeping projection " + name,
-             fmt::format("topic {} has {} partitions, and this generation was begun with {}", topic_, partitions,
-                         next_.size()),
-             "`keyshift projection rebuild " + name + "` reads the rows again; until then it stays as it is."});
+        throw FatalError({"keeping projection " + name,
+                          fmt::format("topic {} has {} partitions, and this generation was begun with {}", topic_,
+                                      partitions, next_.size()),
+                          rebuilt_by(name)});
     }
     for (const auto& [partition, next] : next_) {
         const auto [first, end] = consumer_.watermarks(partition.first, partition.second);
@@ -61,14 +76,59 @@ void ProjectionRunner::check_kept()
             continue;
         }
         const std::string& name = record_.definition.name;
-        throw FatalError(
-            {"keeping projection " + name,
-             fmt::format("partition {} of topic {} holds offsets {} to {}, and the next event is {}: {}",
-                         partition.second, partition.first, first, end, next,
-                         next < first ? "events were deleted (retention) before the projection had them"
-                                      : "the topic was deleted and made again"),
-             "`keyshift projection rebuild " + name + "` reads the rows again; until then it stays as it is."});
+        throw RowsNeeded({"keeping projection " + name,
+                          fmt::format("partition {} of topic {} holds offsets {} to {}, and the next event is {}: {}",
+                                      partition.second, partition.first, first, end, next,
+                                      next < first ? "events were deleted (retention) before the projection had them"
+                                                   : "the topic was deleted and made again"),
+                          rebuilt_by(name)});
     }
+}
+
+/// Truncations of its table that came while nobody read the control topic are found in it.
+void ProjectionRunner::follow_progress()
+{
+    const std::string control = control_topic(options_.topic_prefix);
+    const auto [first, end] = consumer_.watermarks(control, 0);
+    const std::int64_t from = control_next_.value_or(end);
+    if (from < first || from > end) {
+        throw RowsNeeded(
+            {"keeping projection " + record_.definition.name,
+             fmt::format("the control topic {} holds offsets {} to {}, and the next record is {}: a TRUNCATE of "
+                         "{} may have been told in what is gone",
+                         control, first, end, from, record_.definition.base.to_string()),
+             rebuilt_by(record_.definition.name)});
+    }
+    shown_ = std::make_unique<ShownProgress>(options_.kafka, options_.topic_prefix, from,
+                                             record_.definition.base.to_string(), topic_);
+}
+
+/// Whoever serves goes on with the events; what was truncated it shows until the new generation takes its place, and nobody is told
+/// that it is up to date meanwhile. Any other generation is of no use.
+void ProjectionRunner::settle_truncation()
+{
+    if (!shown_->truncated() || renewal_.joinable()) {
+        return;
+    }
+    const TruncateRecord& truncated = *shown_->truncated();
+    const ErrorParts why{"keeping projection " + record_.definition.name,
+                         fmt::format("{} was truncated on node {}, and no event tells of the rows that are gone",
+                                     truncated.table, truncated.node),
+                         rebuilt_by(record_.definition.name)};
+    if (!record_.serving) {
+        throw RowsNeeded(why);
+    }
+    renewal_ = std::jthread([this, why](std::stop_token stop) {
+        for (Backoff backoff(200ms, 5s); !stop.stop_requested(); backoff.wait(stop)) {
+            try {
+                renew(catalog_settings_, record_.id, why, Meanwhile::kept, stop);
+                return;
+            } catch (const Error& error) {
+                log::warning("projections", "projection={} not yet built anew: {}", record_.definition.name,
+                             error.what());
+            }
+        }
+    });
 }
 
 } // namespace keyshift::projections

@@ -164,10 +164,6 @@ void check_projections(pg::Connection& catalog, const CapturedTable& table, cons
     for (int row = 0; row < rows.rows(); ++row) {
         const std::string projection(rows.text(row, 0));
         const std::string column(rows.text(row, 1));
-        if (statement.kind == DdlStatement::Kind::truncate) {
-            refuse(table.name, "projection " + projection + " holds its rows, and TRUNCATE says nothing of each",
-                   "DELETE the rows, or drop the projection first: `keyshift projection drop " + projection + "`.");
-        }
         // Names it follows.
         if (contains(statement.dropped_columns, column) || contains(statement.retyped_columns, column)) {
             refuse(table.name, "projection " + projection + " is made from column " + column,

@@ -9,6 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,5 +33,8 @@ void record_group(pg::Connection& catalog, const CreateRequest& request, const c
 /// The same, behind record_group; `base`: the captured table's number.
 void record_definition(pg::Connection& catalog, const Definition& definition, const std::string& sql,
                        std::int64_t base);
+/// A new generation of the same definition, also of a part of another projection. `given_up`: the generation that may be under way
+/// and is not waited for. Throws Error(refused) where it cannot be begun now.
+void rebuild_generation(pg::Connection& catalog, const std::string& name, std::optional<std::int64_t> given_up);
 
 } // namespace keyshift::projections

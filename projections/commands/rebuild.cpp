@@ -1,4 +1,5 @@
 #include "projections/commands/composite.hpp"
+#include "projections/commands/creation.hpp"
 #include "projections/commands/projection_table.hpp"
 #include "projections/commands/redefinition.hpp"
 #include "projections/projection_record.hpp"
@@ -25,14 +26,14 @@ void refuse(const std::string& name, const std::string& why, const std::string& 
     throw RefusedError({"rebuilding projection " + name, why, next});
 }
 
-/// A generation whose building has failed, or has paused, gives way to the next try; one that is under way does not.
-void clear_successor(pg::Connection& catalog, const std::string& name)
+/// A generation whose building has failed, has paused or is given up gives way to the next try; one that is under way does not.
+void clear_successor(pg::Connection& catalog, const std::string& name, std::optional<std::int64_t> given_up)
 {
     const auto successor = read_successor(catalog, name);
     if (!successor) {
         return;
     }
-    if (successor->state != "failed" && successor->state != "paused") {
+    if (successor->state != "failed" && successor->state != "paused" && successor->id != given_up) {
         refuse(name,
                fmt::format("generation {} is being built or is replacing another", successor->definition.generation),
                "`keyshift projection show " + name + "` shows how far it is.");
@@ -123,7 +124,7 @@ RebuildRequest same_definition(const std::string& name, bool dry_run)
     return request;
 }
 
-Json rebuild_one(pg::Connection& catalog, const RebuildRequest& request)
+Json rebuild_one(pg::Connection& catalog, const RebuildRequest& request, std::optional<std::int64_t> given_up = {})
 {
     const std::string& name = request.name;
     const ProjectionRecord old = read_projection(catalog, name);
@@ -132,7 +133,7 @@ Json rebuild_one(pg::Connection& catalog, const RebuildRequest& request)
                "Wait for it, or cancel it: `keyshift reshard status`.");
     }
     if (!request.dry_run) {
-        clear_successor(catalog, name);
+        clear_successor(catalog, name, given_up);
     }
     const int generation = next_generation(catalog, old);
     std::unique_ptr<Redefinition> changed;
@@ -191,6 +192,12 @@ Json rebuild(pg::Connection& catalog, const RebuildRequest& request)
         plan["tables"].push_back(std::move(part));
     }
     return plan;
+}
+
+void rebuild_generation(pg::Connection& catalog, const std::string& name, std::optional<std::int64_t> given_up)
+{
+    const catalog::CommandLock lock(catalog, "projection rebuild " + name);
+    rebuild_one(catalog, same_definition(name, false), given_up);
 }
 
 Json rebuild(pg::Connection& catalog, const std::string& name, bool dry_run)

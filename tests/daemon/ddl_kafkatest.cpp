@@ -60,6 +60,26 @@ TEST_F(DdlCommand, ATableTruncatedOnTwoNodesIsOneEvent)
     EXPECT_EQ(truncations, 1);
 }
 
+TEST_F(DdlCommand, AProjectionOfATruncatedTableShowsWhatIsThereAfterwards)
+{
+    installation.must({"reshard", "start", "--to", "n2", "--buckets", "1,2", "--wait", "--timeout", "2min"});
+    installation.must({"projection", "create", "by_name", "--key", "name", "--sql", "SELECT name, user_id FROM users",
+                       "--apply", "--wait", "--timeout", "2min"});
+    installation.must({"ddl", "TRUNCATE users", "--yes"});
+    const int owner = count(1, "SELECT keyshift.owns('public.users', '7')::int") == 1 ? 1 : 2;
+    installation.connect(owner).script("INSERT INTO public.users VALUES (7, 'after')");
+    const auto token = installation.connect(owner).query("SELECT keyshift.token()");
+    std::int64_t shown = 0;
+    for (int node = 1; node <= 2; ++node) {
+        pg::Connection reader = installation.connect(node);
+        reader.query("SELECT keyshift.wait_for('public.by_name', $1, '60 s')", {token.text(0, 0)});
+        shown += reader.query("SELECT count(*) FROM public.by_name").integer(0, 0);
+    }
+    EXPECT_EQ(shown, 1);
+    EXPECT_TRUE(comes_true([&] { return installation.json({"projection", "show", "by_name"}).at("generation") == 2; }));
+    installation.must({"projection", "verify", "by_name"});
+}
+
 TEST_F(DdlCommand, GoesBetweenTwoMovesAndTheEventsShowTheColumn)
 {
     installation.must({"reshard", "start", "--to", "n2", "--buckets", "0,1,2,3"});

@@ -110,6 +110,11 @@ TEST(EventMapper, WhatIsReadAgainIsReadBehindItsTransaction)
     EXPECT_EQ(transaction(R"({"txId":7})", ""), std::nullopt) << "nothing is read";
 }
 
+TEST(EventMapper, LeavesATruncationToTheControlTopic)
+{
+    EXPECT_TRUE(changes(event(R"({"before":null,"after":null,"op":"t"})")).empty());
+}
+
 TEST(EventMapper, RefusesHostileInput)
 {
     EXPECT_EQ(rejected(event("{\"before\":null,\"after\":")), "bad_json");
@@ -117,7 +122,6 @@ TEST(EventMapper, RefusesHostileInput)
     EXPECT_EQ(rejected(event(R"({"before":null,"after":{"id":"x","user_id":7,"content":"a"},"op":"c"})")), "bad_value");
     EXPECT_EQ(rejected(event(R"({"before":null,"after":{"id":1,"content":"a"},"op":"c"})")), "unknown_schema");
     EXPECT_EQ(rejected(event(R"({"before":null,"after":{"id":1,"user_id":null,"content":"a"},"op":"c"})")), "null_key");
-    EXPECT_EQ(rejected(event(R"({"before":null,"after":null,"op":"t"})")), "unsupported");
     EXPECT_EQ(rejected(event(R"({"before":null,"after":{"id":1,"user_id":7,"user_id":8,"content":"a"},"op":"c"})")),
               "bad_json");
     EXPECT_EQ(rejected(event(R"({"after":{"id":1,"user_id":7,"content":"a"},"op":"c","op":"d"})")), "bad_json");

@@ -20,6 +20,24 @@ protected:
         kafka::Admin admin(settings_, "test");
         admin.ensure_topic({topic_, 1, 1, {}});
         admin.ensure_topic({control_topic(prefix_), 1, 1, {}});
+        for (const std::string& topic : {topic_, control_topic(prefix_)}) {
+            wait_known(topic);
+        }
+    }
+
+    /// The broker tells of a topic before it knows its partition.
+    void wait_known(const std::string& topic) const
+    {
+        kafka::Consumer consumer(settings_, "test");
+        for (int tries = 0;; ++tries) {
+            try {
+                consumer.watermarks(topic, 0);
+                return;
+            } catch (const TransientError&) {
+                ASSERT_LT(tries, 1500) << topic;
+                sleep_for(20ms, {});
+            }
+        }
     }
 
     void produce(const std::string& topic, const std::string& value)
@@ -45,6 +63,11 @@ protected:
         return moved;
     }
 
+    std::int64_t control_end() const
+    {
+        return kafka::Consumer(settings_, "test").watermarks(control_topic(prefix_), 0).second;
+    }
+
     TestServers servers_;
     kafka::Settings settings_ = servers_.kafka();
     std::string prefix_ = unique_name("shown");
@@ -54,7 +77,7 @@ protected:
 /// INV-PRJ-2.
 TEST_F(ShownProgressTest, ARecordCountsOnlyOnceAllThatItNamesIsApplied)
 {
-    ShownProgress shown(settings_, prefix_, topic_);
+    ShownProgress shown(settings_, prefix_, control_end(), "public.t", topic_);
     produce(control_topic(prefix_), to_json(ControlRecord(ProgressRecord{"n1", 1, Lsn{100}, {{topic_, {{0, 5}}}}})));
     EXPECT_TRUE(advance(shown, 4).empty());
     const auto moved = advance(shown, 5);
@@ -67,10 +90,41 @@ TEST_F(ShownProgressTest, WhatWasInTheTopicBeforeMustBeAppliedThoughNoRecordName
 {
     produce(topic_, "one");
     produce(topic_, "two");
-    ShownProgress shown(settings_, prefix_, topic_);
+    ShownProgress shown(settings_, prefix_, control_end(), "public.t", topic_);
     produce(control_topic(prefix_), to_json(ControlRecord(ProgressRecord{"n1", 1, Lsn{100}, {}})));
     EXPECT_TRUE(advance(shown, 1).empty());
     EXPECT_EQ(advance(shown, 2).size(), 1U);
+}
+
+/// Progress of before it began does not count; a truncation does, and ends what is shown.
+TEST_F(ShownProgressTest, ATruncationOfItsTableIsFoundFromTheOffsetOnAndNothingBehindItIsShown)
+{
+    const auto tell = [&](const ControlRecord& record) {
+        produce(control_topic(prefix_), to_json(record));
+    };
+    const SourcePosition position{Epoch{1}, Lsn{99}, 0};
+    tell(ProgressRecord{"n1", 1, Lsn{90}, {}});
+    tell(TruncateRecord{"n1", "public.other", BucketId{0}, position});
+    ShownProgress shown(settings_, prefix_, 0, "public.t", topic_);
+    tell(ProgressRecord{"n1", 1, Lsn{98}, {}});
+    EXPECT_EQ(advance(shown, 0).at("n1"), Lsn{98});
+    EXPECT_FALSE(shown.truncated());
+    EXPECT_EQ(shown.next_offset(), 3);
+    tell(TruncateRecord{"n1", "public.t", BucketId{0}, position});
+    tell(ProgressRecord{"n1", 1, Lsn{100}, {}});
+    for (int tries = 0; tries < 1500 && !shown.truncated(); ++tries) {
+        EXPECT_TRUE(shown.advance([](std::int32_t, std::int64_t) { return true; }).empty());
+        sleep_for(20ms, {});
+    }
+    ASSERT_TRUE(shown.truncated());
+    EXPECT_EQ(shown.truncated()->node, "n1");
+    EXPECT_EQ(shown.next_offset(), 3);
+    ShownProgress later(settings_, prefix_, shown.next_offset(), "public.t", topic_);
+    for (int tries = 0; tries < 1500 && !later.truncated(); ++tries) {
+        EXPECT_TRUE(later.advance([](std::int32_t, std::int64_t) { return true; }).empty());
+        sleep_for(20ms, {});
+    }
+    EXPECT_TRUE(later.truncated());
 }
 
 } // namespace

@@ -17,7 +17,7 @@
 
 namespace keyshift::catalog {
 
-inline constexpr int kCatalogVersion = 6;
+inline constexpr int kCatalogVersion = 7;
 /// NOTIFY channel in the catalog database: payload names what changed ("job", "node", "table", "projection").
 inline constexpr std::string_view kCatalogChannel = "keyshift_catalog";
 /// NOTIFY channel on every node and in the catalog: payload is {"group":..,"bucket":..,"node":..,"epoch":..}.

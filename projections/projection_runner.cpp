@@ -358,11 +358,11 @@ bool ProjectionRunner::look_around()
     const pg::Result wanted =
         // What Kafka has not been given yet is not shown either.
         catalog_.query(
-            "UPDATE keyshift.projection SET start_offsets = start_offsets || $5, lag_seconds = greatest($2::float8, (SELECT max(s.lag_seconds) FROM keyshift.stream_status s "
+            "UPDATE keyshift.projection SET start_offsets = start_offsets || $5::jsonb, lag_seconds = greatest($2::float8, (SELECT max(s.lag_seconds) FROM keyshift.stream_status s "
             "JOIN keyshift.captured_table t ON t.schema_name = $3 AND t.table_name = $4 AND coalesce(t.node, s.node) = s.node)) "
-            "WHERE id = $1 RETURNING wanted, serving, greatest(lag_seconds, (SELECT max(o.lag_seconds) FROM keyshift.projection o "
-            "WHERE o.part_of = projection.part_of AND o.serving AND o.id <> projection.id)), (SELECT max(o.lag_seconds) FROM keyshift.projection o "
-            "WHERE o.part_of = projection.part_of AND o.serving AND (o.definition ->> 'everywhere')::boolean), keep_until IS NOT NULL",
+            "WHERE id = $1 RETURNING wanted, serving, greatest(lag_seconds, (SELECT max(lag_seconds) FROM keyshift.read_member o WHERE o.part_of = projection.part_of)), "
+            "(SELECT max(lag_seconds) FROM keyshift.read_member o WHERE o.part_of = projection.part_of AND everywhere), keep_until IS NOT NULL, "
+            "part_of IS NULL OR EXISTS (SELECT FROM keyshift.read_member o WHERE o.id = projection.id)",
             {std::to_string(record_.id), fmt::format("{:.3f}", lag), record_.definition.base.schema,
              record_.definition.base.name,
              Json{{control_topic(options_.topic_prefix), {{"0", shown_->next_offset()}}}}.dump()});
@@ -374,7 +374,7 @@ bool ProjectionRunner::look_around()
         again_ = true; // with another part to play
         return false;
     }
-    if (wanted.boolean(0, 1)) {
+    if (wanted.boolean(0, 1) && wanted.boolean(0, 5)) {
         metrics_.lag_seconds(label()).set(wanted.real(0, 2));
         if (!wanted.is_null(0, 3)) {
             metrics_.fanout_oldest_seconds(label()).set(wanted.real(0, 3));

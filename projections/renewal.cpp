@@ -57,7 +57,7 @@ void renew(const pg::ConnectionSettings& settings, std::int64_t id, const ErrorP
     shown.next =
         fmt::format("A new generation is being built from the rows and takes its place: `keyshift projection show {}` "
                     "shows how far it is.",
-                    record.definition.name);
+                    record.definition.shown_name());
     for (Backoff backoff(200ms, 5s);;) {
         try {
             begin_successor(catalog, record);

@@ -3,6 +3,7 @@
 #include "core/backoff.hpp"
 #include "core/log.hpp"
 #include "metrics/families.hpp"
+#include "projections/composite_succession.hpp"
 #include "projections/projection_record.hpp"
 #include "projections/projection_runner.hpp"
 #include "projections/renewal.hpp"
@@ -31,6 +32,7 @@ struct ProjectionService::State {
     void keep_running(std::int64_t id, const std::string& name, std::stop_token stop) noexcept;
     bool run_once(std::int64_t id, const std::string& name, std::stop_token stop);
     void refresh(pg::Connection& connection);
+    void keep_composites(std::stop_token stop) noexcept;
 };
 
 /// False: it shall not run now (paused, dropped), or it failed for good.
@@ -97,6 +99,20 @@ void ProjectionService::State::refresh(pg::Connection& connection)
     }
 }
 
+/// It waits for locks and for verification, so it has a thread of its own.
+void ProjectionService::State::keep_composites(std::stop_token stop) noexcept
+{
+    do {
+        try {
+            settle_composites(catalog, stop);
+        } catch (const std::exception& error) {
+            if (!stop.stop_requested()) {
+                log::warning("projections", "generations of several tables are looked after later: {}", error.what());
+            }
+        }
+    } while (sleep_for(1s, stop));
+}
+
 ProjectionService::ProjectionService(pg::ConnectionSettings catalog, ProjectionOptions options,
                                      metrics::ProjectionMetrics& metrics)
     : state_(std::make_unique<State>(State{std::move(catalog), std::move(options), metrics, {}}))
@@ -109,6 +125,7 @@ void ProjectionService::run(std::stop_token stop)
 {
     pg::Connection connection(state_->catalog);
     connection.query("LISTEN keyshift_catalog");
+    const std::jthread composites([this](std::stop_token stopping) { state_->keep_composites(stopping); });
     while (!stop.stop_requested()) {
         state_->refresh(connection);
         connection.wait_notify(1s, stop);

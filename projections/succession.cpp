@@ -42,8 +42,9 @@ std::size_t lost_rows(pg::Connection& catalog, const ProjectionRecord& record)
         std::count_if(held.begin(), held.end(), [](const auto& one) { return one.second.live; }));
 }
 
-/// Beyond the rows that were rejected, which keyshift.rejection tells of.
-void check(pg::Connection& catalog, const ProjectionRecord& record, const std::stop_token& stop)
+} // namespace
+
+void check_generation(pg::Connection& catalog, const ProjectionRecord& record, const std::stop_token& stop)
 {
     const Definition& definition = record.definition;
     if (const std::size_t lost = lost_rows(catalog, record); lost > 0) {
@@ -71,7 +72,6 @@ void check(pg::Connection& catalog, const ProjectionRecord& record, const std::s
     }
 }
 
-/// A node that joins is made like another one. None joins while this is held.
 std::unique_ptr<catalog::CommandLock> lock_commands(pg::Connection& catalog, const std::string& name,
                                                     const std::stop_token& stop)
 {
@@ -88,9 +88,11 @@ std::unique_ptr<catalog::CommandLock> lock_commands(pg::Connection& catalog, con
     }
 }
 
+namespace {
+
 void take_view(pg::Connection& node, const Definition& definition)
 {
-    turn_view(node, definition);
+    turn_view(node, read_view(definition));
     if (!definition.routed_as_schema.empty()) {
         node.query("UPDATE keyshift.local_table SET alias = NULL WHERE alias = $1::regclass AND root <> $2::regclass",
                    {definition.routed_as().quoted(), definition.table().quoted()});
@@ -151,9 +153,9 @@ void succeed(const pg::ConnectionSettings& settings, std::int64_t id, std::stop_
     pg::Connection catalog(settings);
     const ProjectionRecord record = read_projection(catalog, id);
     for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
-        refuse_views_in_the_way(*node.connection, record.definition);
+        refuse_views_in_the_way(*node.connection, read_view(record.definition));
     }
-    check(catalog, record, stop);
+    check_generation(catalog, record, stop);
     while (true) {
         for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
             // Readers of the old generation are waited for in short tries: nobody queues behind this.

@@ -1,5 +1,5 @@
 -- The catalog: schema keyshift in one database, the only source of truth about placement, jobs and projections.
--- Version 4 (kCatalogVersion). Run in one transaction by `keyshift init`; idempotent.
+-- Version 7 (kCatalogVersion). Run in one transaction by `keyshift init`; idempotent.
 CREATE SCHEMA IF NOT EXISTS keyshift;
 
 -- One row a setting that created persistent state: version, cluster, topic_prefix.
@@ -221,8 +221,25 @@ CREATE TABLE IF NOT EXISTS keyshift.composite (
     members       text[] NOT NULL,                      -- names in keyshift.projection
     created_at    timestamptz NOT NULL DEFAULT now()
 );
+-- One row a generation, as in keyshift.projection; each has members of its own.
+ALTER TABLE keyshift.composite ADD COLUMN IF NOT EXISTS generation int NOT NULL DEFAULT 1;
+ALTER TABLE keyshift.composite ADD COLUMN IF NOT EXISTS serving boolean NOT NULL DEFAULT true;
+ALTER TABLE keyshift.composite ADD COLUMN IF NOT EXISTS wanted text NOT NULL DEFAULT 'run' CHECK (wanted IN ('run', 'drop'));
+ALTER TABLE keyshift.composite ADD COLUMN IF NOT EXISTS view_query text;     -- over its members' views; NULL: as the nodes have it
+ALTER TABLE keyshift.composite ADD COLUMN IF NOT EXISTS columns jsonb;       -- of the view: [{"name","type"}]
+ALTER TABLE keyshift.composite ADD COLUMN IF NOT EXISTS keep_seconds int NOT NULL DEFAULT 0;
+ALTER TABLE keyshift.composite ADD COLUMN IF NOT EXISTS keep_until timestamptz;
+ALTER TABLE keyshift.composite ADD COLUMN IF NOT EXISTS error jsonb;         -- why it cannot take the other one's place
+ALTER TABLE keyshift.composite DROP CONSTRAINT IF EXISTS composite_pkey;
+CREATE UNIQUE INDEX IF NOT EXISTS composite_serving ON keyshift.composite (name) WHERE serving;
+CREATE UNIQUE INDEX IF NOT EXISTS composite_generation ON keyshift.composite (name, generation);
 ALTER TABLE keyshift.projection ADD COLUMN IF NOT EXISTS part_of text;      -- a member's projection
 ALTER TABLE keyshift.projection ADD COLUMN IF NOT EXISTS filled_nodes jsonb NOT NULL DEFAULT '[]'; -- that have all rows, where every node is to
+
+-- Members by which a projection of several tables is read now.
+CREATE OR REPLACE VIEW keyshift.read_member AS
+SELECT p.id, p.part_of, p.lag_seconds, coalesce((p.definition ->> 'everywhere')::boolean, false) AS everywhere
+FROM keyshift.composite c JOIN keyshift.projection p ON p.name = ANY (c.members) AND p.serving WHERE c.serving;
 
 -- Projections as their users know them: a member's state is its projection's.
 DROP VIEW IF EXISTS keyshift.shown_projection;
@@ -232,11 +249,12 @@ SELECT name, view_schema, generation, CASE WHEN wanted = 'pause' THEN 'paused' E
        lag_seconds, rejections, error
 FROM keyshift.projection WHERE serving AND part_of IS NULL
 UNION ALL
-SELECT c.name, c.view_schema, max(p.generation),
+SELECT c.name, c.view_schema, c.generation,
        CASE WHEN bool_or(p.state = 'failed') THEN 'failed' WHEN bool_or(p.state = 'dropping') THEN 'dropping'
             WHEN bool_or(p.state = 'paused' OR p.wanted = 'pause') THEN 'paused' WHEN bool_or(p.state = 'building') THEN 'building' ELSE 'live' END,
        c.name, c.key, max(p.lag_seconds), sum(p.rejections)::bigint, (array_agg(p.error) FILTER (WHERE p.error IS NOT NULL))[1]
-FROM keyshift.composite c JOIN keyshift.projection p ON p.part_of = c.name AND p.serving GROUP BY c.name, c.view_schema, c.key;
+FROM keyshift.composite c JOIN keyshift.projection p ON p.name = ANY (c.members) AND p.serving
+WHERE c.serving GROUP BY c.name, c.view_schema, c.generation, c.key;
 
 CREATE TABLE IF NOT EXISTS keyshift.rejection (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -39,7 +39,8 @@ void add_once(std::vector<std::string>& names, const std::string& name)
 
 class Planner {
 public:
-    Planner(pg::Connection& catalog, const CreateRequest& request) : catalog_(catalog), request_(request)
+    Planner(pg::Connection& catalog, const CreateRequest& request, const Beside& beside)
+        : catalog_(catalog), request_(request), beside_(beside)
     {
         plan_.name = request.name;
         plan_.select = parse_composite(request.sql);
@@ -48,7 +49,7 @@ public:
     CompositePlan plan()
     {
         read_bases();
-        plan_.view_schema = bases_.front().name.schema;
+        plan_.view_schema = beside_.view_schema.empty() ? bases_.front().name.schema : beside_.view_schema;
         for (const Branch& branch : plan_.select.branches) {
             place_tables(branch);
         }
@@ -252,7 +253,7 @@ private:
             Wanted& wanted = wanted_[at];
             const catalog::CapturedTable& base = bases_[wanted.use];
             CreateRequest request = request_;
-            request.name = member_name(request_.name, at + 1);
+            request.name = member_name(request_.name, beside_.members + at + 1);
             request.key = wanted.key;
             Member member{
                 define_member(node_of(base), request, rows_of(wanted), base, wanted.keyed.empty()), base, {}, {}};
@@ -341,6 +342,7 @@ private:
 
     pg::Connection& catalog_;
     const CreateRequest& request_;
+    const Beside& beside_;
     CompositePlan plan_;
     std::vector<catalog::CapturedTable> bases_;    ///< of each use
     std::vector<catalog::TableDefinition> tables_; ///< of each use
@@ -353,9 +355,25 @@ private:
 
 } // namespace
 
-CompositePlan plan_composite(pg::Connection& catalog, const CreateRequest& request)
+CompositePlan plan_composite(pg::Connection& catalog, const CreateRequest& request, const Beside& beside)
 {
-    return Planner(catalog, request).plan();
+    return Planner(catalog, request, beside).plan();
+}
+
+const Definition& routed_member(const CompositePlan& plan)
+{
+    return std::find_if(plan.members.begin(), plan.members.end(),
+                        [](const Member& member) { return !member.definition.routed_as_schema.empty(); })
+        ->definition;
+}
+
+std::vector<std::string> member_names(const CompositePlan& plan)
+{
+    std::vector<std::string> names;
+    for (const Member& member : plan.members) {
+        names.push_back(member.definition.name);
+    }
+    return names;
 }
 
 std::string composite_query(const CompositePlan& plan)

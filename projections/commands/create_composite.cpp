@@ -18,26 +18,7 @@
 
 namespace keyshift::projections {
 
-namespace {
-
 using Json = nlohmann::json;
-
-std::vector<std::string> member_names(const CompositePlan& plan)
-{
-    std::vector<std::string> names;
-    for (const Member& member : plan.members) {
-        names.push_back(member.definition.name);
-    }
-    return names;
-}
-
-/// The one by whose table keys are routed.
-const Definition& routed_member(const CompositePlan& plan)
-{
-    return std::find_if(plan.members.begin(), plan.members.end(),
-                        [](const Member& member) { return !member.definition.routed_as_schema.empty(); })
-        ->definition;
-}
 
 Json plan_json(pg::Connection& catalog, const CompositePlan& plan, const CreateRequest& request, std::size_t nodes)
 {
@@ -94,6 +75,8 @@ void alter_bases(pg::Connection& catalog, CompositePlan& plan)
         }
     }
 }
+
+namespace {
 
 /// Tables of a create that was killed, which may have been of another SELECT; their views go with them.
 void drop_left_over(pg::Connection& node, const std::string& name)

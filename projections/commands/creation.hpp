@@ -33,6 +33,11 @@ void record_group(pg::Connection& catalog, const CreateRequest& request, const c
 /// The same, behind record_group; `base`: the captured table's number.
 void record_definition(pg::Connection& catalog, const Definition& definition, const std::string& sql,
                        std::int64_t base);
+/// Of a projection's group, as the catalog has it.
+catalog::DistributedRoot root_of(pg::Connection& catalog, const std::string& group);
+/// From here to the end of the caller's transaction on the catalog none of its buckets begins to move: tables that it records have
+/// their leaves where `root` says. Throws Error(refused) where one has meanwhile.
+void hold_placement(pg::Connection& catalog, const std::string& name, const catalog::DistributedRoot& root);
 /// A new generation of the same definition, also of a part of another projection. `given_up`: the generation that may be under way
 /// and is not waited for. Throws Error(refused) where it cannot be begun now.
 void rebuild_generation(pg::Connection& catalog, const std::string& name, std::optional<std::int64_t> given_up);

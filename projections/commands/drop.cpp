@@ -1,4 +1,5 @@
 #include "projections/commands/composite.hpp"
+#include "projections/commands/dropping.hpp"
 #include "projections/commands/projection_table.hpp"
 #include "projections/projection_record.hpp"
 #include "projections/projections.hpp"
@@ -75,16 +76,7 @@ bool hand_over_identity(pg::Connection& catalog, const Definition& definition)
 
 } // namespace
 
-namespace {
-
-struct Dropped {
-    Definition definition;
-    bool handed_over = false;
-    std::vector<Definition> generations;
-};
-
-/// With its member's identity indexes handed over where another projection needs them.
-Dropped begin(pg::Connection& catalog, const std::string& name)
+Dropped begin_drop(pg::Connection& catalog, const std::string& name)
 {
     Dropped dropped{read_projection(catalog, name).definition, true, all_generations(catalog, name)};
     dropped.handed_over = (dropped.definition.identity_indexes.empty() && !dropped.definition.identity_full) ||
@@ -92,31 +84,29 @@ Dropped begin(pg::Connection& catalog, const std::string& name)
     return dropped;
 }
 
-void drop_on(pg::Connection& node, const std::vector<Dropped>& parts, const QualifiedName& view)
+void drop_on(pg::Connection& node, const std::vector<Dropped>& parts, const std::optional<QualifiedName>& view)
 {
-    pg::Transaction transaction(node);
     for (const Dropped& part : parts) {
         if (!part.handed_over) {
             restore_identity(node, part.definition);
         }
     }
-    node.script(fmt::format("DROP VIEW IF EXISTS {}", view.quoted()));
+    if (view) {
+        node.script(fmt::format("DROP VIEW IF EXISTS {}", view->quoted()));
+    }
     for (const Dropped& part : parts) {
         node.script(fmt::format("DROP VIEW IF EXISTS {}", part.definition.view().quoted()));
         for (const Definition& generation : part.generations) {
             drop_generation(node, generation);
         }
     }
-    transaction.commit();
 }
-
-} // namespace
 
 void drop(pg::Connection& catalog, const std::string& name)
 {
     const catalog::CommandLock lock(catalog, "projection drop " + name);
     const auto composite = read_composite(catalog, name);
-    const std::vector<std::string> members = members_of(catalog, name);
+    const std::vector<std::string> members = all_members_of(catalog, name);
     const Definition definition = read_projection(catalog, members.front()).definition;
     if (!composite && !definition.part_of.empty()) {
         throw RefusedError({"dropping projection " + name, "it is a part of projection " + definition.part_of,
@@ -132,11 +122,13 @@ void drop(pg::Connection& catalog, const std::string& name)
     catalog::notify(catalog, "projection");
     std::vector<Dropped> parts;
     for (const std::string& member : members) {
-        parts.push_back(begin(catalog, member));
+        parts.push_back(begin_drop(catalog, member));
     }
-    const QualifiedName view = composite ? QualifiedName{composite->view_schema, name} : definition.view();
+    const QualifiedName view = composite ? composite->view() : definition.view();
     for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection drop")) {
+        pg::Transaction transaction(*node.connection);
         drop_on(*node.connection, parts, view);
+        transaction.commit();
     }
     pg::Transaction transaction(catalog);
     catalog.query("DELETE FROM keyshift.rejection WHERE projection = ANY($1)", {all});

@@ -175,16 +175,15 @@ std::vector<ProjectedColumn> shown_columns(const Definition& definition)
 }
 
 /// PostgreSQL lets a view that is replaced get further columns, and nothing else.
-bool is_replaced(pg::Connection& connection, const Definition& definition)
+bool is_replaced(pg::Connection& connection, const ReadView& view)
 {
     const pg::Result columns = connection.query(
         "SELECT attname, pg_catalog.format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute "
         "WHERE attrelid = pg_catalog.to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-        {definition.view().quoted()});
-    const std::vector<ProjectedColumn> shown = shown_columns(definition);
-    bool same = static_cast<std::size_t>(columns.rows()) <= shown.size();
+        {view.name.quoted()});
+    bool same = static_cast<std::size_t>(columns.rows()) <= view.columns.size();
     for (int row = 0; same && row < columns.rows(); ++row) {
-        const ProjectedColumn& column = shown[static_cast<std::size_t>(row)];
+        const ProjectedColumn& column = view.columns[static_cast<std::size_t>(row)];
         same = columns.text(row, 0) == column.name && columns.text(row, 1) == column.type;
     }
     return same;
@@ -192,9 +191,16 @@ bool is_replaced(pg::Connection& connection, const Definition& definition)
 
 } // namespace
 
-void refuse_views_in_the_way(pg::Connection& connection, const Definition& definition)
+ReadView read_view(const Definition& definition)
 {
-    if (is_replaced(connection, definition)) {
+    return {definition.view(), shown_columns(definition), view_statement(definition),
+            fmt::format("rebuilding projection {}: generation {}", definition.name, definition.generation),
+            "Drop them, then `keyshift projection resume " + definition.name + "`."};
+}
+
+void refuse_views_in_the_way(pg::Connection& connection, const ReadView& view)
+{
+    if (is_replaced(connection, view)) {
         return;
     }
     const std::string views(
@@ -203,28 +209,27 @@ void refuse_views_in_the_way(pg::Connection& connection, const Definition& defin
                 "SELECT coalesce(string_agg(DISTINCT r.ev_class::regclass::text, ', '), '') FROM pg_catalog.pg_depend d "
                 "JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_catalog.pg_rewrite'::regclass "
                 "WHERE d.refobjid = pg_catalog.to_regclass($1) AND r.ev_class <> d.refobjid",
-                {definition.view().quoted()})
+                {view.name.quoted()})
             .text(0, 0));
     if (!views.empty()) {
-        throw FatalError(
-            {fmt::format("rebuilding projection {}: generation {}", definition.name, definition.generation),
-             fmt::format("views on {} read the old one's columns: {}", connection.name(), views),
-             "Drop them, then `keyshift projection resume " + definition.name + "`."});
+        throw FatalError({view.doing,
+                          fmt::format("views on {} read the old one's columns: {}", connection.name(), views),
+                          view.next});
     }
 }
 
-void turn_view(pg::Connection& connection, const Definition& definition)
+void turn_view(pg::Connection& connection, const ReadView& view)
 {
-    if (is_replaced(connection, definition)) {
-        connection.script(view_statement(definition));
+    if (is_replaced(connection, view)) {
+        connection.script(view.statement);
         return;
     }
-    refuse_views_in_the_way(connection, definition);
-    const std::vector<std::string> grants = catalog::read_grants(connection, definition.view());
+    refuse_views_in_the_way(connection, view);
+    const std::vector<std::string> grants = catalog::read_grants(connection, view.name);
     connection.query("UPDATE keyshift.local_table SET alias = NULL WHERE alias = pg_catalog.to_regclass($1)",
-                     {definition.view().quoted()});
-    connection.script("DROP VIEW " + definition.view().quoted());
-    connection.script(view_statement(definition));
+                     {view.name.quoted()});
+    connection.script("DROP VIEW " + view.name.quoted());
+    connection.script(view.statement);
     for (const std::string& grant : grants) {
         connection.script(grant);
     }

@@ -16,11 +16,20 @@ void record_tables(pg::Connection& catalog, const Definition& definition);
 void forget_tables(pg::Connection& catalog, const Definition& definition);
 /// CREATE OR REPLACE VIEW over the definition's generation.
 std::string view_statement(const Definition& definition);
-/// The view reads the definition's generation from here on, and whoever may read it goes on. In the caller's transaction. Throws
-/// FatalError where other views hang on columns that it has no more.
-void turn_view(pg::Connection& connection, const Definition& definition);
+/// By which a projection is read, as it is to be.
+struct ReadView {
+    QualifiedName name;
+    std::vector<ProjectedColumn> columns;
+    std::string statement; ///< CREATE OR REPLACE VIEW
+    std::string doing;     ///< "rebuilding projection NAME: generation 2", and what to do where it cannot be
+    std::string next;
+};
+ReadView read_view(const Definition& definition);
+/// The view is this one from here on, and whoever may read it goes on. In the caller's transaction. Throws FatalError where other
+/// views hang on columns that it has no more.
+void turn_view(pg::Connection& connection, const ReadView& view);
 /// Throws as turn_view does.
-void refuse_views_in_the_way(pg::Connection& connection, const Definition& definition);
+void refuse_views_in_the_way(pg::Connection& connection, const ReadView& view);
 /// Empty, with its leaves, triggers and rows of local_table; what an earlier try has left gives way. Of `root` group,
 /// placement and addresses count.
 void make_generation(pg::Connection& connection, const catalog::Node& node, const Definition& definition,

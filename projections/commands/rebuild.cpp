@@ -1,4 +1,5 @@
 #include "projections/commands/composite.hpp"
+#include "projections/commands/composite_rebuild.hpp"
 #include "projections/commands/creation.hpp"
 #include "projections/commands/projection_table.hpp"
 #include "projections/commands/redefinition.hpp"
@@ -48,6 +49,16 @@ void clear_successor(pg::Connection& catalog, const std::string& name, std::opti
     }
 }
 
+bool same_placement(const std::map<BucketId, catalog::Placement>& a, const std::map<BucketId, catalog::Placement>& b)
+{
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& other) {
+        return one.first == other.first && one.second.node == other.second.node &&
+               one.second.epoch == other.second.epoch;
+    });
+}
+
+} // namespace
+
 catalog::DistributedRoot root_of(pg::Connection& catalog, const std::string& name)
 {
     catalog::DistributedRoot root;
@@ -59,25 +70,23 @@ catalog::DistributedRoot root_of(pg::Connection& catalog, const std::string& nam
     return root;
 }
 
-bool same_placement(const std::map<BucketId, catalog::Placement>& a, const std::map<BucketId, catalog::Placement>& b)
+void hold_placement(pg::Connection& catalog, const std::string& name, const catalog::DistributedRoot& root)
 {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& one, const auto& other) {
-        return one.first == other.first && one.second.node == other.second.node &&
-               one.second.epoch == other.second.epoch;
-    });
+    catalog.query("LOCK TABLE keyshift.move IN SHARE ROW EXCLUSIVE MODE");
+    if (is_moving(catalog, root.group.name) ||
+        !same_placement(root.placement, catalog::placement(catalog, root.group.name))) {
+        refuse(name, "its buckets began to move meanwhile", "Run it again when `keyshift reshard status` is done.");
+    }
 }
+
+namespace {
 
 /// From here on moves of the group take the new table with them, so its leaves must be where those of the old one are.
 void record(pg::Connection& catalog, const std::string& sql, std::int64_t keep_seconds, const Definition& definition,
             const catalog::DistributedRoot& root)
 {
     pg::Transaction transaction(catalog);
-    catalog.query("LOCK TABLE keyshift.move IN SHARE ROW EXCLUSIVE MODE");
-    if (is_moving(catalog, definition.group) ||
-        !same_placement(root.placement, catalog::placement(catalog, definition.group))) {
-        refuse(definition.name, "its buckets began to move meanwhile",
-               "Run it again when `keyshift reshard status` is done.");
-    }
+    hold_placement(catalog, definition.name, root);
     record_tables(catalog, definition);
     catalog.query(
         "INSERT INTO keyshift.projection (name, generation, serving, view_schema, group_name, part_of, sql, definition, keep_seconds) "
@@ -176,22 +185,7 @@ Json rebuild(pg::Connection& catalog, const RebuildRequest& request)
         }
         return rebuild_one(catalog, request);
     }
-    if (!request.sql.empty() || !request.key.empty()) {
-        refuse(name, "its tables are those of its SELECT, and another SELECT has others",
-               fmt::format(
-                   "Create it under another name, let the readers change over, then `keyshift projection drop {}`.",
-                   name));
-    }
-    Json plan{{"projection", name}, {"tables", Json::array()}, {"dry_run", request.dry_run}};
-    for (const std::string& member : composite->members) {
-        // Its tables turn one by one, so there is no generation of all of them to go back to.
-        Json part = rebuild_one(catalog, same_definition(member, request.dry_run));
-        plan["generation"] = part["generation"];
-        part.erase("dry_run");
-        part.erase("keep_seconds");
-        plan["tables"].push_back(std::move(part));
-    }
-    return plan;
+    return rebuild_composite(catalog, *composite, request);
 }
 
 void rebuild_generation(pg::Connection& catalog, const std::string& name, std::optional<std::int64_t> given_up)
@@ -211,9 +205,8 @@ Json rollback(pg::Connection& catalog, const std::string& name, bool dry_run)
     const auto refuse_rollback = [&](const std::string& why, const std::string& next) {
         throw RefusedError({"rolling projection " + name + " back", why, next});
     };
-    if (read_composite(catalog, name)) {
-        refuse_rollback("of a projection of several tables no earlier generation is kept",
-                        "`keyshift projection rebuild` makes it anew.");
+    if (const auto composite = read_composite(catalog, name)) {
+        return rollback_composite(catalog, *composite, dry_run);
     }
     const ProjectionRecord serving = read_projection(catalog, name);
     const auto kept = read_kept(catalog, name);

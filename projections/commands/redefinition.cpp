@@ -79,7 +79,7 @@ Redefinition::Redefinition(pg::Connection& catalog, const ProjectionRecord& serv
     refuse_what_events_hide(definition_, base_.options);
     for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
         try {
-            refuse_views_in_the_way(*node.connection, definition_);
+            refuse_views_in_the_way(*node.connection, read_view(definition_));
         } catch (const FatalError& error) {
             throw RefusedError(
                 {doing, error.parts().why, "Drop them first; they can be made again over the new columns."});

@@ -1,4 +1,5 @@
 #include "projections/commands/composite.hpp"
+#include "projections/commands/composite_rebuild.hpp"
 #include "projections/projection_record.hpp"
 #include "projections/projections.hpp"
 
@@ -150,7 +151,7 @@ Json show_one(pg::Connection& catalog, const std::string& name)
 /// Rows of the view on the nodes that own them; what a fenced bucket has left is not counted.
 std::int64_t count_view(pg::Connection& catalog, const Composite& composite)
 {
-    const QualifiedName view{composite.view_schema, composite.name};
+    const QualifiedName view = composite.view();
     std::string key;
     for (const std::string& column : composite.key) {
         key += (key.empty() ? "v." : ", v.") + quote_identifier(column) + "::text";
@@ -189,6 +190,18 @@ Json least_fresh(const Json& members)
     return fresh;
 }
 
+/// Its own, or that of the first member that has one.
+Json error_of(pg::Connection& catalog, const Composite& composite)
+{
+    if (composite.error) {
+        return Json::parse(*composite.error);
+    }
+    const pg::Result rows = catalog.query(
+        "SELECT error::text FROM keyshift.projection WHERE serving AND error IS NOT NULL AND name = ANY ($1) ORDER BY name LIMIT 1",
+        {catalog::write_array(composite.members)});
+    return rows.rows() == 0 ? Json() : Json::parse(rows.text(0, 0));
+}
+
 Json show_composite(pg::Connection& catalog, const Composite& composite)
 {
     Json members = Json::array();
@@ -211,7 +224,7 @@ Json show_composite(pg::Connection& catalog, const Composite& composite)
                {"rows", count_view(catalog, composite)},
                {"rejections", row.integer(0, 3)},
                {"sql", composite.sql},
-               {"view", composite.view_schema + "." + composite.name},
+               {"view", composite.view().to_string()},
                {"error", row.is_null(0, 4) ? Json() : Json::parse(row.text(0, 4))},
                {"freshness", least_fresh(members)}};
     if (shown["state"] == "building") {
@@ -219,13 +232,25 @@ Json show_composite(pg::Connection& catalog, const Composite& composite)
     }
     for (Json& member : members) {
         if (member.contains("rebuild")) {
-            shown["rebuild"] = member["rebuild"];
+            shown["rebuild"] = member["rebuild"]; // a truncated table's
         }
         for (const char* whole : {"sql", "view", "freshness", "key"}) {
             member.erase(whole);
         }
     }
     shown["tables"] = std::move(members);
+    if (const auto successor = read_composite_successor(catalog, composite.name)) {
+        shown["rebuild"] = {{"generation", successor->generation},
+                            {"state", state_of_successor(catalog, *successor)},
+                            {"backfill_done", backfill_done(catalog, *successor)},
+                            {"error", error_of(catalog, *successor)}};
+    }
+    if (const auto kept = read_composite_kept(catalog, composite.name)) {
+        shown["previous"] = {{"generation", kept->generation},
+                             {"state", state_of_successor(catalog, *kept) == "verifying" ? "live" : "behind"},
+                             {"sql", kept->sql},
+                             {"until", kept->keep_until}};
+    }
     return shown;
 }
 

@@ -166,6 +166,13 @@ bool MoveContext::take_turn()
     return turn.has_value();
 }
 
+void MoveContext::note_failed_block()
+{
+    if (block) {
+        longest_block_ms = std::max(longest_block_ms, block->milliseconds());
+    }
+}
+
 QualifiedName MoveContext::copy_of(const MoveTable& table)
 {
     return table_exists(recipient, table.staging) ? table.staging : table.leaf;

@@ -57,6 +57,8 @@ public:
     QualifiedName copy_of(const MoveTable& table);
     /// False: another bucket of the group switches now.
     bool take_turn();
+    /// The last try has given its lock back.
+    void note_failed_block();
 
     const MoveEnvironment& environment;
     pg::Connection catalog;
@@ -73,6 +75,8 @@ public:
     std::unique_ptr<cdc::Subscription> reverse;
     /// Of the last try; nullopt after a crash in it, and for projections.
     std::optional<WriteBlock> block;
+    /// Of tries before that one.
+    double longest_block_ms = 0;
     /// Made ready by the fence, whose transaction has landed; nullptr after a crash since, and for projections.
     std::unique_ptr<OpenAhead> open_ahead;
     /// While it switches.

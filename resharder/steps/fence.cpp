@@ -12,6 +12,8 @@
 #include "resharder/steps/open_transaction.hpp"
 #include "resharder/steps/steps.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <future>
 #include <variant>
 
@@ -27,15 +29,22 @@ constexpr std::chrono::microseconds kQuiet = 15ms;
 /// What was seen of the stream and of old writers is worth this long.
 constexpr auto kCalmLasts = 200ms;
 
-/// This try does not fit into the limit; the lock is given back and the next try comes later.
+/// What the first try may hold writers up for, from the lock to the fence, so that one which meets a busy moment is soon over. Where the
+/// road through stream and Kafka takes longer, it is a multiple of what a probe took; each further try has half as much again.
+constexpr std::chrono::microseconds kFirstTry = 60ms;
+constexpr int kProbes = 4;
+
+/// This try does not fit into its time; the lock is given back and the next try comes later.
 struct BackOut {
     std::string why;
 };
 
 class FenceTry {
 public:
-    FenceTry(MoveContext& context, CatchUp& apply, BucketComparison& comparison, std::stop_token stop)
-        : context_(context), apply_(apply), comparison_(comparison), stop_(std::move(stop)),
+    /// `least`: time for it, within the limit.
+    FenceTry(MoveContext& context, CatchUp& apply, BucketComparison& comparison, std::chrono::microseconds least,
+             std::stop_token stop)
+        : context_(context), apply_(apply), comparison_(comparison), time_(least), stop_(std::move(stop)),
           session_(context.connect_donor("fence")), limit_(context.environment.options->now().write_block_limit),
           open_(std::make_unique<OpenAhead>(context, limit_))
     {
@@ -56,7 +65,7 @@ public:
         pg::Transaction block(session_);
         prepare();
         context_.block.emplace();
-        deadline_ = context_.block->began() + limit_;
+        deadline_ = context_.block->began() + std::min<std::chrono::microseconds>(limit_, time_);
         lock_leaves();
         context_.block->passed("locked");
         const std::string barrier = apply_.emit_barrier();
@@ -66,7 +75,7 @@ public:
         drain(barrier);
         failpoint("move.fence.committing");
         if (Clock::now() >= deadline_) {
-            throw BackOut{"the write block reached its limit before the fence"};
+            throw BackOut{"its time was over before the fence"};
         }
         committing_ = true;
         block.commit();
@@ -78,7 +87,7 @@ public:
 
     bool committing() const { return committing_; }
     /// Then the server may have closed the session.
-    bool past_limit() const { return deadline_ != Clock::time_point() && Clock::now() >= deadline_; }
+    bool past_limit() const { return context_.block && Clock::now() >= context_.block->began() + limit_; }
     Lsn fence() const { return fence_; }
 
 private:
@@ -179,6 +188,7 @@ private:
                                       : "changes of node " + context_.move().donor + " arrive too slowly"};
             }
             if (took <= allowed) {
+                time_ = std::max(time_, kProbes * std::chrono::duration_cast<std::chrono::microseconds>(took));
                 return;
             }
             if (allowed == most) {
@@ -240,6 +250,7 @@ private:
     MoveContext& context_;
     CatchUp& apply_;
     BucketComparison& comparison_;
+    std::chrono::microseconds time_;
     std::stop_token stop_;
     pg::Connection session_;
     std::chrono::milliseconds limit_;
@@ -257,9 +268,10 @@ bool is_timeout(std::string_view sqlstate)
 
 /// Where the bucket is fenced, or why this try backed out.
 std::variant<Lsn, std::string> try_fence(MoveContext& context, CatchUp& apply, BucketComparison& comparison,
-                                         std::stop_token stop)
+                                         std::chrono::microseconds time, std::stop_token stop)
 {
-    FenceTry attempt(context, apply, comparison, std::move(stop));
+    context.block.reset();
+    FenceTry attempt(context, apply, comparison, time, std::move(stop));
     try {
         attempt.run();
         return attempt.fence();
@@ -297,8 +309,11 @@ void fence_donor(MoveContext& context, CatchUp& apply, std::stop_token stop)
     BucketComparison comparison(context, apply);
     comparison.prepare(stop);
     Backoff backoff(20ms, 5000ms);
-    auto fenced = try_fence(context, apply, comparison, stop);
-    for (; std::holds_alternative<std::string>(fenced); fenced = try_fence(context, apply, comparison, stop)) {
+    std::chrono::microseconds time = kFirstTry;
+    auto fenced = try_fence(context, apply, comparison, time, stop);
+    for (; std::holds_alternative<std::string>(fenced); fenced = try_fence(context, apply, comparison, time, stop)) {
+        context.note_failed_block();
+        time = std::min<std::chrono::microseconds>(time + time / 2, 1h); // the limit is less
         const std::string& why = std::get<std::string>(fenced);
         context.turn.reset();
         context.journal.record_fence_try();

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace keyshift::resharder {
@@ -39,7 +40,7 @@ void measure_block(MoveContext& context, std::optional<double>& milliseconds)
         return;
     }
     context.block->passed("opened");
-    milliseconds = context.block->milliseconds();
+    milliseconds = std::max(context.longest_block_ms, context.block->milliseconds());
     log::debug("resharder", "move={} write block, ms: {}", context.move().id, context.block->described());
     context.environment.metrics->write_block_seconds.observe(*milliseconds / 1000);
 }

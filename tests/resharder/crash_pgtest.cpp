@@ -57,6 +57,18 @@ INSTANTIATE_TEST_SUITE_P(AtEachStep, KilledMove,
                                          "move.done.persisted"),
                          label);
 
+/// Not the whole limit, which is a second; and how long it held writers up is told.
+TEST(FenceTry, TheFirstOneGivesUpSoonerThanTheLimit)
+{
+    TwoNodes cluster;
+    cluster.load(50, 100);
+    const std::int64_t job = cluster.start({1}, "n2");
+    auto slow = cluster.run_program("move.fence.committing=sleep:800@1");
+    EXPECT_EQ(cluster.wait_job(job), "done");
+    EXPECT_THAT(slow->output(), testing::HasSubstr("failpoint move.fence.committing fired"));
+    EXPECT_EQ(cluster.value("n1", "SELECT fence_tries > 0 AND write_block_ms >= 800 FROM keyshift.move"), "t");
+}
+
 class KilledCancel : public testing::TestWithParam<std::string> {};
 
 TEST_P(KilledCancel, StillLeavesTheExactPriorPlacement)

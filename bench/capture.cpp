@@ -62,7 +62,7 @@ public:
         startup_cpu_ = bench_.daemon.cpu_seconds();
         bench_.wait_snapshots();
         ours_.emplace(bench.settings, topic);
-        if (Debezium::present()) {
+        if (Connector::worker_present()) {
             make_topic(bench.settings, data_topic(Debezium::kPrefix, "public", workload_.table));
             debezium_ = std::make_unique<Debezium>(bench.settings, workload_.table, "no_data");
             debezium_->wait_streaming();

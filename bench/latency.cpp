@@ -106,7 +106,7 @@ std::vector<Measured> bench_latency(const Bench& bench)
     const Latencies ours = measure(bench, topic, kRows + 1);
     bench.daemon.stop();
     std::string beside = "no Debezium";
-    if (Debezium::present()) {
+    if (Connector::worker_present()) {
         make_topic(bench.settings, data_topic(Debezium::kPrefix, "public", "latency"));
         const Debezium debezium(bench.settings, "latency", "no_data");
         debezium.wait_streaming();

@@ -46,6 +46,8 @@ std::vector<Measured> bench_projection(const Bench& bench);
 std::vector<Measured> bench_projection_totals(const Bench& bench);
 std::vector<Measured> bench_projection_latency(const Bench& bench);
 std::vector<Measured> bench_projection_backfill(const Bench& bench);
+std::vector<Measured> bench_projection_sink(const Bench& bench);
+std::vector<Measured> bench_projection_faults(const Bench& bench);
 std::vector<Measured> bench_move_group(const Bench& bench);
 std::vector<Measured> bench_move_catch_up(const Bench& bench);
 std::vector<Measured> bench_move_empty(const Bench& bench);

@@ -52,7 +52,7 @@ double read_again(const Bench& bench, pg::Connection& node)
 /// Of its initial snapshot of the same table, from the first to the last record.
 std::optional<double> debezium_seconds(const Bench& bench)
 {
-    if (!Debezium::present()) {
+    if (!Connector::worker_present()) {
         return std::nullopt;
     }
     const std::string topic = data_topic(Debezium::kPrefix, "public", "existing");

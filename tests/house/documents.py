@@ -95,6 +95,15 @@ def proofs(root):
         for name in named:
             if name not in tests:
                 yield f"docs/invariants.md names {name}, which is no test"
+    for name in re.findall(r"`(\w+\.\w+)`", text.partition("\n# The cases of a projection")[2]):
+        if name not in tests:
+            yield f"docs/invariants.md names {name}, which is no test"
+    named = set(re.findall(r"`//?(\w+)`", text.partition("\n# The cases of a projection")[2]))
+    for path in sources(root, ".cpp"):
+        if path.name.startswith("any_order"):
+            named -= set(re.findall(r'"(\w+)"', path.read_text()))
+    for name in sorted(named - {"Case"}):
+        yield f"docs/invariants.md names the case {name}, which there is not"
 
 
 def configuration(root):

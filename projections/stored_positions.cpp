@@ -60,6 +60,8 @@ void anchor_progress(Target& target, const Definition& definition, const Offsets
         pg::Connection& connection = target.connection(node);
         pg::Transaction transaction(connection);
         connection.query("SET LOCAL synchronous_commit = on");
+        // A drop waits for this, and takes the rows with it; behind one there is nothing to lock.
+        connection.query("LOCK TABLE ONLY " + definition.table().quoted() + " IN ACCESS SHARE MODE");
         for (const auto& [partition, offset] : positions) {
             connection.query(
                 "INSERT INTO keyshift.projection_progress AS p (projection, generation, topic, partition, next_offset, owner_epoch) "

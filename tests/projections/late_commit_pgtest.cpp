@@ -164,9 +164,9 @@ TEST_F(LateCommit, TheBackfillBeginsBehindIt)
 TEST_F(LateCommit, ARowIsGoneOnlyBehindIt)
 {
     const projections::Definition definition = projections::read_projection(cluster_.catalog(), "by_user").definition;
+    // A repair's own commits wait for no standby, nor does this one.
+    server_.script("ALTER DATABASE postgres SET synchronous_commit = local");
     set_standby("SET synchronous_standby_names = 'nobody'");
-    server_.script(
-        "ALTER DATABASE postgres SET synchronous_commit = local"); // a repair's own commits wait for no standby
     std::jthread writing([&] {
         pg::Connection connection(postgres_.settings("n1"));
         connection.script("SET synchronous_commit = on");

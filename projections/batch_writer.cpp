@@ -89,8 +89,8 @@ std::vector<std::string> BatchWriter::places_of_base(const RowChange& change)
     return nodes;
 }
 
-/// The absent columns as the node has them, behind two of our own; nullopt: it does not have the row. A commit can be decoded, and its event be here, before it
-/// is visible (while a synchronous standby is waited for): what the origin shows then is from before the event.
+/// The absent columns as the node has them, behind two of our own; nullopt: it does not have the row. A commit can be decoded, and its
+/// event be here, before it is visible (while a synchronous standby is waited for): what the origin shows then is from before the event.
 std::optional<pg::Result> BatchWriter::read_base(const RowChange& change, const std::string& node, std::stop_token stop)
 {
     std::string columns;

@@ -360,7 +360,7 @@ bool ProjectionRunner::look_around()
         catalog_.query(
             "UPDATE keyshift.projection SET start_offsets = start_offsets || $5::jsonb, lag_seconds = greatest($2::float8, (SELECT max(s.lag_seconds) FROM keyshift.stream_status s "
             "JOIN keyshift.captured_table t ON t.schema_name = $3 AND t.table_name = $4 AND coalesce(t.node, s.node) = s.node)) "
-            "WHERE id = $1 RETURNING wanted, serving, greatest(lag_seconds, (SELECT max(lag_seconds) FROM keyshift.read_member o WHERE o.part_of = projection.part_of)), "
+            "WHERE id = $1 RETURNING wanted, serving, greatest(lag_seconds, (SELECT max(lag_seconds) FROM keyshift.read_member o WHERE o.part_of = projection.part_of AND o.id <> projection.id)), "
             "(SELECT max(lag_seconds) FROM keyshift.read_member o WHERE o.part_of = projection.part_of AND everywhere), keep_until IS NOT NULL, "
             "part_of IS NULL OR EXISTS (SELECT FROM keyshift.read_member o WHERE o.id = projection.id)",
             {std::to_string(record_.id), fmt::format("{:.3f}", lag), record_.definition.base.schema,

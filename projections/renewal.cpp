@@ -29,7 +29,7 @@ void begin_successor(pg::Connection& catalog, const ProjectionRecord& record)
     if (record.serving && is_under_way(read_successor(catalog, name))) {
         return;
     }
-    rebuild_generation(catalog, name, record.serving ? std::nullopt : std::optional(record.id));
+    rebuild_generation(catalog, record);
     failpoint("projection.renewal.begun");
     log::info("projections", "projection={} is built anew from the rows", name);
 }

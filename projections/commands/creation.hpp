@@ -3,13 +3,12 @@
 
 #include "catalog/distributed_root.hpp"
 #include "catalog/option_check.hpp"
-#include "projections/definition.hpp"
+#include "projections/projection_record.hpp"
 #include "projections/projections.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,8 +37,8 @@ catalog::DistributedRoot root_of(pg::Connection& catalog, const std::string& gro
 /// From here to the end of the caller's transaction on the catalog none of its buckets begins to move: tables that it records have
 /// their leaves where `root` says. Throws Error(refused) where one has meanwhile.
 void hold_placement(pg::Connection& catalog, const std::string& name, const catalog::DistributedRoot& root);
-/// A new generation of the same definition, also of a part of another projection. `given_up`: the generation that may be under way
-/// and is not waited for. Throws Error(refused) where it cannot be begun now.
-void rebuild_generation(pg::Connection& catalog, const std::string& name, std::optional<std::int64_t> given_up);
+/// A new generation of the definition that `like` has, also of a part of another projection. One that does not serve gives way to it.
+/// Throws Error(refused) where it cannot be begun now.
+void rebuild_generation(pg::Connection& catalog, const ProjectionRecord& like);
 
 } // namespace keyshift::projections

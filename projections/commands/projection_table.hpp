@@ -21,8 +21,8 @@ struct ReadView {
     QualifiedName name;
     std::vector<ProjectedColumn> columns;
     std::string statement; ///< CREATE OR REPLACE VIEW
-    std::string doing;     ///< "rebuilding projection NAME: generation 2", and what to do where it cannot be
-    std::string next;
+    std::string doing;     ///< "rebuilding projection NAME: generation 2"
+    std::string next;      ///< what to do where views are in the way
 };
 ReadView read_view(const Definition& definition);
 /// The view is this one from here on, and whoever may read it goes on. In the caller's transaction. Throws FatalError where other

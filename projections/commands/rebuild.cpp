@@ -133,16 +133,34 @@ RebuildRequest same_definition(const std::string& name, bool dry_run)
     return request;
 }
 
-Json rebuild_one(pg::Connection& catalog, const RebuildRequest& request, std::optional<std::int64_t> given_up = {})
+/// Its tables on every node, then its row.
+void begin_generation(pg::Connection& catalog, const Definition& definition, const std::string& sql,
+                      std::int64_t keep_seconds)
+{
+    const catalog::DistributedRoot root = root_of(catalog, definition.group);
+    for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
+        pg::Transaction transaction(*node.connection);
+        make_generation(*node.connection, node.node, definition, root);
+        transaction.commit();
+    }
+    record(catalog, sql, keep_seconds, definition, root);
+}
+
+void refuse_while_moving(pg::Connection& catalog, const Definition& definition)
+{
+    if (is_moving(catalog, definition.group)) {
+        refuse(definition.name, "its buckets are being moved or wait for their grace period",
+               "Wait for it, or cancel it: `keyshift reshard status`.");
+    }
+}
+
+Json rebuild_one(pg::Connection& catalog, const RebuildRequest& request)
 {
     const std::string& name = request.name;
     const ProjectionRecord old = read_projection(catalog, name);
-    if (is_moving(catalog, old.definition.group)) {
-        refuse(name, "its buckets are being moved or wait for their grace period",
-               "Wait for it, or cancel it: `keyshift reshard status`.");
-    }
+    refuse_while_moving(catalog, old.definition);
     if (!request.dry_run) {
-        clear_successor(catalog, name, given_up);
+        clear_successor(catalog, name, std::nullopt);
     }
     const int generation = next_generation(catalog, old);
     std::unique_ptr<Redefinition> changed;
@@ -159,13 +177,7 @@ Json rebuild_one(pg::Connection& catalog, const RebuildRequest& request, std::op
         changed->prepare_base();
         definition = changed->definition();
     }
-    const catalog::DistributedRoot root = root_of(catalog, definition.group);
-    for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
-        pg::Transaction transaction(*node.connection);
-        make_generation(*node.connection, node.node, definition, root);
-        transaction.commit();
-    }
-    record(catalog, changed ? request.sql : old.sql, request.keep_seconds, definition, root);
+    begin_generation(catalog, definition, changed ? request.sql : old.sql, request.keep_seconds);
     return plan;
 }
 
@@ -188,10 +200,20 @@ Json rebuild(pg::Connection& catalog, const RebuildRequest& request)
     return rebuild_composite(catalog, *composite, request);
 }
 
-void rebuild_generation(pg::Connection& catalog, const std::string& name, std::optional<std::int64_t> given_up)
+void rebuild_generation(pg::Connection& catalog, const ProjectionRecord& like)
 {
-    const catalog::CommandLock lock(catalog, "projection rebuild " + name);
-    rebuild_one(catalog, same_definition(name, false), given_up);
+    Definition definition = like.definition;
+    const catalog::CommandLock lock(catalog, "projection rebuild " + definition.name);
+    const ProjectionRecord serving = read_projection(catalog, definition.name);
+    refuse_while_moving(catalog, definition);
+    const std::int64_t keep_seconds =
+        like.serving
+            ? 0
+            : catalog.query("SELECT keep_seconds FROM keyshift.projection WHERE id = $1", {std::to_string(like.id)})
+                  .integer(0, 0);
+    clear_successor(catalog, definition.name, like.serving ? std::nullopt : std::optional(like.id));
+    definition.generation = next_generation(catalog, serving);
+    begin_generation(catalog, definition, like.sql, keep_seconds);
 }
 
 Json rebuild(pg::Connection& catalog, const std::string& name, bool dry_run)

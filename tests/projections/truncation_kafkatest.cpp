@@ -99,7 +99,11 @@ TEST_F(TruncatedBase, BeginsAGenerationAnewThatIsBeingBuilt)
     cluster.stop_projections();
     cluster.options().max_backfill_rate = 1;
     cluster.start_projections();
-    projections::rebuild(cluster.catalog(), "by_user", false);
+    projections::RebuildRequest request;
+    request.name = "by_user";
+    request.sql = "SELECT user_id, like_id, amount FROM likes"; // what was asked for is begun anew, not what serves
+    request.keep_seconds = 3600;
+    projections::rebuild(cluster.catalog(), request);
     const std::string successor = "FROM keyshift.projection WHERE NOT serving";
     ASSERT_TRUE(cluster.wait_until("SELECT start_offsets IS NOT NULL " + successor));
     const std::string id = one(cluster.catalog(), "SELECT id " + successor);
@@ -108,9 +112,14 @@ TEST_F(TruncatedBase, BeginsAGenerationAnewThatIsBeingBuilt)
     cluster.stop_projections();
     cluster.options().max_backfill_rate = 0;
     cluster.start_projections();
-    ASSERT_TRUE(cluster.wait_until(serves("by_user", 2)));
+    ASSERT_TRUE(cluster.wait_until("SELECT generation = 2 AND state = 'live' AND keep_seconds = 3600 "
+                                   "FROM keyshift.projection WHERE serving"));
     EXPECT_EQ(cluster.verify("by_user"), "0/0/0");
     EXPECT_EQ(shown("by_user"), 0);
+    EXPECT_EQ(projections::show(cluster.catalog(), "by_user").at("sql"), request.sql);
+    EXPECT_EQ(cluster.rows("SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute "
+                           "WHERE attrelid = 'public.by_user'::regclass AND attnum > 0"),
+              std::vector<std::string>(2, "user_id like_id amount"));
 }
 
 TEST_F(TruncatedBase, IsOneOfSeveralTablesOfAProjection)

@@ -20,6 +20,7 @@ namespace keyshift::projections {
 
 namespace {
 
+using namespace std::chrono_literals;
 using Json = nlohmann::json;
 
 class CompositeSuccession {
@@ -44,18 +45,21 @@ public:
         for (const ProjectionRecord& member : members_) {
             check_generation(catalog_, member, stop);
         }
-        while (true) {
+        for (Backoff backoff(200ms, 5s);;) {
             for (catalog::OpenNode& node : nodes()) {
                 // Readers of the old generation are waited for in short tries: nobody queues behind this.
                 pg::with_short_locks(
                     *node.connection, [&] { take_view(*node.connection); }, [] {}, stop);
                 failpoint("projection.succession.node");
             }
-            const auto lock = lock_commands(catalog_, composite_.name, stop);
-            if (all_turned()) {
-                take_over_catalog();
-                break;
+            {
+                const auto lock = lock_commands(catalog_, composite_.name, stop);
+                if (all_turned()) {
+                    take_over_catalog();
+                    break;
+                }
             }
+            wait_for_joined(backoff, composite_.name, stop);
         }
         log::info("projections", "projection={} generation={} serves", composite_.name, composite_.generation);
     }

@@ -88,6 +88,14 @@ std::unique_ptr<catalog::CommandLock> lock_commands(pg::Connection& catalog, con
     }
 }
 
+void wait_for_joined(Backoff& backoff, const std::string& projection, const std::stop_token& stop)
+{
+    if (!backoff.wait(stop)) {
+        throw TransientError(
+            {"rebuilding projection " + projection, "the daemon stops", "It goes on at its next start."});
+    }
+}
+
 namespace {
 
 void take_view(pg::Connection& node, const Definition& definition)
@@ -100,7 +108,7 @@ void take_view(pg::Connection& node, const Definition& definition)
     }
 }
 
-/// Its view reads its table, and keys are routed to it by the view's name.
+/// Its view reads its table, or of groups perhaps their totals alone, and keys are routed to it by the view's name.
 bool has_turned(pg::Connection& node, const Definition& definition)
 {
     const bool routed =
@@ -111,8 +119,8 @@ bool has_turned(pg::Connection& node, const Definition& definition)
     return routed &&
            node.query(
                    "SELECT FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass "
-                   "WHERE r.ev_class = to_regclass($1) AND d.refobjid = to_regclass($2)",
-                   {definition.view().quoted(), definition.table().quoted()})
+                   "WHERE r.ev_class = to_regclass($1) AND d.refobjid IN (to_regclass($2), to_regclass($3))",
+                   {definition.view().quoted(), definition.table().quoted(), definition.totals().quoted()})
                    .rows() > 0;
 }
 
@@ -156,18 +164,21 @@ void succeed(const pg::ConnectionSettings& settings, std::int64_t id, std::stop_
         refuse_views_in_the_way(*node.connection, read_view(record.definition));
     }
     check_generation(catalog, record, stop);
-    while (true) {
+    for (Backoff backoff(200ms, 5s);;) {
         for (catalog::OpenNode& node : catalog::open_nodes(catalog, "projection rebuild")) {
             // Readers of the old generation are waited for in short tries: nobody queues behind this.
             pg::with_short_locks(
                 *node.connection, [&] { take_view(*node.connection, record.definition); }, [] {}, stop);
             failpoint("projection.succession.node");
         }
-        const auto lock = lock_commands(catalog, record.definition.name, stop);
-        if (all_turned(catalog, record.definition)) {
-            take_over_catalog(catalog, record);
-            break;
+        {
+            const auto lock = lock_commands(catalog, record.definition.name, stop);
+            if (all_turned(catalog, record.definition)) {
+                take_over_catalog(catalog, record);
+                break;
+            }
         }
+        wait_for_joined(backoff, record.definition.name, stop);
     }
     failpoint("projection.succession.recorded");
     log::info("projections", "projection={} generation={} serves", record.definition.name,

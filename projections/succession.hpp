@@ -3,6 +3,7 @@
 /// each in one transaction; then the old one goes. Every step may be run again.
 
 #include "catalog/node_access.hpp"
+#include "core/backoff.hpp"
 #include "projections/projection_record.hpp"
 
 #include <cstdint>
@@ -22,6 +23,8 @@ void check_generation(pg::Connection& catalog, const ProjectionRecord& record, c
 /// A node that joins is made like another one. None joins while this is held. Throws TransientError on stop.
 std::unique_ptr<catalog::CommandLock> lock_commands(pg::Connection& catalog, const std::string& projection,
                                                     const std::stop_token& stop);
+/// Before the views are turned once more, where one that joined meanwhile has not turned. Throws TransientError on stop.
+void wait_for_joined(Backoff& backoff, const std::string& projection, const std::stop_token& stop);
 
 /// Tables, progress and catalog rows of generations that have been succeeded. Waits while their buckets are moved.
 void remove_succeeded(const pg::ConnectionSettings& catalog, const std::string& projection, std::stop_token stop);

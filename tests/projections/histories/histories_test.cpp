@@ -173,6 +173,10 @@ const Mutation kMutations[] = {
      [](Rules& rules) {
          rules.repair_is_before_later = false;
      }},
+    {"ATruncationIsPassedOver",
+     [](Rules& rules) {
+         rules.truncation_renews = false;
+     }},
     {"TwoWritersOfAGroupDoNotWaitForEachOther", [](Rules& rules) { rules.locks_buckets = false; },
      Broken::totals_disagree},
     {"TotalsCountWhateverComes", [](Rules& rules) { rules.counts_differences = false; }, Broken::totals_disagree},

@@ -45,12 +45,13 @@ bool History::survives(const Work& work)
     }
 }
 
-/// Dropped and made again under its name with another condition, or a generation whose building failed is begun anew.
-void History::make_anew()
+/// Dropped and made again under its name with another condition, or a generation whose building failed or whose table was
+/// truncated is begun anew.
+void History::make_anew(const ModelDefinition& definition)
 {
     bury(pick(random_, 3) > 0);
     nodes_.make_anew();
-    record_ = {record_.id + 1, ModelDefinition(pick(random_, ModelSource::kAmounts)), std::nullopt, {}};
+    record_ = {record_.id + 1, definition, std::nullopt, {}};
     if (rules_.start_before_rows) {
         start_worker();
     } else {
@@ -131,7 +132,7 @@ void History::step_of_nodes()
         break;
     case 1:
         if (!restless_ || pick(random_, 4) == 0) {
-            make_anew();
+            make_anew(ModelDefinition(pick(random_, ModelSource::kAmounts)));
         }
         break;
     case 6:
@@ -158,7 +159,9 @@ void History::step_of_workers()
         start_worker();
     }
     const int turn = pick(random_, 20);
-    if (turn == 0) {
+    if (turn == 2 && truncated()) {
+        make_anew(ModelDefinition(record_.definition));
+    } else if (turn == 0) {
         bury(pick(random_, 2) == 0);
     } else if (turn == 1 && !sleepers_.empty()) {
         Worker& sleeper = **std::next(sleepers_.begin(), pick(random_, static_cast<int>(sleepers_.size())));
@@ -225,14 +228,29 @@ void History::settle()
     nodes_.finish_move();
     source_.publish_all();
     catch_up();
-    if (told_of_truncate_) { // docs/interface.md: no projection can use this event
-        for (int id = 0; id < ModelSource::kIds; ++id) {
-            repair(id);
-        }
-        told_of_truncate_ = false;
+    while (truncated()) {
+        make_anew(ModelDefinition(record_.definition));
+        source_.publish_all();
+        catch_up();
     }
     compare();
     nodes_.may_strike = true;
+}
+
+/// Rows went that no event tells of, one by one: since the generation began its topic told of a TRUNCATE. Whoever is given rows
+/// from before it once more, by a stream that begins anew, is told of it once more too.
+bool History::truncated() const
+{
+    for (std::size_t partition = 0; partition < kPartitions && record_.start && rules_.truncation_renews; ++partition) {
+        const auto& records = source_.partition(static_cast<int>(partition));
+        const auto tells = [](const kafka::Message& record) {
+            return record.value && record.value->find(R"("op":"t")") != std::string::npos;
+        };
+        if (std::any_of(records.begin() + record_.start.value()[partition], records.end(), tells)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void History::compare()

@@ -65,7 +65,8 @@ private:
     template <typename Work>
     bool survives(const Work& work);
     void bury(bool sleeps);
-    void make_anew();
+    void make_anew(const ModelDefinition& definition);
+    bool truncated() const;
     void repair(int id);
     void settle();
     void catch_up();
@@ -79,7 +80,6 @@ private:
     Record record_;
     std::unique_ptr<Worker> worker_;
     std::list<std::unique_ptr<Worker>> sleepers_; ///< overtaken, and not aware of it
-    bool told_of_truncate_ = false;               ///< by a rejection
     Broken broken_ = Broken::none;
     std::string difference_;
 };

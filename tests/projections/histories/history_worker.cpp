@@ -84,7 +84,6 @@ std::vector<RowChange> History::read_batch(Worker& worker, Positions& next, bool
         for (int taken = 0; taken < most && static_cast<std::size_t>(next[partition]) < records.size(); ++taken) {
             const projections::Mapped mapped = worker.mapper.map(records[static_cast<std::size_t>(next[partition]++)]);
             const auto* rejection = std::get_if<projections::Rejection>(&mapped);
-            told_of_truncate_ = told_of_truncate_ || rejection != nullptr;
             for (const RowChange& change :
                  rejection != nullptr ? rejection->left : std::get<std::vector<RowChange>>(mapped)) {
                 if (change.live || rules_.old_key_leaves ||

@@ -53,7 +53,7 @@ public:
     void move_bucket();
     /// An incremental snapshot of a bucket: op r.
     void snapshot_bucket();
-    /// Of one node's rows. The topic has an event that no projection can use.
+    /// Of one node's rows. No event says which rows.
     void truncate();
 
     const std::map<int, Row>& rows() const { return rows_; }

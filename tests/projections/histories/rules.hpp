@@ -38,6 +38,7 @@ struct Rules {
     bool start_before_rows = true;      ///< the topic's ends are read before the rows that were there
     bool backfill_is_oldest = true;
     bool repair_is_before_later = true;
+    bool truncation_renews = true; ///< a TRUNCATE behind its start begins a generation anew
     // Of groups.
     bool locks_buckets = true;      ///< of two writers of a group the second begins behind the first one's commit
     bool counts_differences = true; ///< what passed the guard less what was there; false: whatever came

@@ -2,11 +2,10 @@
 
 #include "advisor/advice.hpp"
 #include "advisor/report.hpp"
+#include "core/json.hpp"
 
 #include "catalog/finding.hpp"
 #include "core/error.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <fstream>
 #include <sstream>

@@ -1,6 +1,6 @@
 #include "advisor/name_scope.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 #include "advisor/statement_reader.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 #include <memory>
 #include <pg_query.h>

@@ -1,6 +1,6 @@
 #include "advisor/report.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #include "advisor/statement_reader.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 #include <algorithm>
 #include <array>

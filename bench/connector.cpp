@@ -2,9 +2,8 @@
 
 #include "core/backoff.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "demo/http.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <chrono>
 #include <cstdlib>

@@ -2,10 +2,10 @@
 #include "bench/moves.hpp"
 
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 #include "demo/screen.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::bench {
 

@@ -1,9 +1,9 @@
 #include "bench/moves.hpp"
 
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::bench {
 

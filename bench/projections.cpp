@@ -2,9 +2,8 @@
 
 #include "core/backoff.hpp"
 #include "core/change_event.hpp"
+#include "core/json.hpp"
 #include "core/kafka/client.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace keyshift::bench {
 

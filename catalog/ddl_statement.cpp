@@ -2,8 +2,7 @@
 
 #include "catalog/sql_tree.hpp"
 #include "core/error.hpp"
-
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 #include <algorithm>
 #include <map>

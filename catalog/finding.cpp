@@ -1,9 +1,9 @@
 #include "catalog/finding.hpp"
 
 #include "catalog/rows.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

@@ -1,9 +1,9 @@
 #include "catalog/option_json.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <functional>
 

@@ -3,9 +3,9 @@
 #include "catalog/reference_copy.hpp"
 #include "catalog/table_ddl.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <map>
 

@@ -1,6 +1,6 @@
 #include "cdc/status_row.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 #include <array>
 #include <fmt/core.h>

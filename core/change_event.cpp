@@ -1,9 +1,9 @@
 #include "core/change_event.hpp"
 
+#include "core/json.hpp"
 #include "core/json_number.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <array>
 #include <charconv>

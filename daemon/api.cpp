@@ -2,13 +2,13 @@
 
 #include "catalog/catalog.hpp"
 #include "catalog/operations.hpp"
+#include "core/json.hpp"
 #include "core/kafka/client.hpp"
 #include "daemon/status_report.hpp"
 #include "projections/projections.hpp"
 #include "resharder/resharder.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <charconv>
 

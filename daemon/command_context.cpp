@@ -1,10 +1,10 @@
 #include "daemon/command_context.hpp"
 
 #include "catalog/catalog.hpp"
+#include "core/json.hpp"
 #include "daemon/config_keys.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <csignal>
 #include <iostream>

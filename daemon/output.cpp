@@ -1,7 +1,8 @@
 #include "daemon/output.hpp"
 
+#include "core/json.hpp"
+
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -2,10 +2,10 @@
 
 #include "catalog/operations.hpp"
 #include "catalog/reference_check.hpp"
+#include "core/json.hpp"
 #include "daemon/command_context.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
 

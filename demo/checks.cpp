@@ -1,12 +1,12 @@
 #include "demo/checks.hpp"
 
 #include "core/bucket_map.hpp"
+#include "core/json.hpp"
 #include "core/names.hpp"
 #include "demo/screen.hpp"
 #include "demo/topics.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <array>
 

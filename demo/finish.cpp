@@ -1,10 +1,10 @@
 #include "demo/scenario.hpp"
 
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 #include "demo/screen.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -1,9 +1,9 @@
 #include "demo/program.hpp"
 
+#include "core/json.hpp"
 #include "demo/screen.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>

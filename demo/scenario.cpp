@@ -1,12 +1,12 @@
 #include "demo/scenario.hpp"
 
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 #include "demo/reads.hpp"
 #include "demo/schema.hpp"
 #include "demo/screen.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <chrono>
 

@@ -1,9 +1,8 @@
 #include "projections/aggregate_select.hpp"
 
+#include "core/json.hpp"
 #include "projections/select_tree.hpp"
 #include "projections/sql_text.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <functional>
@@ -51,7 +50,7 @@ std::string without_direction(std::string item)
 {
     for (const std::string_view ending : {" NULLS FIRST", " NULLS LAST", " ASC", " DESC"}) {
         if (item.ends_with(ending)) {
-            item.resize(item.size() - ending.size());
+            item.erase(item.size() - ending.size());
         }
     }
     return item;

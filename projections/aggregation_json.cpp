@@ -1,6 +1,6 @@
 #include "projections/aggregation.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 namespace keyshift::projections {
 

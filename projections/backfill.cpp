@@ -2,10 +2,10 @@
 
 #include "core/backoff.hpp"
 #include "core/failpoint.hpp"
+#include "core/json.hpp"
 #include "projections/horizon.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

@@ -1,10 +1,10 @@
 #include "projections/base_watch.hpp"
 
 #include "catalog/catalog.hpp"
+#include "core/json.hpp"
 #include "core/log.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <utility>

@@ -1,11 +1,10 @@
 #include "projections/composite_select.hpp"
 
+#include "core/json.hpp"
 #include "core/names.hpp"
 #include "projections/forbidden.hpp"
 #include "projections/select_tree.hpp"
 #include "projections/sql_text.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cctype>

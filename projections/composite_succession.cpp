@@ -4,6 +4,7 @@
 #include "catalog/node_sql.hpp"
 #include "catalog/rows.hpp"
 #include "core/failpoint.hpp"
+#include "core/json.hpp"
 #include "core/log.hpp"
 #include "core/pg/short_lock.hpp"
 #include "projections/commands/composite_rebuild.hpp"
@@ -12,7 +13,6 @@
 #include "projections/succession.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

@@ -1,7 +1,8 @@
 #include "projections/definition.hpp"
 
+#include "core/json.hpp"
+
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <stdexcept>
 

@@ -1,9 +1,9 @@
 #include "projections/event_mapper.hpp"
 
+#include "core/json.hpp"
 #include "projections/value_codec.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

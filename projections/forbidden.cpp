@@ -1,8 +1,7 @@
 #include "projections/forbidden.hpp"
 
+#include "core/json.hpp"
 #include "projections/select_tree.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <utility>
 

@@ -1,7 +1,8 @@
 #include "projections/projection_record.hpp"
 
+#include "core/json.hpp"
+
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::projections {
 

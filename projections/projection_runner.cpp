@@ -2,6 +2,7 @@
 
 #include "core/change_event.hpp"
 #include "core/failpoint.hpp"
+#include "core/json.hpp"
 #include "core/log.hpp"
 #include "metrics/families.hpp"
 #include "projections/stored_positions.hpp"
@@ -10,7 +11,6 @@
 #include "projections/whole_table.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <utility>

@@ -1,10 +1,10 @@
 #include "projections/rejection_log.hpp"
 
+#include "core/json.hpp"
 #include "core/log.hpp"
 #include "projections/event_mapper.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>

@@ -1,9 +1,9 @@
 #include "projections/renamed_columns.hpp"
 
+#include "core/json.hpp"
 #include "projections/select_tree.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cctype>

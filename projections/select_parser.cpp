@@ -1,10 +1,9 @@
 #include "projections/select_parser.hpp"
 
+#include "core/json.hpp"
 #include "projections/forbidden.hpp"
 #include "projections/select_tree.hpp"
 #include "projections/sql_text.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

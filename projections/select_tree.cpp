@@ -1,9 +1,8 @@
 #include "projections/select_tree.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "projections/sql_text.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <memory>

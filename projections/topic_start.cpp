@@ -2,12 +2,12 @@
 
 #include "core/backoff.hpp"
 #include "core/change_event.hpp"
+#include "core/json.hpp"
 #include "core/log.hpp"
 #include "projections/projection_runner.hpp"
 #include "projections/stream_progress.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::projections {
 

@@ -1,8 +1,7 @@
 #include "resharder/move_journal.hpp"
 
 #include "core/failpoint.hpp"
-
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 #include <stdexcept>
 #include <vector>

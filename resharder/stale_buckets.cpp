@@ -5,6 +5,7 @@
 #include "catalog/strict.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
+#include "core/json.hpp"
 #include "core/log.hpp"
 #include "core/pg/replication_connection.hpp"
 #include "core/pg/short_lock.hpp"
@@ -13,7 +14,6 @@
 #include "resharder/steps/steps.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <map>
 #include <utility>

@@ -1,6 +1,6 @@
 #include "bench/reads/client.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 #include <array>
 #include <exception>

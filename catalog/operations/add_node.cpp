@@ -14,9 +14,9 @@
 #include "catalog/table_ddl.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <optional>

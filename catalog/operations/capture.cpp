@@ -6,10 +6,10 @@
 #include "catalog/option_json.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "core/topic_names.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <iterator>

@@ -9,9 +9,9 @@
 #include "catalog/strict.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

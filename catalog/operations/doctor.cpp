@@ -11,9 +11,9 @@
 #include "catalog/rows.hpp"
 #include "catalog/strict.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <set>

@@ -4,9 +4,9 @@
 #include "catalog/node_sql.hpp"
 #include "catalog/rights.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::catalog {
 

@@ -6,9 +6,9 @@
 #include "catalog/reference_check.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <map>
 

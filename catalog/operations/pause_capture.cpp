@@ -2,9 +2,9 @@
 
 #include "catalog/node_access.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::catalog {
 

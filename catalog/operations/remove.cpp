@@ -5,11 +5,11 @@
 #include "catalog/strict.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
+#include "core/json.hpp"
 
 #include "core/backoff.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <chrono>
 

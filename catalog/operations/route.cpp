@@ -4,9 +4,9 @@
 #include "catalog/rows.hpp"
 #include "core/bucket_map.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <map>
 #include <optional>

@@ -2,10 +2,10 @@
 #include "catalog/operations.hpp"
 #include "catalog/strict.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "core/pg/short_lock.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

@@ -3,9 +3,9 @@
 #include "catalog/node_access.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <set>
 

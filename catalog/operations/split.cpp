@@ -4,9 +4,9 @@
 #include "catalog/rows.hpp"
 #include "catalog/split/carry_out.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

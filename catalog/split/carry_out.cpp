@@ -7,9 +7,9 @@
 #include "core/backoff.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

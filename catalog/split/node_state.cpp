@@ -4,11 +4,11 @@
 #include "catalog/node_sql.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "core/pg/blockers.hpp"
 #include "core/pg/short_lock.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::catalog {
 

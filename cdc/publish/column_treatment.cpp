@@ -3,11 +3,11 @@
 #include "cdc/publish/json_text.hpp"
 #include "core/change_event.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "core/secret_file.hpp"
 #include "core/sha256.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>

@@ -1,8 +1,7 @@
 #include "cdc/source/placement_message.hpp"
 
+#include "core/json.hpp"
 #include "core/json_number.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace keyshift::cdc {
 

@@ -1,9 +1,9 @@
 #include "cdc/source/publication_check.hpp"
 
+#include "core/json.hpp"
 #include "core/names.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::cdc {
 

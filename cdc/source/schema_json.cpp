@@ -1,6 +1,6 @@
 #include "cdc/source/schema_json.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 namespace keyshift::cdc {
 

@@ -1,6 +1,6 @@
 #include "cdc/source/snapshot_range.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 namespace keyshift::cdc {
 

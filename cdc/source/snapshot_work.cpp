@@ -1,8 +1,7 @@
 #include "cdc/source/snapshot_work.hpp"
 
 #include "catalog/catalog.hpp"
-
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 namespace keyshift::cdc {
 

@@ -2,11 +2,11 @@
 #include "daemon/commands/commands.hpp"
 
 #include "advisor/advisor.hpp"
+#include "core/json.hpp"
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

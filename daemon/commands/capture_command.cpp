@@ -1,10 +1,10 @@
 #include "daemon/commands/commands.hpp"
 
 #include "catalog/operations.hpp"
+#include "core/json.hpp"
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
 

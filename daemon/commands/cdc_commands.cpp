@@ -1,6 +1,7 @@
 #include "daemon/commands/commands.hpp"
 
 #include "catalog/operations.hpp"
+#include "core/json.hpp"
 #include "daemon/status_report.hpp"
 #include "daemon/wait.hpp"
 
@@ -8,7 +9,6 @@
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
 

@@ -2,10 +2,10 @@
 
 #include "catalog/ddl_statement.hpp"
 #include "catalog/operations/ddl.hpp"
+#include "core/json.hpp"
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
 

@@ -1,12 +1,12 @@
 #include "daemon/commands/commands.hpp"
 #include "daemon/commands/follow_job.hpp"
 
+#include "core/json.hpp"
 #include "resharder/resharder.hpp"
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
 

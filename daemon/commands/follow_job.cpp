@@ -1,11 +1,11 @@
 #include "daemon/commands/follow_job.hpp"
 #include "core/size_words.hpp"
 
+#include "core/json.hpp"
 #include "daemon/wait.hpp"
 #include "resharder/resharder.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

@@ -2,12 +2,12 @@
 
 #include "catalog/operations/node_options.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "daemon/config_keys.hpp"
 #include "resharder/commands/node_address.hpp"
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
 

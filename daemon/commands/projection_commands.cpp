@@ -1,5 +1,6 @@
 #include "daemon/commands/commands.hpp"
 
+#include "core/json.hpp"
 #include "daemon/commands/definition_file.hpp"
 #include "daemon/commands/verify_sample.hpp"
 #include "daemon/wait.hpp"
@@ -8,7 +9,6 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <fstream>
 #include <sstream>

@@ -1,12 +1,12 @@
 #include "daemon/commands/commands.hpp"
 
+#include "core/json.hpp"
 #include "daemon/wait.hpp"
 #include "projections/reference/reference_command.hpp"
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
 

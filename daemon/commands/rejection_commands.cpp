@@ -1,11 +1,11 @@
 #include "daemon/commands/commands.hpp"
 
+#include "core/json.hpp"
 #include "projections/projections.hpp"
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
 

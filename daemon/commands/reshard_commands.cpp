@@ -4,12 +4,12 @@
 #include "daemon/config_keys.hpp"
 
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 #include "resharder/resharder.hpp"
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <cstdio>
 #include <cstdlib>

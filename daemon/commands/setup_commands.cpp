@@ -1,13 +1,13 @@
 #include "daemon/commands/commands.hpp"
 
 #include "catalog/operations.hpp"
+#include "core/json.hpp"
 #include "daemon/config_keys.hpp"
 #include "daemon/status_report.hpp"
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
 

@@ -1,5 +1,6 @@
 #include "catalog/operations/split.hpp"
 
+#include "core/json.hpp"
 #include "daemon/commands/commands.hpp"
 #include "daemon/commands/follow_job.hpp"
 #include "daemon/wait.hpp"
@@ -8,7 +9,6 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
 

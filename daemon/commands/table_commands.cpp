@@ -1,12 +1,12 @@
 #include "daemon/commands/commands.hpp"
 
 #include "catalog/operations.hpp"
+#include "core/json.hpp"
 #include "daemon/wait.hpp"
 
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::daemon {
 

@@ -2,12 +2,12 @@
 
 #include "core/backoff.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "daemon/wait.hpp"
 #include "projections/projections.hpp"
 
 #include <fmt/chrono.h>
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <csignal>

@@ -2,11 +2,11 @@
 
 #include "core/bucket_map.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "projections/commands/aggregate_definition.hpp"
 #include "projections/value_codec.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

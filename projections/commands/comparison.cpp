@@ -1,9 +1,9 @@
 #include "projections/commands/comparison.hpp"
 
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <chrono>
 

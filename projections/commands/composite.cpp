@@ -1,9 +1,9 @@
 #include "projections/commands/composite.hpp"
 
 #include "catalog/rows.hpp"
+#include "core/json.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <utility>
 

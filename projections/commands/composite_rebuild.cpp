@@ -2,6 +2,7 @@
 
 #include "catalog/node_access.hpp"
 #include "catalog/rows.hpp"
+#include "core/json.hpp"
 #include "core/pg/short_lock.hpp"
 #include "projections/commands/composite_plan.hpp"
 #include "projections/commands/creation.hpp"
@@ -11,7 +12,6 @@
 #include "projections/projection_record.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <charconv>

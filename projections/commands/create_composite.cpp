@@ -10,9 +10,9 @@
 #include "catalog/rights.hpp"
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

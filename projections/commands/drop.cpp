@@ -7,10 +7,10 @@
 #include "catalog/node_access.hpp"
 #include "catalog/node_sql.hpp"
 #include "catalog/rows.hpp"
+#include "core/json.hpp"
 #include "core/names.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

@@ -1,9 +1,8 @@
 #include "projections/commands/estimate.hpp"
 
 #include "catalog/rows.hpp"
+#include "core/json.hpp"
 #include "projections/commands/base_table.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

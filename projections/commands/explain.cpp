@@ -4,10 +4,10 @@
 #include "projections/projections.hpp"
 #include "projections/target.hpp"
 
+#include "core/json.hpp"
 #include "core/kafka/client.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <optional>

@@ -3,12 +3,12 @@
 #include "catalog/node_access.hpp"
 #include "catalog/option_check.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "projections/commands/creation.hpp"
 #include "projections/commands/projection_table.hpp"
 #include "projections/composite_select.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

@@ -6,9 +6,9 @@
 #include "projections/rejection_log.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::projections {
 

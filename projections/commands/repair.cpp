@@ -1,11 +1,10 @@
+#include "core/json.hpp"
 #include "projections/batch_writer.hpp"
 #include "projections/commands/composite.hpp"
 #include "projections/commands/lasting_differences.hpp"
 #include "projections/commands/totals_check.hpp"
 #include "projections/projections.hpp"
 #include "projections/rejection_log.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

@@ -5,9 +5,8 @@
 
 #include "catalog/node_access.hpp"
 #include "catalog/rows.hpp"
+#include "core/json.hpp"
 #include "core/names.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <map>

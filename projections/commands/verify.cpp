@@ -1,9 +1,8 @@
+#include "core/json.hpp"
 #include "projections/commands/composite.hpp"
 #include "projections/commands/lasting_differences.hpp"
 #include "projections/commands/totals_check.hpp"
 #include "projections/projections.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

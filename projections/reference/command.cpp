@@ -10,10 +10,10 @@
 #include "catalog/schema_copy.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
+#include "core/json.hpp"
 #include "projections/reference/reference_event.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

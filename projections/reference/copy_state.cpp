@@ -2,9 +2,9 @@
 
 #include "catalog/rows.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::projections {
 

@@ -3,9 +3,9 @@
 #include "projections/reference/reference_keeper.hpp"
 
 #include "catalog/rows.hpp"
+#include "core/json.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

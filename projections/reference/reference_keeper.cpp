@@ -2,10 +2,10 @@
 
 #include "catalog/reference_copy.hpp"
 #include "core/failpoint.hpp"
+#include "core/json.hpp"
 #include "core/log.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

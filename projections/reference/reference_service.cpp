@@ -1,11 +1,11 @@
 #include "projections/reference/reference_service.hpp"
 
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 #include "core/log.hpp"
 #include "projections/reference/reference_keeper.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <atomic>
 #include <map>

@@ -3,10 +3,9 @@
 #include "catalog/catalog.hpp"
 #include "catalog/split/split_record.hpp"
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 #include "resharder/commands/facts.hpp"
 #include "resharder/commands/plan_json.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <set>
 

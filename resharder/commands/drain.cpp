@@ -2,10 +2,9 @@
 
 #include "catalog/catalog.hpp"
 #include "catalog/node_access.hpp"
+#include "core/json.hpp"
 #include "resharder/commands/begin_job.hpp"
 #include "resharder/resharder.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace keyshift::resharder {
 

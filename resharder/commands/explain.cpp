@@ -1,4 +1,5 @@
 #include "catalog/catalog.hpp"
+#include "core/json.hpp"
 #include "core/pg/blockers.hpp"
 #include "resharder/bucket_move.hpp"
 #include "resharder/commands/facts.hpp"
@@ -6,7 +7,6 @@
 #include "resharder/resharder.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::resharder {
 

@@ -7,10 +7,10 @@
 #include "catalog/rights.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
+#include "core/json.hpp"
 #include "resharder/stale_buckets.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::resharder {
 

@@ -1,10 +1,10 @@
 #include "catalog/catalog.hpp"
+#include "core/json.hpp"
 #include "resharder/commands/facts.hpp"
 #include "resharder/commands/plan_json.hpp"
 #include "resharder/resharder.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <map>

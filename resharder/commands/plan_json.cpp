@@ -1,9 +1,9 @@
 #include "resharder/commands/plan_json.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::resharder {
 

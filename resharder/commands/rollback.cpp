@@ -2,6 +2,7 @@
 
 #include "catalog/catalog.hpp"
 #include "catalog/node_access.hpp"
+#include "core/json.hpp"
 #include "resharder/commands/begin_job.hpp"
 #include "resharder/commands/facts.hpp"
 #include "resharder/commands/jobs.hpp"
@@ -9,7 +10,6 @@
 #include "resharder/resharder.hpp"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

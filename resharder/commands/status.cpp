@@ -1,8 +1,7 @@
+#include "core/json.hpp"
 #include "resharder/commands/jobs.hpp"
 #include "resharder/commands/phase.hpp"
 #include "resharder/resharder.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace keyshift::resharder {
 

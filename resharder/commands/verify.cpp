@@ -1,9 +1,8 @@
 #include "catalog/catalog.hpp"
+#include "core/json.hpp"
 #include "resharder/commands/facts.hpp"
 #include "resharder/commands/jobs.hpp"
 #include "resharder/resharder.hpp"
-
-#include <nlohmann/json.hpp>
 
 namespace keyshift::resharder {
 

@@ -1,6 +1,6 @@
 #include "resharder/steps/control_message.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 namespace keyshift::resharder {
 

@@ -1,7 +1,8 @@
 #include "resharder/steps/leaf_columns.hpp"
 
+#include "core/json.hpp"
+
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::resharder {
 

@@ -1,12 +1,12 @@
 #include "advisor/advisor.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "tests/support/private_postgres.hpp"
 #include "tests/support/test_servers.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

@@ -4,8 +4,7 @@
 #include "catalog/operations/ddl.hpp"
 #include "catalog/operations/split.hpp"
 #include "core/error.hpp"
-
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 #include <iostream>
 #include <string>

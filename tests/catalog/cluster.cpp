@@ -1,6 +1,6 @@
 #include "tests/catalog/cluster.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 namespace keyshift::test {
 

@@ -1,12 +1,12 @@
 #include "catalog/operations/ddl.hpp"
 
+#include "core/json.hpp"
 #include "tests/catalog/cluster.hpp"
 #include "tests/support/process.hpp"
 
 #include <csignal>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

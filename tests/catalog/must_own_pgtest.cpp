@@ -2,11 +2,11 @@
 #include "tests/catalog/cluster.hpp"
 
 #include "catalog/node_sql.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

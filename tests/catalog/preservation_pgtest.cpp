@@ -3,12 +3,12 @@
 
 #include "catalog/table_definition.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "tests/support/process.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <csignal>

@@ -2,13 +2,13 @@
 #include "tests/catalog/cluster.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "tests/support/private_postgres.hpp"
 #include "tests/support/process.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <filesystem>
 #include <functional>

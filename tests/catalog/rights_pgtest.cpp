@@ -5,11 +5,11 @@
 #include "catalog/node_preflight.hpp"
 #include "catalog/rights.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "tests/support/private_postgres.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {
@@ -136,13 +136,16 @@ TEST_F(Rights, AreAskedByEachCommandBeforeItTouchesAnything)
     EXPECT_THAT(plan, HasSubstr("GRANT USAGE, CREATE ON SCHEMA s TO owner;"));
     pg::Connection node = as("app", "app");
     mend(catalog::missing_to_publish(node, {"s", "t"}));
-    EXPECT_THAT(refused([&] { catalog::distribute(catalog, {"s.t", {"id"}, 4, "", true, false}); }),
+    EXPECT_THAT(refused([&] {
+                    catalog::distribute(catalog, {"s.t", {"id"}, 4, "", true, false});
+                }),
                 HasSubstr("GRANT USAGE, CREATE ON SCHEMA s TO app;"));
     EXPECT_EQ(one(node, "SELECT relkind FROM pg_class WHERE oid = 's.t'::regclass"), "r") << "nothing was touched";
     mend(catalog::missing_to_distribute(node, {"s", "t"}));
     catalog::distribute(catalog, {"s.t", {"id"}, 4, "", true, false});
     EXPECT_EQ(
-        one(node, "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE 't\\_b%' AND pg_get_userbyid(relowner) = 'owner'"),
+        one(node,
+            "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE 't\\_b%' AND pg_get_userbyid(relowner) = 'owner'"),
         "4");
     administrator_->script("CREATE ROLE keyshift_operator NOLOGIN; CREATE ROLE keyshift_reader NOLOGIN");
     EXPECT_TRUE(catalog::init(catalog, "rights", "rights", false)["roles"].get<bool>());

@@ -1,13 +1,13 @@
 #pragma once
 /// A co-located group on one of two nodes, whose buckets are split.
 
+#include "core/json.hpp"
 #include "tests/catalog/cluster.hpp"
 
 #include "catalog/operations/split.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <string>
 

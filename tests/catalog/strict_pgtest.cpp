@@ -5,11 +5,11 @@
 #include "catalog/operations/split.hpp"
 #include "catalog/strict.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

@@ -2,11 +2,11 @@
 #include "tests/catalog/table_in_use.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "tests/support/process.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <csignal>
 

@@ -1,6 +1,6 @@
 #include "tests/contract/contract_case.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 #include <algorithm>
 #include <cctype>

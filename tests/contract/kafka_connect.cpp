@@ -1,9 +1,9 @@
 #include "tests/contract/kafka_connect.hpp"
 
+#include "core/json.hpp"
 #include "tests/daemon/installation.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <stdexcept>
 #include <utility>

@@ -1,8 +1,7 @@
 #include "tests/contract/known_difference.hpp"
 
+#include "core/json.hpp"
 #include "tests/contract/contract_case.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <fstream>

@@ -2,11 +2,10 @@
 /// One installation of Keyshift for a test: databases of its own on the shared servers, a configuration file and a port.
 /// The test speaks to it as a user does, through the program.
 
+#include "core/json.hpp"
 #include "tests/daemon/http_get.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/test_servers.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <functional>
 #include <memory>

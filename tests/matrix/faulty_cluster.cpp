@@ -1,9 +1,9 @@
 #include "tests/matrix/faulty_cluster.hpp"
 
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <chrono>
 #include <stdexcept>

@@ -1,7 +1,8 @@
 #include "tests/matrix/topic_watch.hpp"
 
+#include "core/json.hpp"
+
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <chrono>
 

@@ -3,13 +3,13 @@
 #include "catalog/node_access.hpp"
 #include "core/backoff.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "projections/batch_writer.hpp"
 #include "projections/commands/totals_check.hpp"
 #include "projections/projection_record.hpp"
 #include "tests/projections/projected_cluster.hpp"
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <atomic>
 #include <random>

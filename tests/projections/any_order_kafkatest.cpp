@@ -3,10 +3,10 @@
 /// their rows behind every write.
 
 #include "core/change_event.hpp"
+#include "core/json.hpp"
 #include "tests/projections/deliveries.hpp"
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <ostream>

@@ -6,10 +6,10 @@
 #include "catalog/operations/ddl.hpp"
 #include "core/backoff.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

@@ -1,7 +1,8 @@
 #include "tests/projections/composite_fixture.hpp"
 
+#include "core/json.hpp"
+
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <iterator>

@@ -1,10 +1,10 @@
 /// Other definitions of projections of several tables, with everything real.
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "tests/projections/composite_fixture.hpp"
 
 #include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 
 #include <thread>
 

@@ -1,11 +1,11 @@
 /// INV-PRJ-1 and INV-PRJ-2 of projections of several tables, with everything real.
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "tests/projections/composite_fixture.hpp"
 
 #include <fmt/core.h>
 #include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 
 #include <thread>
 

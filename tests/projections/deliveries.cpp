@@ -1,12 +1,12 @@
 #include "tests/projections/deliveries.hpp"
 
 #include "core/change_event.hpp"
+#include "core/json.hpp"
 #include "projections/commands/totals_check.hpp"
 #include "projections/stored_positions.hpp"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <numeric>

@@ -3,10 +3,10 @@
 #include "tests/projections/projected_cluster.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

@@ -2,6 +2,7 @@
 /// carry is read from the source: only once it is visible (INV-PRJ-1).
 
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 #include "projections/backfill.hpp"
 #include "projections/batch_writer.hpp"
 #include "projections/commands/settled_rows.hpp"
@@ -14,7 +15,6 @@
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <atomic>
 #include <thread>

@@ -4,11 +4,11 @@
 
 #include "catalog/node_access.hpp"
 #include "core/change_event.hpp"
+#include "core/json.hpp"
 #include "tests/support/kafka_tool.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

@@ -2,10 +2,10 @@
 
 #include "core/backoff.hpp"
 #include "core/change_event.hpp"
+#include "core/json.hpp"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>

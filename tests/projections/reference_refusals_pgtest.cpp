@@ -4,10 +4,10 @@
 #include "tests/catalog/cluster.hpp"
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

@@ -4,11 +4,11 @@
 
 #include "core/backoff.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "projections/commands/settled_rows.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <future>
 

@@ -1,11 +1,11 @@
 /// --skip-null: rows without a key are in no projection, and come and go as they get and lose one.
 
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "tests/projections/projected_cluster.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

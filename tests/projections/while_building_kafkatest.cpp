@@ -1,12 +1,12 @@
 /// INV-PRJ-1 of what happens to a table while a projection of it is built, or to its topic, with everything real.
 
 #include "core/change_event.hpp"
+#include "core/json.hpp"
 #include "tests/projections/projected_cluster.hpp"
 #include "tests/support/kafka_tool.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

@@ -1,11 +1,11 @@
 /// The daemon is killed at each persisted step and around each commit; a new one finishes the move (INV-MOV-1, INV-MOV-2).
 
+#include "core/json.hpp"
 #include "tests/resharder/two_nodes.hpp"
 #include "tests/resharder/writer.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

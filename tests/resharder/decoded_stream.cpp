@@ -1,8 +1,7 @@
 #include "tests/resharder/decoded_stream.hpp"
 
 #include "core/backoff.hpp"
-
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 #include <algorithm>
 #include <map>

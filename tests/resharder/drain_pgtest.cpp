@@ -2,10 +2,10 @@
 #include "tests/resharder/writer.hpp"
 
 #include "catalog/operations.hpp"
+#include "core/json.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

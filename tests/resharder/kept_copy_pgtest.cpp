@@ -1,11 +1,11 @@
 /// The donor's frozen copy follows the recipient while a move settles, and goes back to being the owner without a copy.
 
+#include "core/json.hpp"
 #include "tests/resharder/two_nodes.hpp"
 #include "tests/resharder/writer.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <regex>
 

@@ -2,9 +2,10 @@
 
 #include "tests/resharder/two_nodes.hpp"
 
+#include "core/json.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

@@ -2,10 +2,10 @@
 #include "tests/resharder/writer.hpp"
 
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <map>

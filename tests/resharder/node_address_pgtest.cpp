@@ -4,11 +4,11 @@
 #include "catalog/operations.hpp"
 #include "core/backoff.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 #include "tests/support/private_postgres.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

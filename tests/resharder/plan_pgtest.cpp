@@ -2,11 +2,11 @@
 
 #include "catalog/operations/node_options.hpp"
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 #include "tests/resharder/two_nodes.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <thread>
 

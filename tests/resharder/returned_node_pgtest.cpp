@@ -5,10 +5,10 @@
 
 #include "catalog/node_sql.hpp"
 #include "core/error.hpp"
+#include "core/json.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

@@ -1,9 +1,9 @@
+#include "core/json.hpp"
 #include "tests/resharder/two_nodes.hpp"
 #include "tests/resharder/writer.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

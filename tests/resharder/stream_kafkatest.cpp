@@ -8,10 +8,10 @@
 
 #include "core/backoff.hpp"
 #include "core/change_event.hpp"
+#include "core/json.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <map>
 

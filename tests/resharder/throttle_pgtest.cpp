@@ -4,11 +4,11 @@
 #include "tests/support/private_postgres.hpp"
 
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 namespace keyshift::test {
 namespace {

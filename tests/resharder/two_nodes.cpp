@@ -3,9 +3,8 @@
 #include "catalog/node_sql.hpp"
 #include "catalog/operations.hpp"
 #include "core/backoff.hpp"
+#include "core/json.hpp"
 #include "tests/resharder/placement_queries.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <chrono>
 #include <stdexcept>

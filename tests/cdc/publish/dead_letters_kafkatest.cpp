@@ -1,4 +1,5 @@
 // Records that are too large for their topic, at a real broker.
+#include "core/json.hpp"
 #include "core/kafka/client.hpp"
 #include "metrics/families.hpp"
 #include "tests/cdc/publish/changes.hpp"
@@ -9,7 +10,6 @@
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <memory>
 #include <random>

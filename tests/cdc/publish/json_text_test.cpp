@@ -1,7 +1,7 @@
 #include "cdc/publish/json_text.hpp"
+#include "core/json.hpp"
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 #include <rapidcheck/gtest.h>
 
 #include <cstdint>

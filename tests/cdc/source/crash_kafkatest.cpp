@@ -1,12 +1,12 @@
 // A server that crashes under load: nothing that was committed is missing in the topic, nothing that was not is there.
 #include "core/change_event.hpp"
+#include "core/json.hpp"
 #include "tests/catalog/cluster.hpp"
 #include "tests/cdc/source/running_stream.hpp"
 #include "tests/support/private_postgres.hpp"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <atomic>
 #include <map>

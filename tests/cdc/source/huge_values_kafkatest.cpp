@@ -1,12 +1,12 @@
 // Rows that pgoutput cannot write as text: a bytea above 512 MB. The policy of the table decides, and all else is as it was.
 #include "core/change_event.hpp"
+#include "core/json.hpp"
 #include "tests/catalog/cluster.hpp"
 #include "tests/cdc/source/running_stream.hpp"
 
 #include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <fstream>
 #include <map>

@@ -1,7 +1,6 @@
+#include "core/json.hpp"
 #include "tests/cdc/source/stream_fixture.hpp"
 #include "tests/support/private_postgres.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <set>

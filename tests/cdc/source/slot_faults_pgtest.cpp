@@ -1,3 +1,4 @@
+#include "core/json.hpp"
 #include "core/pg/replication_connection.hpp"
 #include "tests/cdc/source/stream_fixture.hpp"
 #include "tests/support/private_postgres.hpp"
@@ -5,7 +6,6 @@
 
 #include <fmt/core.h>
 #include <gmock/gmock.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

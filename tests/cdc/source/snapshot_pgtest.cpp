@@ -1,8 +1,7 @@
 #include "tests/cdc/source/snapshot_fixture.hpp"
 
 #include "catalog/operations.hpp"
-
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 #include <map>
 

@@ -1,9 +1,9 @@
 #include "tests/cdc/source/snapshot_fixture.hpp"
 
 #include "catalog/operations.hpp"
+#include "core/json.hpp"
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 #include <map>
 #include <set>

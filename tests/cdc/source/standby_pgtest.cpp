@@ -1,10 +1,9 @@
 // Behind a synchronous standby a commit is in the WAL, and with the stream, long before anybody sees it.
+#include "core/json.hpp"
 #include "tests/cdc/source/stream_fixture.hpp"
 #include "tests/support/private_postgres.hpp"
 
 #include "catalog/operations.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <thread>
 

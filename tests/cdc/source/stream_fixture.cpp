@@ -1,6 +1,6 @@
 #include "tests/cdc/source/stream_fixture.hpp"
 
-#include <nlohmann/json.hpp>
+#include "core/json.hpp"
 
 namespace keyshift::test {
 

@@ -1,5 +1,6 @@
 #include "cdc/node_stream.hpp"
 #include "core/change_event.hpp"
+#include "core/json.hpp"
 #include "metrics/families.hpp"
 #include "tests/catalog/cluster.hpp"
 #include "tests/cdc/source/running_stream.hpp"
@@ -7,7 +8,6 @@
 #include "tests/support/private_postgres.hpp"
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <fstream>
 #include <set>

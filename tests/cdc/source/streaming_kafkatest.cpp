@@ -1,10 +1,10 @@
 #include "core/change_event.hpp"
+#include "core/json.hpp"
 #include "tests/catalog/cluster.hpp"
 #include "tests/cdc/source/running_stream.hpp"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include <map>
 

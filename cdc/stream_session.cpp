@@ -20,10 +20,6 @@ constexpr std::chrono::milliseconds kIdlePoll{200};
 constexpr std::chrono::milliseconds kFullPoll{1};
 /// Messages handled between two looks at confirmations.
 constexpr int kBurst = 2000;
-/// Another reader of the slot is given this long to go away.
-constexpr std::chrono::seconds kSlotBusyLimit{60};
-/// An earlier daemon's reader, before it is ended.
-constexpr std::chrono::seconds kOlderReaderLimit{2};
 /// A connection on which nothing has come for this long is asked for an answer; TCP's own limits (10 s of keepalive and 15 s
 /// of probes, or 25 s without acknowledgement) do not see a proxy that has stopped forwarding.
 constexpr std::chrono::seconds kSilence{5};
@@ -92,11 +88,12 @@ void StreamSession::connect()
     // Another daemon may have got farther meanwhile, so this does not compare positions.
     const SlotFacts seen = check_slot(schema_connection_, state_.node, kafka, Lsn{UINT64_MAX});
     publisher_ = &state_.ensure_publisher(timeline);
+    const std::map<std::uint32_t, Lsn> ancestors = replication_->ancestors(timeline);
     start_control(seen.confirmed);
     state_.reading.begin(seen.confirmed);
     const pg::PgoutputOptions options = state_.reading.options(replication_->server_version());
     start_replication(options);
-    const SlotFacts slot = take_over();
+    const SlotFacts slot = take_over(ancestors);
     confirmed_ = sent_ = slot.confirmed;
     server_end_ = slot.current;
     router_.begin(*publisher_, slot.confirmed);
@@ -109,7 +106,7 @@ void StreamSession::connect()
 
 /// Whoever has won the slot shuts older producers out, sees that it still holds the slot, and only then publishes: nothing of
 /// an older one can land behind what comes now (INV-CDC-2). What Kafka has is read after that, when nobody adds to it.
-SlotFacts StreamSession::take_over()
+SlotFacts StreamSession::take_over(const std::map<std::uint32_t, Lsn>& ancestors)
 {
     state_.on_wait = [this] {
         throw_if_stopped(stop_, state_.node.name);
@@ -121,7 +118,7 @@ SlotFacts StreamSession::take_over()
         state_.on_wait = nullptr;
         throw;
     }
-    state_.learn_position();
+    state_.learn_position(ancestors, router_.view().gap_accepted);
     throw_if_lost();
     const SlotFacts slot = check_slot(schema_connection_, state_.node, state_.recorded(), router_.view().gap_accepted);
     if (slot.active_pid != replication_->backend_pid()) {
@@ -129,6 +126,7 @@ SlotFacts StreamSession::take_over()
                               fmt::format("process {} reads slot {} by now", slot.active_pid, state_.node.slot),
                               "It is tried again; one daemon streams a node at a time."});
     }
+    tell_gap(slot);
     return slot;
 }
 
@@ -152,50 +150,6 @@ void StreamSession::start_control(Lsn position)
                                                                           }},
                                                 state_.publication_sound_until);
     heard_at_ = Clock::now();
-}
-
-void StreamSession::start_replication(const pg::PgoutputOptions& options)
-{
-    try {
-        replication_->start(state_.node.slot, state_.node.slot, Lsn{}, options);
-    } catch (const pg::TransientSqlError& error) {
-        if (error.sqlstate() != "55006") {
-            throw;
-        }
-        const auto now = Clock::now();
-        state_.slot_busy_since = state_.slot_busy_since.value_or(now);
-        if (now - *state_.slot_busy_since > kOlderReaderLimit) {
-            end_older_reader();
-        }
-        if (now - *state_.slot_busy_since > kSlotBusyLimit) {
-            const auto slot = read_slot(schema_connection_, state_.node.slot);
-            throw FatalError(
-                {error.parts().what,
-                 fmt::format("{}; process {} on the server reads it", error.parts().why, slot ? slot->active_pid : 0),
-                 "Only one daemon may run: stop the other reader, or end it with pg_terminate_backend()."});
-        }
-        throw;
-    }
-    state_.slot_busy_since.reset();
-}
-
-/// A daemon that stopped to answer, or whose network is cut, keeps its walsender for a minute. Only whoever works for the
-/// catalog ends it, and only a reader of our own kind and role.
-void StreamSession::end_older_reader()
-{
-    if (!state_.holds_claim || !state_.holds_claim()) {
-        return;
-    }
-    const pg::Result ended = schema_connection_.query(
-        "SELECT a.pid, pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_replication_slots s "
-        "JOIN pg_catalog.pg_stat_activity a ON a.pid = s.active_pid "
-        "WHERE s.slot_name = $1 AND a.application_name = 'keyshift cdc stream' "
-        "AND (pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))",
-        {state_.node.slot});
-    if (ended.rows() > 0) {
-        log::warning("cdc", "node={} slot={} was still read by process {} of an earlier daemon: it is ended",
-                     state_.node.name, state_.node.slot, ended.text(0, 0));
-    }
 }
 
 void StreamSession::run()

@@ -10,6 +10,7 @@
 #include "core/pg/replication_connection.hpp"
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -34,7 +35,8 @@ private:
     void start_control(Lsn position);
     void start_replication(const pg::PgoutputOptions& options);
     void end_older_reader();
-    SlotFacts take_over();
+    SlotFacts take_over(const std::map<std::uint32_t, Lsn>& ancestors);
+    void tell_gap(const SlotFacts& slot);
     /// The node has ended the control session.
     void throw_if_lost() const;
     void loop();

@@ -17,7 +17,7 @@ StreamState::StreamState(catalog::Node node_, CdcOptions options_, metrics::CdcM
     status_.state = "starting";
 }
 
-void StreamState::learn_position()
+void StreamState::learn_position(const std::map<std::uint32_t, Lsn>& ancestors, Lsn otherwise)
 {
     if (position_known_) {
         return;
@@ -26,10 +26,16 @@ void StreamState::learn_position()
     std::scoped_lock lock(mutex_);
     position_known_ = true;
     if (progress) {
+        Lsn reached = progress->lsn;
+        if (progress->timeline != timeline_) {
+            const auto left = ancestors.find(progress->timeline);
+            reached = std::min(reached, left == ancestors.end() ? otherwise : left->second);
+        }
+        server_lost_changes = reached < progress->lsn;
         // An older stream of ours may have got farther than its last progress record says, never less far.
-        floor_ = std::max(floor_, progress->lsn);
-        recorded_floor_ = std::max(recorded_floor_, progress->lsn);
-        handed_over = std::max(handed_over, progress->lsn);
+        floor_ = std::max(floor_, reached);
+        recorded_floor_ = std::max(recorded_floor_, reached);
+        handed_over = std::max(handed_over, reached);
     }
 }
 
@@ -53,11 +59,16 @@ void StreamState::take_over()
 EventPublisher& StreamState::ensure_publisher(std::uint32_t timeline)
 {
     const std::shared_ptr<EventPublisher> present = publisher();
-    if (present && !present->failure()) {
+    if (present && !present->failure() && timeline == timeline_) {
         return *present;
     }
-    const Lsn reached = acknowledged();
-    const Lsn written = recorded().value_or(Lsn{});
+    // Positions of another timeline say nothing of this one.
+    const Lsn reached = timeline == timeline_ ? acknowledged() : Lsn{};
+    const Lsn written = timeline == timeline_ ? recorded().value_or(Lsn{}) : Lsn{};
+    if (timeline != timeline_) {
+        publication_sound_until = {};
+    }
+    timeline_ = timeline;
     const std::uint64_t letters = dead_letters();
     {
         std::scoped_lock lock(mutex_);

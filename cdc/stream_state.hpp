@@ -15,6 +15,7 @@
 #include <atomic>
 #include <functional>
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -38,12 +39,15 @@ public:
     PartitionCounts partition_counts;
 
     // The stream's thread.
-    /// Makes the publisher where there is none, or the old one is dead.
+    /// Makes the publisher where there is none, the old one is dead, or the server has gone on to another timeline.
     EventPublisher& ensure_publisher(std::uint32_t timeline);
     /// Shuts older publishers of this stream out, once for each publisher.
     void take_over();
-    /// Reads Kafka's position from the control topic, once for each publisher: while it lives nobody else adds to it.
-    void learn_position();
+    /// Reads Kafka's position from the control topic, once for each publisher: while it lives nobody else adds to it. One on
+    /// another timeline counts up to where the present one, with these ancestors, left it; `otherwise` where it did not.
+    void learn_position(const std::map<std::uint32_t, Lsn>& ancestors, Lsn otherwise);
+    /// Kafka has changes that the server has lost since; until a gap record says so.
+    bool server_lost_changes = false;
     /// Kafka's position as far as it is known, for checks and messages: whoever has the slot may be adding to it.
     std::optional<Lsn> progress_so_far() const;
     /// Everything below this is in Kafka or with the living publisher: a replay skips it.
@@ -86,6 +90,7 @@ private:
     Lsn floor_;                             ///< acknowledged before publisher_ was made
     Lsn recorded_floor_;                    ///< recorded before publisher_ was made
     std::uint64_t dead_letters_before_ = 0; ///< publisher_ was made
+    std::uint32_t timeline_ = 0;            ///< of publisher_ and of both; the stream's thread
     bool position_known_ = false;           ///< the stream's thread
     bool taken_over_ = false;               ///< the stream's thread
     StreamStatus status_;

@@ -133,6 +133,20 @@ Json json_of(const SnapshotRecord& record)
             {"lsn", record.lsn.to_string()}};
 }
 
+Json json_of(const GapRecord& record)
+{
+    return {{"type", "gap"},
+            {"node", record.node},
+            {"timeline", record.timeline},
+            {"from", record.from.to_string()},
+            {"to", record.to.to_string()}};
+}
+
+Lsn lsn_of(const Json& json)
+{
+    return Lsn::parse(json.get<std::string>()).value();
+}
+
 /// value() throws on anything else.
 template <typename Number>
 Number whole(const Json& json)
@@ -145,10 +159,7 @@ ControlRecord record_of(const Json& json)
 {
     const auto type = json.at("type").get<std::string>();
     if (type == "progress") {
-        ProgressRecord record{json.at("node"),
-                              whole<std::uint32_t>(json.at("timeline")),
-                              Lsn::parse(json.at("lsn").get<std::string>()).value(),
-                              {}};
+        ProgressRecord record{json.at("node"), whole<std::uint32_t>(json.at("timeline")), lsn_of(json.at("lsn")), {}};
         for (const auto& [topic, partitions] : json.at("end_offsets").items()) {
             for (const auto& [partition, offset] : partitions.items()) {
                 record.end_offsets[topic][decimal<std::int32_t>(partition).value()] = whole<std::int64_t>(offset);
@@ -165,8 +176,11 @@ ControlRecord record_of(const Json& json)
                               SourcePosition::parse(json.at("position").get<std::string>()).value()};
     }
     if (type == "snapshot") {
-        return SnapshotRecord{json.at("node"), json.at("table"), json.at("phase"),
-                              Lsn::parse(json.at("lsn").get<std::string>()).value()};
+        return SnapshotRecord{json.at("node"), json.at("table"), json.at("phase"), lsn_of(json.at("lsn"))};
+    }
+    if (type == "gap") {
+        return GapRecord{json.at("node"), whole<std::uint32_t>(json.at("timeline")), lsn_of(json.at("from")),
+                         lsn_of(json.at("to"))};
     }
     throw std::bad_optional_access();
 }

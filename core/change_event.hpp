@@ -89,7 +89,14 @@ struct SnapshotRecord {
     std::string phase; ///< "begin" or "end"
     Lsn lsn;
 };
-using ControlRecord = std::variant<ProgressRecord, SwitchRecord, TruncateRecord, SnapshotRecord>;
+/// The stream of `node` begins at `to`, and its changes from `from` on are in no topic, or those that are were lost by the server.
+struct GapRecord {
+    std::string node;
+    std::uint32_t timeline = 0; ///< from now on
+    Lsn from;
+    Lsn to;
+};
+using ControlRecord = std::variant<ProgressRecord, SwitchRecord, TruncateRecord, SnapshotRecord, GapRecord>;
 
 /// One line of JSON with "type" first.
 std::string to_json(const ControlRecord& record);

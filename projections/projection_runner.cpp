@@ -134,7 +134,7 @@ bool ProjectionRunner::keep(std::stop_token stop)
             writer_->tell(stop);
         }
         tell_shown();
-        settle_truncation();
+        settle_loss();
     }
     return true;
 }

@@ -38,7 +38,8 @@ private:
     void start_backfill();
     void check_kept();
     void follow_progress();
-    void settle_truncation();
+    void settle_loss();
+    void forget_shown(const std::string& source);
     std::optional<EventBatch> next_batch(BatchReader& reader, std::stop_token stop);
     void apply(EventBatch batch, std::stop_token stop);
     using Rows = std::span<std::pair<RowChange, const kafka::Message*>>;

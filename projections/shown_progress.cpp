@@ -8,14 +8,14 @@
 namespace keyshift::projections {
 
 ShownProgress::ShownProgress(const kafka::Settings& settings, const std::string& topic_prefix, std::int64_t from,
-                             std::string table, const std::string& topic)
-    : table_(std::move(table)), topic_(topic), next_offset_(from), consumer_(settings, "keyshift-projection-shown")
+                             ProjectedTable table)
+    : table_(std::move(table)), next_offset_(from), consumer_(settings, "keyshift-projection-shown")
 {
     // First where the records begin, then the floor: an event that no later record names is below it.
     const std::string control = control_topic(topic_prefix);
     now_ = consumer_.watermarks(control, 0).second;
-    for (std::int32_t partition = 0; partition < consumer_.partitions(topic_); ++partition) {
-        floor_[partition] = consumer_.watermarks(topic_, partition).second;
+    for (std::int32_t partition = 0; partition < consumer_.partitions(table_.topic); ++partition) {
+        floor_[partition] = consumer_.watermarks(table_.topic, partition).second;
     }
     consumer_.assign(std::array{kafka::TopicPartition{control, 0, from}});
 }
@@ -23,12 +23,23 @@ ShownProgress::ShownProgress(const kafka::Settings& settings, const std::string&
 void ShownProgress::take(const ProgressRecord& record)
 {
     Node& node = nodes_.try_emplace(record.node, Node{floor_, {}, {}}).first->second;
-    if (const auto named = record.end_offsets.find(topic_); named != record.end_offsets.end()) {
+    if (const auto named = record.end_offsets.find(table_.topic); named != record.end_offsets.end()) {
         for (const auto& [partition, end] : named->second) {
             node.ends[partition] = std::max(node.ends[partition], end);
         }
     }
     (node.next ? node.last : node.next) = Step{record.lsn, node.ends};
+}
+
+std::optional<ShownProgress::Loss> ShownProgress::loss_in(const ControlRecord& record) const
+{
+    if (const auto* truncation = std::get_if<TruncateRecord>(&record); truncation && truncation->table == table_.name) {
+        return *truncation;
+    }
+    if (const auto* gap = std::get_if<GapRecord>(&record); gap && (table_.node.empty() || table_.node == gap->node)) {
+        return *gap;
+    }
+    return std::nullopt;
 }
 
 void ShownProgress::read()
@@ -37,9 +48,8 @@ void ShownProgress::read()
     for (const kafka::Message& message : consumer_.poll(kMost, std::chrono::milliseconds(0))) {
         next_offset_ = message.offset;
         const auto record = message.value ? parse_control_record(*message.value) : std::nullopt;
-        const auto* truncation = record ? std::get_if<TruncateRecord>(&*record) : nullptr;
-        if (truncation != nullptr && truncation->table == table_) {
-            truncated_ = *truncation;
+        loss_ = record ? loss_in(*record) : std::nullopt;
+        if (loss_) {
             return;
         }
         ++next_offset_;
@@ -51,7 +61,7 @@ void ShownProgress::read()
 
 std::map<std::string, Lsn> ShownProgress::advance(const Applied& applied)
 {
-    if (!truncated_) {
+    if (!loss_) {
         read();
     }
     std::map<std::string, Lsn> shown;

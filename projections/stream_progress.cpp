@@ -21,6 +21,10 @@ bool wait_for_streams(const kafka::Settings& settings, const std::string& topic_
     while (!left.empty() && !stop.stop_requested()) {
         for (const kafka::Message& message : consumer.poll(1000, 100ms)) {
             const auto record = message.value ? parse_control_record(*message.value) : std::nullopt;
+            if (const auto* gap = record ? std::get_if<GapRecord>(&*record) : nullptr;
+                gap != nullptr && wanted.contains(gap->node)) {
+                left[gap->node] = wanted.at(gap->node); // positions before it are of another history
+            }
             if (!record || !std::holds_alternative<ProgressRecord>(*record)) {
                 continue;
             }

@@ -21,6 +21,19 @@ std::string rebuilt_by(const std::string& name)
     return "`keyshift projection rebuild " + name + "` reads the rows again; until then it stays as it is.";
 }
 
+std::string why_lost(const ShownProgress::Loss& loss)
+{
+    if (const auto* truncated = std::get_if<TruncateRecord>(&loss)) {
+        return fmt::format("{} was truncated on node {}, and no event tells of the rows that are gone",
+                           truncated->table, truncated->node);
+    }
+    const auto& gap = std::get<GapRecord>(loss);
+    return fmt::format(
+        "the events of node {} are not what happened there from {} to {} (a gap that was accepted by `keyshift "
+        "cdc recover`), and no event tells which rows are gone",
+        gap.node, gap.from.to_string(), gap.to.to_string());
+}
+
 } // namespace
 
 /// Start offsets: the ends of the topic once every node's stream has passed the moment at which the projection's tables and
@@ -85,7 +98,7 @@ void ProjectionRunner::check_kept()
     }
 }
 
-/// Truncations of its table that came while nobody read the control topic are found in it.
+/// What was lost while nobody read the control topic is found in it.
 void ProjectionRunner::follow_progress()
 {
     const std::string control = control_topic(options_.topic_prefix);
@@ -95,28 +108,47 @@ void ProjectionRunner::follow_progress()
         throw RowsNeeded(
             {"keeping projection " + record_.definition.name,
              fmt::format("the control topic {} holds offsets {} to {}, and the next record is {}: a TRUNCATE of "
-                         "{} may have been told in what is gone",
+                         "{}, or a gap in its changes, may have been told in what is gone",
                          control, first, end, from, record_.definition.base.to_string()),
              rebuilt_by(record_.definition.name)});
     }
-    shown_ = std::make_unique<ShownProgress>(options_.kafka, options_.topic_prefix, from,
-                                             record_.definition.base.to_string(), topic_);
+    const QualifiedName& base = record_.definition.base;
+    const pg::Result home = catalog_.query("SELECT coalesce(node, '') FROM keyshift.captured_table "
+                                           "WHERE schema_name = $1 AND table_name = $2",
+                                           {base.schema, base.name});
+    shown_ = std::make_unique<ShownProgress>(
+        options_.kafka, options_.topic_prefix, from,
+        ProjectedTable{base.to_string(), topic_, home.rows() == 1 ? std::string(home.text(0, 0)) : std::string()});
 }
 
-/// Whoever serves goes on with the events; what was truncated it shows until the new generation takes its place, and nobody is told
-/// that it is up to date meanwhile. Any other generation is of no use.
-void ProjectionRunner::settle_truncation()
+/// Positions on the timeline before may be higher than any that is to come: wait_for would take them for these.
+void ProjectionRunner::forget_shown(const std::string& source)
 {
-    if (!shown_->truncated() || renewal_.joinable()) {
+    untold_.erase(source);
+    for (const std::string& node : target_.nodes()) {
+        target_.connection(node).query(
+            "DELETE FROM keyshift.projection_source WHERE projection = $1 AND generation = $2 AND node = $3 "
+            "AND owner_epoch <= $4",
+            {record_.definition.name, std::to_string(record_.definition.generation), source,
+             std::to_string(owner_epoch_)});
+    }
+}
+
+/// Whoever serves goes on with the events; what is gone it shows until the new generation takes its place, and nobody is told
+/// that it is up to date meanwhile. Any other generation is of no use.
+void ProjectionRunner::settle_loss()
+{
+    if (!shown_->loss() || renewal_.joinable()) {
         return;
     }
-    const TruncateRecord& truncated = *shown_->truncated();
-    const ErrorParts why{"keeping projection " + record_.definition.name,
-                         fmt::format("{} was truncated on node {}, and no event tells of the rows that are gone",
-                                     truncated.table, truncated.node),
+    const auto* gap = std::get_if<GapRecord>(&*shown_->loss());
+    const ErrorParts why{"keeping projection " + record_.definition.name, why_lost(*shown_->loss()),
                          rebuilt_by(record_.definition.name)};
     if (!record_.serving) {
         throw RowsNeeded(why);
+    }
+    if (gap != nullptr) {
+        forget_shown(gap->node);
     }
     renewal_ = std::jthread([this, why](std::stop_token stop) {
         for (Backoff backoff(200ms, 5s); !stop.stop_requested(); backoff.wait(stop)) {

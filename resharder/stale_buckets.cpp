@@ -275,7 +275,9 @@ std::optional<Lsn> fork_of(const catalog::Node& node, std::uint32_t present)
     if (present == node.timeline || node.timeline == 0) {
         return std::nullopt;
     }
-    return pg::ReplicationConnection(node.connection("returned node")).fork(node.timeline, present);
+    const auto ancestors = pg::ReplicationConnection(node.connection("returned node")).ancestors(present);
+    const auto fork = ancestors.find(node.timeline);
+    return fork == ancestors.end() ? std::nullopt : std::optional(fork->second);
 }
 
 void mend_if_returned(pg::Connection& catalog, const std::string& name)

@@ -2,11 +2,14 @@
 
 #include "catalog/node_access.hpp"
 #include "catalog/node_slot.hpp"
+#include "catalog/operations/raise_epochs.hpp"
 #include "core/error.hpp"
 #include "core/failpoint.hpp"
 #include "core/json.hpp"
 
 #include <fmt/format.h>
+
+#include <set>
 
 namespace keyshift::catalog {
 
@@ -69,6 +72,18 @@ void queue_snapshot(pg::Connection& catalog, const CapturedTable& table, const N
     }
 }
 
+/// Routes tell the epoch.
+void spread_placements(pg::Connection& catalog, const std::vector<RaisedBucket>& raised)
+{
+    std::set<std::string> groups;
+    for (const RaisedBucket& one : raised) {
+        groups.insert(one.group);
+    }
+    for (const std::string& group : groups) {
+        spread_placement(catalog, group);
+    }
+}
+
 } // namespace
 
 nlohmann::json recover_capture(pg::Connection& catalog, const std::string& name, bool dry_run)
@@ -94,15 +109,19 @@ nlohmann::json recover_capture(pg::Connection& catalog, const std::string& name,
     }
     const Lsn begin = remake_slot(connection, of.slot);
     failpoint("recover.slot.persisted");
-    // Together: a gap is accepted only with the snapshots that close it.
+    const std::vector<RaisedBucket> raised = raise_epochs_on(connection, catalog, of, captured);
+    failpoint("recover.epochs.persisted");
+    // Together: a gap is accepted only with the snapshots that close it, in epochs that make them newer than what was lost.
     pg::Transaction transaction(catalog);
     catalog.query("UPDATE keyshift.node SET gap_accepted = $2::pg_lsn, timeline = $3::bigint WHERE name = $1",
                   {name, begin.to_string(), std::to_string(timeline_of(connection))});
+    record_raised_epochs(catalog, of, raised, captured, begin);
     for (const CapturedTable& table : captured) {
         queue_snapshot(catalog, table, of);
     }
     notify(catalog, "table");
     transaction.commit();
+    spread_placements(catalog, raised);
     result["begins_at"] = begin.to_string();
     return result;
 }

@@ -4,6 +4,8 @@
 
 #include <fmt/core.h>
 
+#include <map>
+
 namespace keyshift::cdc {
 
 namespace {
@@ -61,13 +63,14 @@ std::string broken_by_promotion(pg::ReplicationConnection& replication, pg::Conn
                                 const catalog::Node& node, std::uint32_t known, std::uint32_t present,
                                 std::optional<Lsn> kafka)
 {
-    const std::optional<Lsn> fork = replication.fork(known, present);
-    if (!fork) {
+    const std::map<std::uint32_t, Lsn> ancestors = replication.ancestors(present);
+    const auto fork = ancestors.find(known);
+    if (fork == ancestors.end()) {
         return fmt::format("timeline {} does not come from it", present);
     }
-    if (kafka && *kafka > *fork) {
+    if (kafka && *kafka > fork->second) {
         return fmt::format("changes from {}, where it branched off, to {} are in Kafka and were lost by the server",
-                           fork->to_string(), kafka->to_string());
+                           fork->second.to_string(), kafka->to_string());
     }
     const std::optional<SlotFacts> slot = read_slot(connection, node.slot);
     if (!slot || slot->wal_status == "lost") {

@@ -74,8 +74,12 @@ ReplicationConnection::SystemIdentity ReplicationConnection::identify()
     return {std::string(result.text(0, 0)), static_cast<std::uint32_t>(result.integer(0, 1)), result.lsn(0, 2)};
 }
 
-std::optional<Lsn> ReplicationConnection::fork(std::uint32_t ancestor, std::uint32_t present)
+std::map<std::uint32_t, Lsn> ReplicationConnection::ancestors(std::uint32_t present)
 {
+    std::map<std::uint32_t, Lsn> ancestors;
+    if (present == 1) {
+        return ancestors; // it has no history, and the server no file of it
+    }
     PGconn* connection = state_->connection.get();
     const std::string command = fmt::format("TIMELINE_HISTORY {}", present);
     PgResult raw(PQexec(connection, command.c_str()));
@@ -90,11 +94,13 @@ std::optional<Lsn> ReplicationConnection::fork(std::uint32_t ancestor, std::uint
         std::istringstream words(line);
         std::uint32_t number = 0;
         std::string lsn;
-        if (words >> number >> lsn && number == ancestor) {
-            return Lsn::parse(lsn);
+        if (words >> number >> lsn) {
+            if (const std::optional<Lsn> left = Lsn::parse(lsn)) {
+                ancestors[number] = *left;
+            }
         }
     }
-    return std::nullopt;
+    return ancestors;
 }
 
 int ReplicationConnection::server_version() const

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,8 +48,8 @@ public:
         Lsn flushed;
     };
     SystemIdentity identify();
-    /// Where the history of timeline `present` left `ancestor`; nullopt: it is no ancestor of it.
-    std::optional<Lsn> fork(std::uint32_t ancestor, std::uint32_t present);
+    /// Where timeline `present`, the server's, left each of its ancestors. Not while a stream runs.
+    std::map<std::uint32_t, Lsn> ancestors(std::uint32_t present);
     int server_version() const; ///< e.g. 150020
     /// pgoutput with logical messages. Throws TransientSqlError 55006 while another reader has the slot.
     void start(const std::string& slot, const std::string& publication, Lsn from, const PgoutputOptions& options = {});

@@ -102,6 +102,7 @@ TEST(ControlRecord, EveryKindIsReadBack)
         ProgressRecord{"n1", 1, Lsn{1}, {}},
         SwitchRecord{"users", BucketId{17}, Epoch{2}, "n1", "n2"},
         TruncateRecord{"n1", "public.users", BucketId{0}, {Epoch{1}, Lsn{9}, 2}},
+        GapRecord{"n1", 2, Lsn{9}, Lsn{7}},
         SnapshotRecord{"n1", "public.users", "begin", Lsn{~0ULL}},
     };
     for (const ControlRecord& record : records) {

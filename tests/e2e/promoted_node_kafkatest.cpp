@@ -2,11 +2,12 @@
 #include "tests/daemon/installation.hpp"
 #include "tests/support/private_postgres.hpp"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 
 namespace keyshift::test {
 namespace {
@@ -85,9 +86,25 @@ protected:
 
     void promote()
     {
+        lost_at_ = connect(primary_).query("SELECT pg_catalog.pg_current_wal_lsn()").lsn(0, 0);
         primary_.stop("immediate");
         standby_->start();
         standby_->promote();
+    }
+
+    /// What a SELECT answers on both nodes together.
+    std::string everywhere(const std::string& select)
+    {
+        pg::Connection first = connect(*standby_);
+        pg::Connection second = installation_.connect(2);
+        std::set<std::string> rows;
+        for (pg::Connection* node : {&first, &second}) {
+            const pg::Result found = node->query(select);
+            for (int row = 0; row < found.rows(); ++row) {
+                EXPECT_TRUE(rows.insert(std::string(found.text(row, 0))).second) << "twice: " << found.text(row, 0);
+            }
+        }
+        return fmt::format("{}", fmt::join(rows, "\n"));
     }
 
     static std::string a_key_of(pg::Connection& node, int bucket)
@@ -111,6 +128,7 @@ protected:
     Installation installation_{1};
     PrivatePostgres primary_{{"synchronous_commit = local"}};
     std::optional<PrivatePostgres> standby_;
+    Lsn lost_at_; ///< where the primary was when it ended
 };
 
 TEST_F(PromotedNode, WhatItLostOfFencesAndOpensIsMendedAndWhatWasWrittenIsReported)
@@ -178,6 +196,31 @@ TEST_F(PromotedNode, IsComparedByTheDaemonAtItsConnectToo)
         [&] { return one(node, "SELECT state FROM keyshift.local_bucket WHERE bucket = 2") == "closed"; }, 60));
     EXPECT_EQ(one(node, "SELECT count(*) FROM public.users_b2"), "0") << "nothing was written: it is cleared";
     EXPECT_EQ(sqlstate_of(node, fmt::format("INSERT INTO public.users VALUES ({}, 'x')", a_key_of(node, 2))), "KS001");
+}
+
+TEST_F(PromotedNode, ProjectionsAreOfWhatItHasThoughKafkaHasWhatItLost)
+{
+    installation_.must({"projection", "create", "by_name", "--key", "name", "--buckets", "4", "--apply", "--sql",
+                        "SELECT name, user_id FROM users"});
+    await("SELECT (state = 'live')::int FROM keyshift.projection WHERE serving");
+    cut_off();
+    pg::Connection source = connect(primary_);
+    source.script("UPDATE public.users SET name = 'lost ' || user_id WHERE user_id <= 100;"
+                  "DELETE FROM public.users WHERE user_id BETWEEN 101 AND 150;"
+                  "INSERT INTO public.users SELECT i, repeat('lost', 200) || i FROM generate_series(1001, 3000) i");
+    source.script("SELECT keyshift.wait_for('public.by_name', keyshift.token(), '120 s')");
+    promote();
+    EXPECT_EQ(installation_.keyshift({"node", "set", "n1", "--dsn", standby_->conninfo("app")}).status, 0);
+    pg::Connection node = connect(*standby_);
+    node.script("UPDATE public.users SET name = 'kept ' || user_id WHERE user_id <= 50;"
+                "DELETE FROM public.users WHERE user_id BETWEEN 140 AND 160");
+    EXPECT_LT(node.query("SELECT pg_catalog.pg_current_wal_lsn()").lsn(0, 0), lost_at_) << "else this shows nothing";
+    node.script("SELECT keyshift.wait_for('public.by_name', keyshift.token(), '180 s')");
+    EXPECT_EQ(everywhere("SELECT name || ' ' || user_id FROM public.by_name"),
+              everywhere("SELECT name || ' ' || user_id FROM public.users"));
+    const Finished verified = installation_.keyshift({"projection", "verify", "by_name"});
+    EXPECT_EQ(verified.status, 0) << verified.out << verified.err;
+    EXPECT_EQ(one(node, "SELECT count(*) FROM keyshift.projection_source WHERE node = 'n1'"), "1");
 }
 
 } // namespace

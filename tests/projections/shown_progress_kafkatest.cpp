@@ -77,7 +77,7 @@ protected:
 /// INV-PRJ-2.
 TEST_F(ShownProgressTest, ARecordCountsOnlyOnceAllThatItNamesIsApplied)
 {
-    ShownProgress shown(settings_, prefix_, control_end(), "public.t", topic_);
+    ShownProgress shown(settings_, prefix_, control_end(), {"public.t", topic_, ""});
     produce(control_topic(prefix_), to_json(ControlRecord(ProgressRecord{"n1", 1, Lsn{100}, {{topic_, {{0, 5}}}}})));
     EXPECT_TRUE(advance(shown, 4).empty());
     const auto moved = advance(shown, 5);
@@ -90,7 +90,7 @@ TEST_F(ShownProgressTest, WhatWasInTheTopicBeforeMustBeAppliedThoughNoRecordName
 {
     produce(topic_, "one");
     produce(topic_, "two");
-    ShownProgress shown(settings_, prefix_, control_end(), "public.t", topic_);
+    ShownProgress shown(settings_, prefix_, control_end(), {"public.t", topic_, ""});
     produce(control_topic(prefix_), to_json(ControlRecord(ProgressRecord{"n1", 1, Lsn{100}, {}})));
     EXPECT_TRUE(advance(shown, 1).empty());
     EXPECT_EQ(advance(shown, 2).size(), 1U);
@@ -105,26 +105,51 @@ TEST_F(ShownProgressTest, ATruncationOfItsTableIsFoundFromTheOffsetOnAndNothingB
     const SourcePosition position{Epoch{1}, Lsn{99}, 0};
     tell(ProgressRecord{"n1", 1, Lsn{90}, {}});
     tell(TruncateRecord{"n1", "public.other", BucketId{0}, position});
-    ShownProgress shown(settings_, prefix_, 0, "public.t", topic_);
+    ShownProgress shown(settings_, prefix_, 0, {"public.t", topic_, ""});
     tell(ProgressRecord{"n1", 1, Lsn{98}, {}});
     EXPECT_EQ(advance(shown, 0).at("n1"), Lsn{98});
-    EXPECT_FALSE(shown.truncated());
+    EXPECT_FALSE(shown.loss());
     EXPECT_EQ(shown.next_offset(), 3);
     tell(TruncateRecord{"n1", "public.t", BucketId{0}, position});
     tell(ProgressRecord{"n1", 1, Lsn{100}, {}});
-    for (int tries = 0; tries < 1500 && !shown.truncated(); ++tries) {
+    for (int tries = 0; tries < 1500 && !shown.loss(); ++tries) {
         EXPECT_TRUE(shown.advance([](std::int32_t, std::int64_t) { return true; }).empty());
         sleep_for(20ms, {});
     }
-    ASSERT_TRUE(shown.truncated());
-    EXPECT_EQ(shown.truncated()->node, "n1");
+    ASSERT_TRUE(shown.loss());
+    EXPECT_EQ(std::get<TruncateRecord>(*shown.loss()).node, "n1");
     EXPECT_EQ(shown.next_offset(), 3);
-    ShownProgress later(settings_, prefix_, shown.next_offset(), "public.t", topic_);
-    for (int tries = 0; tries < 1500 && !later.truncated(); ++tries) {
+    ShownProgress later(settings_, prefix_, shown.next_offset(), {"public.t", topic_, ""});
+    for (int tries = 0; tries < 1500 && !later.loss(); ++tries) {
         EXPECT_TRUE(later.advance([](std::int32_t, std::int64_t) { return true; }).empty());
         sleep_for(20ms, {});
     }
-    EXPECT_TRUE(later.truncated());
+    EXPECT_TRUE(later.loss());
+}
+
+/// What a node lost, and its positions with it.
+TEST_F(ShownProgressTest, AGapOfANodeThatHasTheTableEndsWhatIsShown)
+{
+    const auto tell = [&](const ControlRecord& record) {
+        produce(control_topic(prefix_), to_json(record));
+    };
+    tell(GapRecord{"n2", 2, Lsn{90}, Lsn{95}});
+    tell(GapRecord{"n1", 2, Lsn{90}, Lsn{95}});
+    ShownProgress elsewhere(settings_, prefix_, 0, {"public.t", topic_, "n3"});
+    ShownProgress shown(settings_, prefix_, 0, {"public.t", topic_, "n1"});
+    ShownProgress everywhere(settings_, prefix_, 0, {"public.t", topic_, ""});
+    tell(ProgressRecord{"n1", 2, Lsn{98}, {}});
+    EXPECT_EQ(advance(elsewhere, 0).at("n1"), Lsn{98});
+    EXPECT_FALSE(elsewhere.loss());
+    for (ShownProgress* one : {&shown, &everywhere}) {
+        for (int tries = 0; tries < 1500 && !one->loss(); ++tries) {
+            EXPECT_TRUE(one->advance([](std::int32_t, std::int64_t) { return true; }).empty());
+            sleep_for(20ms, {});
+        }
+        ASSERT_TRUE(one->loss());
+    }
+    EXPECT_EQ(std::get<GapRecord>(*shown.loss()).node, "n1");
+    EXPECT_EQ(std::get<GapRecord>(*everywhere.loss()).node, "n2");
 }
 
 } // namespace

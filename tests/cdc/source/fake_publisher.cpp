@@ -78,6 +78,13 @@ std::optional<Lsn> FakeKafka::progress(const std::string& node) const
     return found == progress_.end() ? std::nullopt : std::optional(found->second);
 }
 
+std::uint32_t FakeKafka::timeline(const std::string& node) const
+{
+    std::scoped_lock lock(mutex_);
+    const auto found = timelines_.find(node);
+    return found == timelines_.end() ? 1 : found->second;
+}
+
 bool FakeKafka::progress_went_back() const
 {
     std::scoped_lock lock(mutex_);
@@ -253,8 +260,11 @@ Lsn EventPublisher::acknowledged() const
     if (state_->kafka.up_ && state_->born == state_->kafka.killed_ && state_->reached > state_->acknowledged) {
         state_->acknowledged = state_->reached;
         Lsn& progress = state_->kafka.progress_[state_->node];
-        state_->kafka.progress_went_back_ = state_->kafka.progress_went_back_ || state_->reached < progress;
+        std::uint32_t& timeline = state_->kafka.timelines_[state_->node];
+        state_->kafka.progress_went_back_ =
+            state_->kafka.progress_went_back_ || (timeline == state_->timeline && state_->reached < progress);
         progress = state_->reached;
+        timeline = state_->timeline;
     }
     return state_->acknowledged;
 }
@@ -321,7 +331,7 @@ std::vector<std::pair<std::string, std::string>> EventPublisher::left_out(const 
 std::optional<ProgressRecord> last_progress(const CdcOptions&, const std::string& node, const std::function<void()>&)
 {
     const std::optional<Lsn> lsn = FakeKafka::instance().progress(node);
-    return lsn ? std::optional(ProgressRecord{node, 1, *lsn, {}}) : std::nullopt;
+    return lsn ? std::optional(ProgressRecord{node, FakeKafka::instance().timeline(node), *lsn, {}}) : std::nullopt;
 }
 
 } // namespace keyshift::cdc

@@ -47,7 +47,8 @@ public:
                                        std::chrono::milliseconds limit = std::chrono::seconds(15)) const;
     /// What a restarted daemon would find in the control topic.
     std::optional<Lsn> progress(const std::string& node) const;
-    /// A progress record was older than the one before it.
+    std::uint32_t timeline(const std::string& node) const;
+    /// A progress record was older than the one before it, of the same timeline.
     bool progress_went_back() const;
     void set_progress(const std::string& node, Lsn lsn);
     /// Makes the present publishers fail as a dead producer does.
@@ -63,6 +64,7 @@ private:
     std::vector<FakeEvent> events_;
     std::vector<std::string> controls_;
     std::map<std::string, Lsn> progress_;
+    std::map<std::string, std::uint32_t> timelines_; ///< of it
     bool progress_went_back_ = false;
     std::size_t pending_ = 0;
     int heartbeats_ = 0;

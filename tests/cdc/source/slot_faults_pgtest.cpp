@@ -1,7 +1,7 @@
 #include "core/json.hpp"
 #include "core/pg/replication_connection.hpp"
+#include "tests/cdc/source/own_slot.hpp"
 #include "tests/cdc/source/stream_fixture.hpp"
-#include "tests/support/private_postgres.hpp"
 #include "tests/support/tcp_proxy.hpp"
 
 #include <fmt/core.h>
@@ -15,8 +15,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
-
-constexpr const char* kItems = "CREATE TABLE public.items (id int PRIMARY KEY, name text)";
 
 class SlotFaults : public StreamTest {
 protected:
@@ -87,6 +85,12 @@ TEST_F(SlotFaults, ASlotThatAStrangerAdvancedIsAGapUntilItIsRecovered)
     ASSERT_TRUE(wait_confirmed(current()));
     stop();
     ASSERT_TRUE(start().wait_state("streaming", 30s)) << "the gap stays accepted";
+    const std::vector<std::string> controls = kafka_.controls();
+    EXPECT_EQ(std::ranges::count_if(controls, [](const std::string& one) { return one.find("gap") != one.npos; }), 1)
+        << "and is told once";
+    const std::vector<FakeEvent> events = kafka_.events();
+    EXPECT_EQ(std::ranges::find(events, "1", &FakeEvent::key)->position.epoch, Epoch{1});
+    EXPECT_EQ(std::ranges::find(events, "3", &FakeEvent::key)->position.epoch, Epoch{2});
 }
 
 TEST_F(SlotFaults, APublicationThatIsAlteredWhileItRunsStopsTheStreamAndIsMended)
@@ -195,40 +199,6 @@ TEST_F(SlotFaults, ARowThatPostgresCannotSendStopsTheStreamWithoutEndlessRetries
     EXPECT_TRUE(arrives(2));
 }
 
-/// Catalog and node on one server that the test owns.
-class OwnSlot : public testing::Test {
-protected:
-    explicit OwnSlot(const std::vector<std::string>& settings = {}) : postgres_(settings)
-    {
-        kafka_.reset();
-        pg::Connection catalog(postgres_.settings("catalog"));
-        catalog::init(catalog, "own", "own", false);
-        catalog.script(kItems);
-        catalog::add_node(catalog, {"n1", postgres_.conninfo(), "", false});
-        catalog::capture(catalog, {"items"}, false, {}, false);
-        options_.topic_prefix = "own";
-        options_.spool_directory = "/tmp";
-        options_.heartbeat_interval = 200ms;
-    }
-    std::unique_ptr<RunningStream> start(const PrivatePostgres& server)
-    {
-        pg::Connection catalog(server.settings("catalog"));
-        return std::make_unique<RunningStream>(catalog::node(catalog, "n1"), server.settings("catalog"), options_);
-    }
-    bool arrives(const std::string& key)
-    {
-        return eventually(
-            [&] {
-                return std::ranges::any_of(kafka_.events(), [&](const FakeEvent& event) { return event.key == key; });
-            },
-            60s);
-    }
-
-    FakeKafka& kafka_ = FakeKafka::instance();
-    PrivatePostgres postgres_;
-    cdc::CdcOptions options_;
-};
-
 class InvalidatedSlot : public OwnSlot {
 protected:
     InvalidatedSlot() : OwnSlot({"max_slot_wal_keep_size = 16MB", "max_wal_size = 32MB", "min_wal_size = 32MB"}) {}
@@ -264,92 +234,6 @@ TEST_F(InvalidatedSlot, StopsTheStreamAtOnceWhileKafkaIsDownAndIsRecovered)
     catalog::recover_capture(connection, "n1", false);
     running = start(postgres_);
     EXPECT_TRUE(arrives("2"));
-}
-
-class PromotedStandby : public OwnSlot {
-protected:
-    PromotedStandby() : OwnSlot({"hot_standby_feedback = on"}) {}
-
-    /// The standby has all that was written, the primary is gone, and node and catalog are on the standby.
-    void fail_over(PrivatePostgres& standby)
-    {
-        {
-            pg::Connection connection(postgres_.settings());
-            connection.query("UPDATE keyshift.node SET dsn = $1", {standby.conninfo()});
-            const std::string end(connection.query("SELECT pg_catalog.pg_current_wal_lsn()").text(0, 0));
-            pg::Connection replica(standby.settings());
-            ASSERT_TRUE(eventually(
-                [&] {
-                    return replica.query("SELECT pg_catalog.pg_last_wal_replay_lsn() >= $1::pg_lsn", {end})
-                        .boolean(0, 0);
-                },
-                60s));
-        }
-        postgres_.stop("immediate");
-        standby.promote();
-        pg::Connection connection(standby.settings());
-        connection.script("INSERT INTO public.items VALUES (2, 'on the new one')");
-    }
-    bool has_failover_slots() { return pg::Connection(postgres_.settings()).server_version() >= 170000; }
-};
-
-TEST_F(PromotedStandby, WithoutTheSlotIsNotReadUntilItIsRecovered)
-{
-    auto running = start(postgres_);
-    pg::Connection(postgres_.settings()).script("INSERT INTO public.items VALUES (1, 'before')");
-    ASSERT_TRUE(arrives("1"));
-    running.reset();
-    PrivatePostgres standby(postgres_);
-    fail_over(standby);
-    const Lsn kafka = kafka_.progress("n1").value();
-    const auto error = start(standby)->fatal_error();
-    ASSERT_TRUE(error);
-    EXPECT_THAT(error->why, AllOf(HasSubstr("the server is on timeline 2, the catalog knows 1"),
-                                  HasSubstr("slot did not come along"), HasSubstr(kafka.to_string())));
-    EXPECT_THAT(error->next, HasSubstr("keyshift cdc recover n1"));
-    pg::Connection catalog(standby.settings("catalog"));
-    catalog::recover_capture(catalog, "n1", false);
-    running = start(standby);
-    EXPECT_TRUE(arrives("2"));
-}
-
-/// PostgreSQL 17 and up; before, what the servers do is the test above.
-TEST_F(PromotedStandby, WithTheSlotGoesOnExactly)
-{
-    if (!has_failover_slots()) {
-        return;
-    }
-    auto running = start(postgres_);
-    pg::Connection primary(postgres_.settings());
-    primary.script("SELECT pg_catalog.pg_create_physical_replication_slot('standby', true)");
-    primary.script("INSERT INTO public.items VALUES (1, 'before')");
-    ASSERT_TRUE(arrives("1"));
-    running.reset();
-    PrivatePostgres standby(postgres_, {"sync_replication_slots = on", "primary_slot_name = standby"});
-    running = start(postgres_);
-    pg::Connection(postgres_.settings()).script("INSERT INTO public.items VALUES (3, 'last before')");
-    ASSERT_TRUE(arrives("3"));
-    pg::Connection replica(standby.settings());
-    ASSERT_TRUE(eventually(
-        [&] {
-            return replica.query("SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE synced AND NOT temporary")
-                       .integer(0, 0) == 1;
-        },
-        120s));
-    running.reset();
-    fail_over(standby);
-    const std::size_t before = kafka_.events().size();
-    running = start(standby);
-    EXPECT_TRUE(arrives("2"));
-    EXPECT_EQ(kafka_.events().size(), before + 1) << "nothing twice";
-    EXPECT_TRUE(eventually([&] {
-        pg::Connection catalog(standby.settings());
-        return one(catalog, "SELECT timeline FROM keyshift.node") == "2";
-    }));
-    running.reset();
-    running = start(standby);
-    pg::Connection(standby.settings()).script("INSERT INTO public.items VALUES (4, 'after a restart')");
-    EXPECT_TRUE(arrives("4"));
 }
 
 using LoweredWalLevel = OwnSlot;

@@ -32,6 +32,9 @@ function(keyshift_precompile name)
     add_library(${name} STATIC "${CMAKE_BINARY_DIR}/precompiled/${name}.cpp")
     target_link_libraries(${name} PRIVATE keyshift_options Threads::Threads fmt::fmt ${arg_LINK})
     target_precompile_headers(${name} PRIVATE ${KEYSHIFT_PRECOMPILED} ${arg_HEADERS})
+    # No two compilations write the same bytes: what ccache (CCACHE_PCH_EXTSUM) knows it by, in whatever tree it was made.
+    file(CONFIGURE OUTPUT "CMakeFiles/${name}.dir/cmake_pch.hxx.gch.sum"
+        CONTENT "${CMAKE_CXX_COMPILER_VERSION} ${fmt_VERSION} ${GTest_VERSION} ${KEYSHIFT_PRECOMPILED} ${arg_HEADERS}")
 endfunction()
 keyshift_precompile(keyshift_precompiled)
 

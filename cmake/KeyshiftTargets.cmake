@@ -1,8 +1,11 @@
 # One static library per folder. A folder may include only what it links: the link graph is the architecture.
 add_library(keyshift_options INTERFACE)
 if(KEYSHIFT_FUZZ)
-    # Warnings are the business of the build that is shipped.
-    target_compile_options(keyshift_options INTERFACE -w -fsanitize=fuzzer-no-link)
+    target_compile_options(keyshift_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(KEYSHIFT_SANITIZE)
+    # Warnings are the business of the build that is shipped; what instruments the code is warned of besides.
+    target_compile_options(keyshift_options INTERFACE -w)
 else()
     target_compile_options(keyshift_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
     # g++ 12 warns of what it makes of std::string itself (GCC bug 105651), and of a precompiled header it forgets that it is the system's.
@@ -19,12 +22,16 @@ if(KEYSHIFT_SANITIZE)
     endif()
 endif()
 
-# What most files read anyway, parsed once: half of the time of a full build. A source still includes what it uses: the headers
+# What most files read anyway, parsed once: a fifth of what they cost. A source still includes what it uses: the headers
 # are compiled without this, each alone (all_verify_interface_header_sets).
 set(KEYSHIFT_PRECOMPILED
     <algorithm> <array> <atomic> <charconv> <chrono> <condition_variable> <cstdint> <cstdlib> <deque> <filesystem> <fstream> <functional> <map>
     <memory> <mutex> <optional> <random> <set> <sstream> <stop_token> <string> <string_view> <thread> <unordered_map> <utility>
     <variant> <vector> <fmt/core.h> <fmt/format.h>)
+# Not for what is shipped, which is compiled seldom: with -O2 and such a header g++ 12 warns of much that is the system's.
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    set(CMAKE_DISABLE_PRECOMPILE_HEADERS ON)
+endif()
 # keyshift_precompile(NAME HEADERS <a> ... LINK lib ...): for targets of the same compile options, which say REUSE_FROM NAME.
 function(keyshift_precompile name)
     cmake_parse_arguments(arg "" "" "HEADERS;LINK" ${ARGN})

@@ -29,7 +29,7 @@ CONFINED = {
     r"boost/.*": ("daemon/",),
     r"pg_query\.h|pg_query/.*": ("projections/", "catalog/sql_tree", "advisor/"),
     r"systemd/.*": ("daemon/",),
-    r"nlohmann/json\.hpp": ("core/json.",),
+    r"nlohmann/json\.hpp": ("core/json.hpp",),
 }
 HEAVY_IN_HEADERS = "core/json.hpp"
 PRODUCT = ("core/", "metrics/", "catalog/", "cdc/", "resharder/", "projections/", "advisor/", "daemon/", "demo/", "bench/")

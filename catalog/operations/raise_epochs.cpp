@@ -6,6 +6,17 @@ namespace keyshift::catalog {
 
 namespace {
 
+/// Once the catalog has a bucket's fence it only goes forward, to the recipient: a standby that lacks the fence has it open, and must
+/// stay recognizable by its epoch.
+bool fenced(pg::Connection& catalog, const std::string& group, BucketId bucket, const Placement& place)
+{
+    return catalog
+               .query("SELECT FROM keyshift.bucket_history WHERE group_name = $1 AND bucket = $2::int AND node = $3 "
+                      "AND epoch = $4::bigint AND fence_lsn IS NOT NULL",
+                      {group, std::to_string(number(bucket)), place.node, std::to_string(number(place.epoch))})
+               .rows() == 1;
+}
+
 bool raise_on(pg::Connection& connection, const RaisedBucket& raised)
 {
     return connection
@@ -32,7 +43,7 @@ std::vector<RaisedBucket> raise_epochs_on(pg::Connection& connection, pg::Connec
     for (const std::string& group : groups) {
         for (const auto& [bucket, place] : placement(catalog, group)) {
             const RaisedBucket next{group, bucket, Epoch{number(place.epoch) + 1}};
-            if (place.node == node.name && raise_on(connection, next)) {
+            if (place.node == node.name && !fenced(catalog, group, bucket, place) && raise_on(connection, next)) {
                 raised.push_back(next);
             }
         }
@@ -54,7 +65,7 @@ void record_raised_epochs(pg::Connection& catalog, const Node& node, const std::
                       {one.group, bucket, epoch, node.name, begin.to_string()});
         catalog.query(
             "UPDATE keyshift.move SET epoch = $3::bigint + 1 WHERE group_name = $1 AND bucket = $2::int "
-            "AND donor = $4 AND epoch = $3::bigint AND state NOT IN ('switched', 'settling', 'done', 'aborted')",
+            "AND donor = $4 AND epoch = $3::bigint AND state NOT IN ('fenced', 'switched', 'settling', 'done', 'aborted')",
             {one.group, bucket, epoch, node.name});
     }
     for (const CapturedTable& table : captured) {

@@ -70,7 +70,8 @@ void NodeStream::run(std::stop_token stop)
             const std::uint64_t letters = stream.dead_letters();
             write_status_row(catalog, stream.status(), letters - stream.dead_letters_written);
             stream.dead_letters_written = letters;
-            write_timeline(catalog, stream.node.name, stream.present_timeline);
+            const Lsn behind_gap = stream.behind_gap;
+            write_timeline(catalog, stream.node.name, stream.present_timeline, behind_gap);
         },
         [&stream] { stream.wake.signal(); });
     const std::stop_callback on_stop(stop, [&stream] { stream.wake.signal(); });

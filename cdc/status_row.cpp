@@ -54,10 +54,11 @@ void write_status_row(pg::Connection& catalog, const StreamStatus& status, std::
         values);
 }
 
-void write_timeline(pg::Connection& catalog, const std::string& node, std::uint32_t timeline)
+void write_timeline(pg::Connection& catalog, const std::string& node, std::uint32_t timeline, Lsn behind_gap)
 {
-    catalog.query("UPDATE keyshift.node SET timeline = $2::bigint WHERE name = $1 AND timeline < $2::bigint",
-                  {node, std::to_string(timeline)});
+    catalog.query("UPDATE keyshift.node SET timeline = $2::bigint WHERE name = $1 AND timeline < $2::bigint "
+                  "AND coalesce(gap_accepted, '0/0') = $3::pg_lsn",
+                  {node, std::to_string(timeline), behind_gap.to_string()});
 }
 
 } // namespace keyshift::cdc

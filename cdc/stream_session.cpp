@@ -82,7 +82,7 @@ void StreamSession::connect()
     replication_.emplace(state_.node.connection("cdc stream"));
     // What can be known before the slot is won: that it is there, on the server and timeline that it was made on.
     const std::optional<Lsn> kafka = state_.progress_so_far();
-    const std::uint32_t known = std::max(router_.view().timeline, state_.present_timeline.load());
+    const std::uint32_t known = state_.known_timeline(router_.view().timeline, router_.view().gap_accepted);
     const std::uint32_t timeline = check_identity(*replication_, schema_connection_, state_.node, known, kafka);
     state_.present_timeline = timeline;
     // Another daemon may have got farther meanwhile, so this does not compare positions.

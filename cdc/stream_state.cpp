@@ -39,6 +39,15 @@ void StreamState::learn_position(const std::map<std::uint32_t, Lsn>& ancestors, 
     }
 }
 
+std::uint32_t StreamState::known_timeline(std::uint32_t of_catalog, Lsn gap_accepted)
+{
+    if (behind_gap.load() != gap_accepted) {
+        present_timeline = 0;
+        behind_gap = gap_accepted;
+    }
+    return std::max(of_catalog, present_timeline.load());
+}
+
 std::optional<Lsn> StreamState::progress_so_far() const
 {
     if (const std::optional<Lsn> known = recorded()) {

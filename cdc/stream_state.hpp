@@ -52,6 +52,9 @@ public:
     std::optional<Lsn> progress_so_far() const;
     /// Everything below this is in Kafka or with the living publisher: a replay skips it.
     Lsn handed_over;
+    /// The newest timeline that the server is known to have been on since the gap that was accepted last, which may have taken
+    /// it back to an older one; 0: none.
+    std::uint32_t known_timeline(std::uint32_t of_catalog, Lsn gap_accepted);
     /// Called while the publisher waits for room; set by the session that runs.
     std::function<void()> on_wait;
     std::optional<std::chrono::steady_clock::time_point> slot_busy_since;
@@ -66,6 +69,8 @@ public:
     // Any thread.
     /// The server's as last checked; the catalog's row follows.
     std::atomic<std::uint32_t> present_timeline = 0;
+    /// The accepted gap that present_timeline is behind: set after it, and to be read before it.
+    std::atomic<Lsn> behind_gap = Lsn{};
     std::shared_ptr<EventPublisher> publisher() const;
     /// Everything below this is in Kafka.
     Lsn acknowledged() const;

@@ -12,7 +12,25 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The farthest progress record of `node` in [from, end) of the control topic.
+/// What `record` says of `node` on top of what the records before it said.
+void count(const std::optional<ControlRecord>& record, const std::string& node, std::optional<ProgressRecord>& newest)
+{
+    if (!record) {
+        return;
+    }
+    if (const auto* gap = std::get_if<GapRecord>(&*record); gap != nullptr && gap->node == node) {
+        newest = ProgressRecord{node, gap->timeline, gap->to, {}};
+        return;
+    }
+    const auto* progress = std::get_if<ProgressRecord>(&*record);
+    // What was in Kafka once stays there: behind the last gap the farthest record counts, wherever it stands.
+    if (progress != nullptr && progress->node == node &&
+        (!newest || std::pair(progress->timeline, progress->lsn) >= std::pair(newest->timeline, newest->lsn))) {
+        newest = *progress;
+    }
+}
+
+/// The farthest progress of `node` in [from, end) of the control topic.
 std::optional<ProgressRecord> newest_in(kafka::Consumer& consumer, const std::string& topic, const std::string& node,
                                         std::int64_t from, std::int64_t end, const std::function<void()>& on_wait)
 {
@@ -25,15 +43,8 @@ std::optional<ProgressRecord> newest_in(kafka::Consumer& consumer, const std::st
         on_wait();
         for (const kafka::Message& message : consumer.poll(10'000, 200ms)) {
             next = message.offset + 1;
-            const auto record =
-                message.value && message.offset < end ? parse_control_record(*message.value) : std::nullopt;
-            if (record && std::holds_alternative<ProgressRecord>(*record) &&
-                std::get<ProgressRecord>(*record).node == node) {
-                const auto& progress = std::get<ProgressRecord>(*record);
-                // What was in Kafka once stays there: the farthest record counts, wherever it stands.
-                if (!newest || std::pair(progress.timeline, progress.lsn) >= std::pair(newest->timeline, newest->lsn)) {
-                    newest = progress;
-                }
+            if (message.value && message.offset < end) {
+                count(parse_control_record(*message.value), node, newest);
             }
         }
         if (!consumer.passed(topic, 0, next, end) && std::chrono::steady_clock::now() > give_up) {

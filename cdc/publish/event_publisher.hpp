@@ -106,7 +106,8 @@ private:
     std::unique_ptr<State> state_;
 };
 
-/// The farthest progress record of a node at the end of the control topic; nullopt: none yet. Reads the topic's tail.
+/// The farthest progress of a node that the control topic's end tells, behind the node's last gap, which is progress up to where
+/// it ends (and has no end offsets). nullopt: none yet. Reads the topic's tail.
 /// `on_wait` is called every few 100 ms meanwhile; it may throw to give up.
 std::optional<ProgressRecord> last_progress(const CdcOptions& options, const std::string& node,
                                             const std::function<void()>& on_wait);

@@ -176,6 +176,25 @@ TEST_F(EventPublisherTest, ALaterRecordThatSaysLessTakesNothingBack)
     EXPECT_EQ(last_progress(options_, "n1", [] {}).value().lsn, Lsn{500});
 }
 
+TEST_F(EventPublisherTest, BehindAGapProgressBeginsAnew)
+{
+    const auto before = publisher("n1");
+    before->advance(Lsn{500});
+    ASSERT_TRUE(recorded(*before, Lsn{500}));
+    before->control(GapRecord{"n2", 3, Lsn{500}, Lsn{100}});
+    before->control(GapRecord{"n1", 3, Lsn{500}, Lsn{100}});
+    const auto told = [&] {
+        const auto last = last_progress(options_, "n1", [] {});
+        return std::pair(last.value().timeline, last.value().lsn);
+    };
+    ASSERT_EQ(control_records(3).size(), 3U);
+    EXPECT_EQ(told(), std::pair(3U, Lsn{100}));
+    const auto after = publisher("n1");
+    after->advance(Lsn{200});
+    ASSERT_TRUE(recorded(*after, Lsn{200}));
+    EXPECT_EQ(told(), std::pair(7U, Lsn{200}));
+}
+
 TEST_F(EventPublisherTest, TheLastProgressOfANodeIsFoundBehindThousandsOfOthers)
 {
     EXPECT_FALSE(last_progress(options_, "n1", [] {}).has_value()) << "no topic yet";

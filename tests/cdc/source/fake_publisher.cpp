@@ -19,6 +19,7 @@ void FakeKafka::reset()
     events_.clear();
     controls_.clear();
     progress_.clear();
+    timelines_.clear();
     progress_went_back_ = false;
     pending_ = 0;
     heartbeats_ = 0;
@@ -240,6 +241,10 @@ void EventPublisher::control(const ControlRecord& record)
 {
     std::scoped_lock lock(state_->kafka.mutex_);
     state_->kafka.controls_.push_back(to_json(record));
+    if (const auto* gap = std::get_if<GapRecord>(&record)) {
+        state_->kafka.progress_[gap->node] = gap->to;
+        state_->kafka.timelines_[gap->node] = gap->timeline;
+    }
 }
 
 std::uint64_t EventPublisher::handed_over() const
@@ -263,8 +268,10 @@ Lsn EventPublisher::acknowledged() const
         std::uint32_t& timeline = state_->kafka.timelines_[state_->node];
         state_->kafka.progress_went_back_ =
             state_->kafka.progress_went_back_ || (timeline == state_->timeline && state_->reached < progress);
-        progress = state_->reached;
-        timeline = state_->timeline;
+        if (std::pair(state_->timeline, state_->reached) > std::pair(timeline, progress)) {
+            progress = state_->reached;
+            timeline = state_->timeline;
+        }
     }
     return state_->acknowledged;
 }

@@ -167,5 +167,36 @@ TEST_F(PromotedStandby, WhatItLacksAndKafkaHasIsToldAndWrittenOver)
     EXPECT_FALSE(kafka_.progress_went_back());
 }
 
+/// The old primary taken back: Kafka's newest progress is of a timeline that it never was on.
+TEST_F(PromotedStandby, GivenUpForTheOldPrimaryIsAGapThatIsToldOnce)
+{
+    auto running = start(postgres_);
+    pg::Connection(postgres_.settings()).script("INSERT INTO public.items VALUES (1, 'before')");
+    ASSERT_TRUE(arrives("1"));
+    running.reset();
+    PrivatePostgres standby(postgres_);
+    fail_over(standby);
+    {
+        pg::Connection catalog(standby.settings("catalog"));
+        catalog::recover_capture(catalog, "n1", false);
+    }
+    running = start(standby);
+    ASSERT_TRUE(arrives("2"));
+    running.reset();
+    standby.stop("fast");
+    postgres_.start();
+    pg::Connection catalog(postgres_.settings("catalog"));
+    catalog.query("UPDATE keyshift.node SET dsn = $1", {postgres_.conninfo()});
+    catalog::recover_capture(catalog, "n1", false);
+    const long told = told_gaps();
+    for (const std::string key : {"10", "11", "12"}) {
+        running = start(postgres_);
+        catalog.query("INSERT INTO public.items VALUES ($1, 'on the old one')", {key});
+        EXPECT_TRUE(arrives(key));
+        running.reset();
+    }
+    EXPECT_EQ(told_gaps(), told + 1);
+}
+
 } // namespace
 } // namespace keyshift::test

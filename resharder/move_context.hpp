@@ -33,6 +33,8 @@ struct MoveEnvironment {
     std::function<void(std::int64_t move)> switched;
     /// Told that a move settles and its donor's copy may be kept current; with context.reverse.
     std::function<void(const BucketMove& move, std::unique_ptr<cdc::Subscription>)> settles;
+    /// Asked to store at once how far the copies kept current on a node have come.
+    std::function<void(const std::string& node)> advance_copies;
 };
 
 class MoveContext {

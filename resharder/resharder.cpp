@@ -301,6 +301,9 @@ Resharder::Resharder(pg::ConnectionSettings catalog, StreamOf stream, std::share
                            [this](std::int64_t move) { state_->note_switch(move); },
                            [this](const BucketMove& move, std::unique_ptr<cdc::Subscription> subscription) {
                                state_->reverse.hand_over(state_->environment, move, std::move(subscription));
+                           },
+                           [this](const std::string& node) {
+                               state_->reverse.advance(node);
                            }};
 }
 

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace keyshift::resharder {
 
@@ -54,6 +55,19 @@ void ReverseStream::hand_over(std::int64_t move, std::unique_ptr<cdc::Subscripti
 {
     const std::lock_guard lock(mutex_);
     handed_[move] = {std::move(subscription)};
+}
+
+void ReverseStream::advance()
+{
+    const std::lock_guard lock(mutex_);
+    waited_for_ = true;
+    changed_.notify_all();
+}
+
+bool ReverseStream::is_waited_for()
+{
+    const std::lock_guard lock(mutex_);
+    return std::exchange(waited_for_, false);
 }
 
 std::set<std::int64_t> ReverseStream::wanted()
@@ -106,11 +120,12 @@ void ReverseStream::round(std::stop_token stop)
     gather(stop);
     const bool more = std::ranges::any_of(moves_, [](const auto& entry) { return entry.second.full(); });
     write();
-    if (Clock::now() - reported_ >= kReportEvery) {
+    if (is_waited_for() || Clock::now() - reported_ >= kReportEvery) {
         report();
     }
     if (!more) {
-        sleep_for(kRound, stop);
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, stop, kRound, [this] { return waited_for_; });
     }
 }
 

@@ -28,6 +28,8 @@ public:
     void want(std::set<std::int64_t> moves);
     /// A subscription from before the switch, which spares the recipient's stream going back for one. Any thread.
     void hand_over(std::int64_t move, std::unique_ptr<cdc::Subscription> subscription);
+    /// Stores its positions at once, and not only now and then, because somebody waits for one. Any thread.
+    void advance();
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -54,6 +56,7 @@ private:
     void give_up(std::int64_t move, const std::string& why);
     void give_up_all(const std::string& why);
     std::set<std::int64_t> wanted();
+    bool is_waited_for();
     std::unique_ptr<cdc::Subscription> handed(std::int64_t move);
 
     const MoveEnvironment& environment_;
@@ -62,6 +65,7 @@ private:
     std::condition_variable_any changed_;
     std::set<std::int64_t> wanted_;         ///< under mutex_
     std::map<std::int64_t, Handed> handed_; ///< under mutex_
+    bool waited_for_ = false;               ///< under mutex_
 
     // The thread's own.
     std::optional<pg::Connection> catalog_;

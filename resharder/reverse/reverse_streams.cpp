@@ -33,6 +33,14 @@ void ReverseStreams::hand_over(const MoveEnvironment& environment, const BucketM
     of(environment, move.donor).hand_over(move.id, std::move(subscription));
 }
 
+void ReverseStreams::advance(const std::string& node)
+{
+    const std::lock_guard lock(mutex_);
+    if (const auto stream = streams_.find(node); stream != streams_.end()) {
+        stream->second->advance();
+    }
+}
+
 void ReverseStreams::stop()
 {
     const std::lock_guard lock(mutex_);

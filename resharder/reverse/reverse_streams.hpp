@@ -18,6 +18,8 @@ public:
     /// Any thread.
     void hand_over(const MoveEnvironment& environment, const BucketMove& move,
                    std::unique_ptr<cdc::Subscription> subscription);
+    /// The node's positions are stored at once. Any thread.
+    void advance(const std::string& node);
     void stop();
 
 private:

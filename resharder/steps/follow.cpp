@@ -1,15 +1,22 @@
 /// The donor's copy after the switch: kept current by a ReverseStream while the move settles, and taken over by a move back.
 
 #include "catalog/node_sql.hpp"
+#include "core/backoff.hpp"
 #include "core/failpoint.hpp"
 #include "core/log.hpp"
 #include "core/pg/short_lock.hpp"
 #include "resharder/move_owner.hpp"
 #include "resharder/steps/steps.hpp"
 
+#include <chrono>
+
 namespace keyshift::resharder {
 
 namespace {
+
+/// A copy lacks what its owner wrote in the last 100 ms; where it lacks more, going back costs less than waiting.
+constexpr std::chrono::seconds kCopyComesUp{2};
+constexpr std::chrono::milliseconds kLook{10};
 
 std::optional<Lsn> reverse_position(MoveContext& context, std::int64_t move)
 {
@@ -106,6 +113,44 @@ void stop_following(MoveContext& context)
     transaction.commit();
 }
 
+namespace {
+
+/// How far the copy that the move takes over has come; nullopt: it is not kept current.
+std::optional<Lsn> chain_of_copy(MoveContext& context)
+{
+    const auto rows = context.recipient.query("SELECT reverse_lsn FROM keyshift.move_progress WHERE move = $1",
+                                              {std::to_string(*context.move().adopts)});
+    return rows.rows() == 0 || rows.is_null(0, 0) ? std::nullopt : std::optional(rows.lsn(0, 0));
+}
+
+/// From now on, while the copy is still kept current by another, until it has come to where this begins: then the owner's stream
+/// need not go back for what the copy lacks. Where that does not work out, it goes back: context.subscription is nullptr.
+void listen_to_owner(MoveContext& context, const std::stop_token& stop)
+{
+    const BucketMove& move = context.move();
+    if (!chain_of_copy(context)) {
+        return;
+    }
+    try {
+        context.subscription = context.donor_stream().subscribe(move.id, move.group, move.bucket, std::nullopt);
+    } catch (const Error& error) {
+        log::info("resharder", "move={} the owner's stream is asked again when the copy is taken over: {}", move.id,
+                  error.what());
+        return;
+    }
+    const auto give_up = std::chrono::steady_clock::now() + kCopyComesUp;
+    for (auto chain = chain_of_copy(context); chain < context.subscription->begin(); chain = chain_of_copy(context)) {
+        if (!chain || std::chrono::steady_clock::now() > give_up || stop.stop_requested()) {
+            context.subscription.reset();
+            return;
+        }
+        context.environment.advance_copies(move.recipient);
+        sleep_for(kLook, stop);
+    }
+}
+
+} // namespace
+
 MoveState adopt_copy(MoveContext& context, std::stop_token stop)
 {
     const BucketMove& move = context.move();
@@ -114,6 +159,7 @@ MoveState adopt_copy(MoveContext& context, std::stop_token stop)
         old.id = *move.adopts;
         end_older_sessions(*node, old);
     }
+    listen_to_owner(context, stop);
     std::optional<Lsn> position;
     const auto between_tries = [&] {
         context.journal.waiting_for("a lock on the frozen leaves on node " + move.recipient);

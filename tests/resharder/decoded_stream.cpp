@@ -258,6 +258,7 @@ std::unique_ptr<cdc::Subscription> DecodedStream::subscribe(std::int64_t move, c
 {
     const std::lock_guard lock(mutex_);
     poll();
+    went_back_ += from && *from < received_ ? 1 : 0;
     return std::make_unique<DecodedSubscription>(*this, move, "_b" + std::to_string(number(bucket)),
                                                  from.value_or(received_));
 }

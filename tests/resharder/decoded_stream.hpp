@@ -30,6 +30,8 @@ public:
     void placement_changed() override {}
 
     void set_healthy(bool healthy) { healthy_ = healthy; }
+    /// Subscriptions from before what it had read: a real stream begins anew for each.
+    int went_back() const { return went_back_; }
 
 private:
     friend class DecodedSubscription;
@@ -53,6 +55,7 @@ private:
     Lsn received_;
     Seen open_;
     std::atomic<bool> healthy_ = true;
+    std::atomic<int> went_back_ = 0;
     std::jthread thread_;
 };
 

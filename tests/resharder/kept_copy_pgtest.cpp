@@ -106,6 +106,19 @@ TEST_F(KeptCopy, GoesToAndFroUnderWritesWithoutCopyingAgain)
     EXPECT_EQ(cluster_.value("n1", kAdopted), "t");
 }
 
+TEST_F(KeptCopy, IsTakenOverWithoutTheOwnersStreamGoingBack)
+{
+    const TwoNodes::Running running(cluster_);
+    Writer writer(cluster_.connector(), 1);
+    const std::int64_t job = move_away();
+    const int before = cluster_.stream("n2").went_back();
+    ASSERT_EQ(cluster_.wait_job(roll_back(job)), "done");
+    writer.stop();
+    EXPECT_EQ(writer.lost(), "");
+    EXPECT_EQ(cluster_.value("n1", kAdopted), "t");
+    EXPECT_EQ(cluster_.stream("n2").went_back(), before);
+}
+
 TEST_F(KeptCopy, IsClearedForGoodWhenTheGracePeriodEnds)
 {
     const TwoNodes::Running running(cluster_);

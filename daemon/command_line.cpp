@@ -67,6 +67,7 @@ int run_command_line(int count, char** arguments)
     app.footer(
         "Exit: 0 ok, 1 failed, 2 usage, 3 configuration, 4 cannot reach, 5 refused by a check, 6 data differs, 10 unhealthy, "
         "124 timed out, 130 interrupted.");
+    app.set_version_flag("--version", "keyshift " KEYSHIFT_VERSION, "Version of this program");
     add_global_flags(app, context);
     add_setup_commands(app, context);
     add_advise_command(app, context);

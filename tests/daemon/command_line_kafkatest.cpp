@@ -137,6 +137,7 @@ TEST(CommandLine, DataGoesToStdoutInTheFormThatWasAskedFor)
     EXPECT_EQ(nlohmann::json::parse(lines.out).at("node"), "n1");
     EXPECT_THAT(installation.keyshift({"node", "list"}).out, StartsWith("node "));
     EXPECT_EQ(installation.json({"version"}).at("catalog_version"), catalog::kCatalogVersion);
+    EXPECT_EQ(installation.keyshift({"--version"}).out, installation.keyshift({"version"}).out);
     const auto status = installation.json({"status"});
     EXPECT_EQ(status.at("daemon").at("running"), false);
     EXPECT_EQ(installation.json({"cdc", "status"}).at(0).at("state"), "waiting");

@@ -99,7 +99,24 @@ std::string measure_sql(const Definition& definition, std::size_t at)
     case MeasureKind::when_read:
         break;
     }
-    return fmt::format("(SELECT {} FROM {})", measure.call, rows_of_group(definition));
+    return "\"_read\"." + quote_identifier(named("_r", at));
+}
+
+/// What is computed from the group's rows when it is read, all of it in one scan of them. As a join it stands above the scan of
+/// the totals, once, and not below each of their leaves; one that is not asked for is removed by the planner.
+std::string read_from_rows(const Definition& definition)
+{
+    const std::vector<Measure>& measures = definition.aggregation->measures;
+    std::string calls;
+    for (std::size_t at = 0; at < measures.size(); ++at) {
+        if (measures[at].kind == MeasureKind::when_read) {
+            calls += fmt::format("{}{} AS {}", calls.empty() ? "" : ", ", measures[at].call,
+                                 quote_identifier(named("_r", at)));
+        }
+    }
+    return calls.empty() ? ""
+                         : fmt::format(" LEFT JOIN LATERAL (SELECT {} FROM {}) AS \"_read\" ON true", calls,
+                                       rows_of_group(definition));
 }
 
 std::string written(const Definition& definition, const GroupExpression& expression)
@@ -249,8 +266,8 @@ std::string groups_query(const Definition& definition)
     const std::string having =
         aggregation.having.empty() ? "" : fmt::format(" AND ({})", written(definition, aggregation.having));
     return fmt::format(
-        "SELECT {} FROM {} AS \"_total\" CROSS JOIN LATERAL (SELECT {}) AS {} WHERE \"_total\".\"_n\" > 0{}", shown,
-        definition.totals().quoted(), groups, quote_identifier(definition.alias), having);
+        "SELECT {} FROM {} AS \"_total\" CROSS JOIN LATERAL (SELECT {}) AS {}{} WHERE \"_total\".\"_n\" > 0{}", shown,
+        definition.totals().quoted(), groups, quote_identifier(definition.alias), read_from_rows(definition), having);
 }
 
 std::string upsert_with_totals(const Definition& definition, const std::string& changes, const UpsertParts& upsert)

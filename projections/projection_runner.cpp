@@ -5,6 +5,7 @@
 #include "core/json.hpp"
 #include "core/log.hpp"
 #include "metrics/families.hpp"
+#include "projections/planner_statistics.hpp"
 #include "projections/stored_positions.hpp"
 #include "projections/stream_progress.hpp"
 #include "projections/succession.hpp"
@@ -58,6 +59,9 @@ void ProjectionRunner::start_backfill()
                 backfill_failure_ = std::current_exception();
             }
             backfill_done_ = !stop.stop_requested() || backfill_failure_;
+            if (!backfill_failure_) {
+                gather_planner_statistics(record_.definition, catalog_settings_, stop);
+            }
         });
 }
 

@@ -136,6 +136,50 @@ TEST_F(Aggregate, IsWhatItsSelectGivesAndItsTotalsAgreeWithItsRowsAtEveryMoment)
     }
 }
 
+/// Scans of leaves of the rows in the plan of a query.
+std::size_t scans_of_rows(pg::Connection& node, const std::string& query)
+{
+    const std::string plan = one(node, "EXPLAIN (FORMAT JSON) " + query);
+    const std::string scan = R"("Relation Name": "by_clerk__g1)";
+    std::size_t count = 0;
+    for (std::size_t at = plan.find(scan); at != std::string::npos; at = plan.find(scan, at + 1)) {
+        ++count;
+    }
+    return count;
+}
+
+TEST_F(Aggregate, TheRowsOfAGroupAreReadOnceAndOnlyWhenAskedFor)
+{
+    cluster_.create_and_wait("by_clerk", "clerk", std::string("SELECT ") + kEverything + kFrom);
+    for (const std::size_t node : {0U, 1U}) {
+        pg::Connection connection = cluster_.connect(node);
+        const auto leaves =
+            connection.query("SELECT FROM pg_inherits WHERE inhparent = 'keyshift.by_clerk__g1'::regclass");
+        EXPECT_EQ(scans_of_rows(connection, "SELECT * FROM public.by_clerk"), static_cast<std::size_t>(leaves.rows()));
+        EXPECT_EQ(scans_of_rows(connection, "SELECT clerk, n, total, any_paid FROM public.by_clerk"), 0U);
+    }
+}
+
+TEST_F(Aggregate, ThePlannerKnowsOfItsTablesOnceItIsFilled)
+{
+    cluster_.create_and_wait("by_clerk", "clerk", std::string("SELECT ") + kEverything + kFrom);
+    const auto known = [&](std::size_t node, const char* table) {
+        pg::Connection connection = cluster_.connect(node);
+        return one(connection,
+                   std::string(
+                       "SELECT count(*) > 0 FROM pg_stats WHERE schemaname = 'keyshift' AND inherited AND tablename = '") +
+                       table + "'") == "t";
+    };
+    for (const std::size_t node : {0U, 1U}) {
+        for (const char* table : {"by_clerk__g1", "by_clerk__t1"}) {
+            for (int looks = 0; looks < 1000 && !known(node, table); ++looks) {
+                sleep_for(20ms, {});
+            }
+            EXPECT_TRUE(known(node, table)) << table;
+        }
+    }
+}
+
 TEST_F(Aggregate, EventsThatComeAgainChangeNothing)
 {
     cluster_.create_and_wait("by_clerk", "clerk", std::string("SELECT ") + kEverything + kFrom);

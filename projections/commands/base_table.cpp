@@ -2,7 +2,6 @@
 
 #include "core/bucket_map.hpp"
 #include "core/error.hpp"
-#include "core/json.hpp"
 #include "projections/commands/aggregate_definition.hpp"
 #include "projections/value_codec.hpp"
 
@@ -45,17 +44,35 @@ void check_round_trip(const CreateRequest& request, const ParsedSelect& select, 
     }
 }
 
+/// pgoutput leaves generated columns out: the rows that are there would be shown, and no event could be.
+void refuse_generated(const CreateRequest& request, const ParsedSelect& select, const catalog::TableDefinition& base,
+                      const std::string& name)
+{
+    const auto column = std::ranges::find(base.columns, name, &catalog::ColumnDefinition::name);
+    if (column != base.columns.end() && column->generated != 0) {
+        refuse_at(request.name, select, place_of(select, name),
+                  "column " + name + " is generated, and change events do not carry generated columns",
+                  "Write its expression in its place: " + column->default_expression + " AS " + quote_identifier(name) +
+                      ".");
+    }
+}
+
+/// The types from that of column $2 of table $1 down to the one that is no domain, with their modifiers.
+constexpr const char* kBelowDomains =
+    "WITH RECURSIVE t AS (SELECT a.atttypid AS id, a.atttypmod AS modifier FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attname = $2 AND a.attnum > 0 "
+    "    AND NOT a.attisdropped UNION ALL SELECT d.typbasetype, CASE WHEN d.typtypmod >= 0 THEN d.typtypmod ELSE t.modifier END FROM t JOIN pg_type d ON d.oid = t.id "
+    "    WHERE d.typtype = 'd') ";
+
 BaseColumn read_column(pg::Connection& node, const CreateRequest& request, const ParsedSelect& select,
                        const catalog::TableDefinition& base, const std::string& name)
 {
     const QualifiedName& table = base.name;
+    refuse_generated(request, select, base, name);
     const pg::Result row = node.query(
-        "WITH RECURSIVE t AS (SELECT a.atttypid AS id, a.atttypmod AS modifier FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attname = $2 AND a.attnum > 0 "
-        "    AND NOT a.attisdropped UNION ALL SELECT d.typbasetype, CASE WHEN d.typtypmod >= 0 THEN d.typtypmod ELSE t.modifier END FROM t JOIN pg_type d ON d.oid = t.id "
-        "    WHERE d.typtype = 'd') "
-        "SELECT (SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attname = $2), "
-        "       CASE WHEN coalesce(e.typtype, b.typtype) = 'e' THEN 'enum' ELSE coalesce(e.typname, b.typname) END, t.modifier, e.oid IS NOT NULL "
-        "FROM t JOIN pg_type b ON b.oid = t.id AND b.typtype <> 'd' LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'",
+        std::string(kBelowDomains) +
+            "SELECT (SELECT format_type(a.atttypid, a.atttypmod) FROM pg_attribute a WHERE a.attrelid = $1::regclass AND a.attname = $2), "
+            "       CASE WHEN coalesce(e.typtype, b.typtype) = 'e' THEN 'enum' ELSE coalesce(e.typname, b.typname) END, t.modifier, e.oid IS NOT NULL "
+            "FROM t JOIN pg_type b ON b.oid = t.id AND b.typtype <> 'd' LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'",
         {table.quoted(), name});
     if (row.rows() == 0) {
         std::vector<std::string> names;
@@ -106,7 +123,18 @@ std::vector<ProjectedColumn> ask_types(pg::Connection& node, const Definition& d
     return columns;
 }
 
-void check_key(const CreateRequest& request, Definition& definition, const ParsedSelect& select)
+/// As format_type writes it, without its domains: what a key's hash depends on.
+std::string plain_type(pg::Connection& node, const QualifiedName& table, const std::string& column)
+{
+    return std::string(
+        node.query(
+                std::string(kBelowDomains) +
+                    "SELECT format_type(b.oid, t.modifier) FROM t JOIN pg_type b ON b.oid = t.id AND b.typtype <> 'd'",
+                {table.quoted(), column})
+            .text(0, 0));
+}
+
+void check_key(pg::Connection& node, const CreateRequest& request, Definition& definition, const ParsedSelect& select)
 {
     if (request.key.empty()) {
         refuse(request.name, "it has no key", "Name the columns it is sharded by: --key user_id.");
@@ -123,15 +151,15 @@ void check_key(const CreateRequest& request, Definition& definition, const Parse
                    "Key the projection by a column of the table.");
         }
         const BaseColumn& column = definition.base_columns[definition.base_column(selected->base_column)];
-        if (!definition.everywhere && (!key_type(column.type) || column.array)) {
-            refuse(request.name, "a key of type " + column.type + " is not supported",
-                   "Keys are smallint, integer, bigint, uuid, text, varchar, date or timestamptz.");
+        const std::string type = plain_type(node, definition.base, selected->base_column);
+        if (!definition.everywhere && (!key_type(type) || column.array)) {
+            refuse(
+                request.name, "a key of type " + column.type + " is not supported",
+                "Keys are smallint, integer, bigint, uuid, text, varchar, date or timestamptz, or domains over them.");
         }
         definition.key.push_back(name);
         definition.key_base.push_back(selected->base_column);
-        const auto typed = std::find_if(definition.columns.begin(), definition.columns.end(),
-                                        [&](const ProjectedColumn& shown) { return shown.name == name; });
-        definition.key_types.push_back(typed->type);
+        definition.key_types.push_back(type);
     }
 }
 
@@ -228,7 +256,7 @@ Definition define_rows(pg::Connection& node, const CreateRequest& request, const
         definition.base_columns.push_back(read_column(node, request, select, base, column));
     }
     definition.columns = ask_types(node, definition, select);
-    check_key(request, definition, select);
+    check_key(node, request, definition, select);
     if (request.skip_null && !everywhere) {
         leave_null_keys_out(definition);
     }
@@ -254,122 +282,6 @@ Definition define_member(pg::Connection& node, const CreateRequest& request, con
                          const catalog::CapturedTable& table, bool everywhere)
 {
     return define_rows(node, request, select, table, everywhere);
-}
-
-namespace {
-
-std::vector<QualifiedName> leaves_of(const catalog::CapturedTable& table, const BucketLayout& buckets)
-{
-    if (table.group.empty()) {
-        return {table.name};
-    }
-    std::vector<QualifiedName> leaves;
-    for (const BucketId bucket : buckets.numbers()) {
-        leaves.push_back(catalog::leaf_name(table.name, bucket));
-    }
-    return leaves;
-}
-
-/// Whether the replica identity of one table (a leaf) carries all the columns.
-bool identity_carries(pg::Connection& node, const QualifiedName& leaf, const std::vector<std::string>& columns)
-{
-    const pg::Result row = node.query(
-        "SELECT c.relreplident, coalesce((SELECT array_to_json(array_agg(a.attname)) FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey) "
-        "WHERE i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END)::text, '[]') FROM pg_class c WHERE c.oid = $1::regclass",
-        {leaf.quoted()});
-    if (row.text(0, 0) == "f") {
-        return true;
-    }
-    const auto held = nlohmann::json::parse(row.text(0, 1)).get<std::vector<std::string>>();
-    return row.text(0, 0) != "n" && std::all_of(columns.begin(), columns.end(),
-                                                [&](const std::string& column) { return contains(held, column); });
-}
-
-/// An index cannot be the identity where a column may be NULL.
-std::vector<std::string> full_identity(const catalog::CapturedTable& table)
-{
-    std::vector<std::string> alters{fmt::format("ALTER TABLE {} REPLICA IDENTITY FULL", table.name.quoted())};
-    if (!table.group.empty()) {
-        alters.push_back(fmt::format(
-            "DO $$ DECLARE l record; BEGIN FOR l IN SELECT i.inhrelid::regclass AS leaf FROM pg_catalog.pg_inherits i "
-            "WHERE i.inhparent = {}::regclass LOOP EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY FULL', l.leaf); "
-            "COMMIT; END LOOP; END $$",
-            quote_literal(table.name.quoted())));
-    }
-    return alters;
-}
-
-bool not_null(pg::Connection& node, const QualifiedName& table, const std::string& column)
-{
-    return node
-        .query("SELECT attnotnull FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2",
-               {table.quoted(), column})
-        .boolean(0, 0);
-}
-
-} // namespace
-
-std::vector<std::string> needed_alters(pg::Connection& node, Definition& definition,
-                                       const catalog::CapturedTable& table, const BucketLayout& buckets,
-                                       const std::vector<std::string>& other_keys)
-{
-    std::vector<std::string> alters;
-    std::vector<std::string> columns = definition.pk;
-    for (const std::string& column : other_keys) {
-        if (!contains(columns, column)) {
-            columns.push_back(column);
-        }
-    }
-    bool may_be_null = false;
-    for (const std::string& column : definition.key_base) {
-        if (not_null(node, table.name, column)) {
-            // as an index of the replica identity needs it
-        } else if (definition.skip_null) {
-            may_be_null = true;
-        } else {
-            alters.push_back(fmt::format("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", table.name.quoted(),
-                                         quote_identifier(column)));
-        }
-        if (!contains(columns, column)) {
-            columns.push_back(column);
-        }
-    }
-    const std::string index = fmt::format("{}_identity", definition.name);
-    const std::vector<QualifiedName> leaves = leaves_of(table, buckets);
-    if (std::all_of(leaves.begin(), leaves.end(),
-                    [&](const QualifiedName& leaf) { return identity_carries(node, leaf, columns); })) {
-        const QualifiedName left{table.name.schema, index};
-        if (!node.query("SELECT to_regclass($1)", {left.quoted()}).is_null(0, 0)) {
-            definition.identity_indexes = {index}; // made by a create that was killed
-        }
-        return alters;
-    }
-    if (may_be_null) {
-        definition.identity_full = true;
-        return full_identity(table);
-    }
-    definition.identity_indexes = {index};
-    std::string list;
-    for (const std::string& column : columns) {
-        list += (list.empty() ? "" : ", ") + quote_identifier(column);
-    }
-    alters.push_back(fmt::format("CREATE UNIQUE INDEX IF NOT EXISTS {} ON {} ({})", quote_identifier(index),
-                                 table.name.quoted(), list));
-    if (!table.group.empty()) {
-        // New leaves, and the copies that moves make, take their identity from the root.
-        alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(),
-                                     quote_identifier(index)));
-        // One leaf a transaction: held together, these locks and those of an application's transaction would be a deadlock.
-        alters.push_back(fmt::format(
-            "DO $$ DECLARE l record; BEGIN FOR l IN SELECT x.indrelid::regclass AS leaf, c.relname AS index FROM pg_catalog.pg_inherits i "
-            "JOIN pg_catalog.pg_index x ON x.indexrelid = i.inhrelid JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = {}::regclass "
-            "LOOP EXECUTE pg_catalog.format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', l.leaf, l.index); COMMIT; END LOOP; END $$",
-            quote_literal(QualifiedName{table.name.schema, index}.quoted())));
-    } else {
-        alters.push_back(fmt::format("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table.name.quoted(),
-                                     quote_identifier(index)));
-    }
-    return alters;
 }
 
 } // namespace keyshift::projections

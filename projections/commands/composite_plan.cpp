@@ -7,6 +7,7 @@
 #include "projections/commands/composite.hpp"
 #include "projections/commands/composite_columns.hpp"
 #include "projections/commands/creation.hpp"
+#include "projections/commands/identity_alters.hpp"
 #include "projections/projection_record.hpp"
 #include "projections/sql_text.hpp"
 

@@ -2,6 +2,7 @@
 #include "projections/commands/comparison.hpp"
 #include "projections/commands/creation.hpp"
 #include "projections/commands/estimate.hpp"
+#include "projections/commands/identity_alters.hpp"
 #include "projections/commands/projection_table.hpp"
 #include "projections/composite_select.hpp"
 #include "projections/projection_record.hpp"

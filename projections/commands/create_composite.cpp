@@ -3,6 +3,7 @@
 #include "projections/commands/composite_plan.hpp"
 #include "projections/commands/creation.hpp"
 #include "projections/commands/estimate.hpp"
+#include "projections/commands/identity_alters.hpp"
 #include "projections/commands/projection_table.hpp"
 
 #include "catalog/node_access.hpp"

@@ -5,6 +5,7 @@
 #include "core/error.hpp"
 #include "core/json.hpp"
 #include "projections/commands/creation.hpp"
+#include "projections/commands/identity_alters.hpp"
 #include "projections/commands/projection_table.hpp"
 #include "projections/composite_select.hpp"
 

@@ -13,9 +13,11 @@ namespace keyshift::projections {
 
 namespace {
 
+/// A member is told of under the name of its projection: no user has heard of `name__m2`.
 [[noreturn]] void refuse(const std::string& name, const std::string& why, const std::string& next)
 {
-    throw RefusedError({"creating projection " + name, why, next});
+    const std::string whole = projection_of_member(name);
+    throw RefusedError({"creating projection " + (whole.empty() ? name : whole), why, next});
 }
 
 bool contains(const std::vector<std::string>& names, const std::string& name)
@@ -74,6 +76,10 @@ BaseColumn read_column(pg::Connection& node, const CreateRequest& request, const
             "       CASE WHEN coalesce(e.typtype, b.typtype) = 'e' THEN 'enum' ELSE coalesce(e.typname, b.typname) END, t.modifier, e.oid IS NOT NULL "
             "FROM t JOIN pg_type b ON b.oid = t.id AND b.typtype <> 'd' LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'",
         {table.quoted(), name});
+    if (row.rows() == 0 && name == select.alias) {
+        refuse_at(request.name, select, place_of(select, name),
+                  name + " is the whole row, whose columns change with the table", "Name the columns.");
+    }
     if (row.rows() == 0) {
         std::vector<std::string> names;
         for (const catalog::ColumnDefinition& column : base.columns) {
@@ -164,6 +170,14 @@ void check_key(pg::Connection& node, const CreateRequest& request, Definition& d
 }
 
 } // namespace
+
+std::string projection_of_member(const std::string& name)
+{
+    const std::size_t mark = name.rfind("__m");
+    const bool is_member =
+        mark != std::string::npos && name.find_first_not_of("0123456789", mark + 3) == std::string::npos;
+    return is_member ? name.substr(0, mark) : "";
+}
 
 std::string form_of(const std::string& type, const EventForms& forms)
 {

@@ -12,6 +12,8 @@
 
 namespace keyshift::projections {
 
+/// "feed" of "feed__m2"; empty: not the name of a projection's member.
+std::string projection_of_member(const std::string& name);
 /// How events carry a type (pg_type.typname) under these settings of [cdc]: BaseColumn::form.
 std::string form_of(const std::string& type, const EventForms& forms);
 /// The captured table that the SELECT reads. Throws Error(refused) naming those there are.

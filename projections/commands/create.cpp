@@ -42,8 +42,7 @@ void check_name(pg::Connection& catalog, pg::Connection& node, const CreateReque
         throw RefusedError(
             {doing, "the name is not plain", "Use up to 50 lower case letters, digits and underscores."});
     }
-    const std::size_t mark = request.name.rfind("__m");
-    if (mark != std::string::npos && request.name.find_first_not_of("0123456789", mark + 3) == std::string::npos) {
+    if (!projection_of_member(request.name).empty()) {
         throw RefusedError(
             {doing, "names that end like this are those of a projection's tables", "Choose another name."});
     }

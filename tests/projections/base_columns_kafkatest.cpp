@@ -84,14 +84,17 @@ TEST_F(BaseColumns, GroupsByADomainAreExact)
 
 TEST_F(BaseColumns, AGeneratedOneIsRefusedWithTheExpressionThatStandsInForIt)
 {
-    for (const std::string sql : {"SELECT mail, line, amount FROM public.lines",
-                                  "SELECT mail, sum(amount) AS total FROM public.lines GROUP BY mail",
-                                  "SELECT mail, line FROM public.lines WHERE amount > 3"}) {
+    for (const std::string sql :
+         {"SELECT mail, line, amount FROM public.lines",
+          "SELECT mail, sum(amount) AS total FROM public.lines GROUP BY mail",
+          "SELECT mail, line FROM public.lines WHERE amount > 3",
+          "SELECT mail, price FROM public.lines UNION ALL SELECT mail, amount FROM public.lines"}) {
         try {
             cluster_.create("refused", "mail", sql);
             ADD_FAILURE() << sql;
         } catch (const Error& error) {
             EXPECT_EQ(error.kind(), ErrorKind::refused);
+            EXPECT_EQ(error.parts().what, "creating projection refused");
             EXPECT_THAT(error.parts().why, HasSubstr("column amount is generated"));
             EXPECT_THAT(error.parts().why, HasSubstr("^"));
             EXPECT_THAT(error.parts().next, HasSubstr(R"(((quantity)::numeric * price) AS "amount")"));

@@ -257,6 +257,7 @@ TEST(Projection, RefusesBeforeAnythingIsTouched)
         refusal("p", "user_id", "SELECT user_id, likeid FROM likes"),
         HasSubstr(
             "has no column likeid\n    SELECT user_id, likeid FROM likes\n                    ^ | Did you mean like_id? "));
+    EXPECT_THAT(refusal("p", "user_id", "SELECT user_id, l FROM likes l"), HasSubstr("l is the whole row"));
     EXPECT_THAT(refusal("p", "user_id", "SELECT user_id FROM like"), HasSubstr("syntax error"));
     EXPECT_THAT(
         refusal("p", "user_id", "SELECT user_id FROM likess"),

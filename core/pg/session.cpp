@@ -71,6 +71,17 @@ std::string lost_by(const std::string& words, const std::string& ended_by)
     return at != std::string::npos ? words.substr(at + 3, 5) : ended_by.empty() ? "08006" : ended_by;
 }
 
+/// After an error that is libpq's own. It leaves the status as it is where writing failed while the server's last words were
+/// still to be read (a keepalive had found it gone, and the session's end told why): the next reads tell.
+bool is_lost(PGconn* connection)
+{
+    constexpr int kReads = 3;
+    for (int read = 0; read < kReads && PQstatus(connection) == CONNECTION_OK; ++read) {
+        PQconsumeInput(connection);
+    }
+    return PQstatus(connection) == CONNECTION_BAD;
+}
+
 std::string one_line(std::string text)
 {
     std::replace(text.begin(), text.end(), '\n', ' ');
@@ -149,8 +160,8 @@ void throw_error(PGconn* connection, const PGresult* result, const std::string& 
                  const std::string& ended_by)
 {
     const char* state = result == nullptr ? nullptr : PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const bool lost = PQstatus(connection) == CONNECTION_BAD;
     const std::string words = trimmed(PQerrorMessage(connection));
+    const bool lost = state == nullptr ? is_lost(connection) : PQstatus(connection) == CONNECTION_BAD;
     const std::string sqlstate = state != nullptr ? state : lost ? lost_by(words, ended_by) : "XX001";
     const std::string why =
         state != nullptr ? server_words(result, sqlstate) : fmt::format("{} [{}]", one_line(words), sqlstate);

@@ -35,8 +35,12 @@ struct Pair {
     bool dead = false; ///< was there while the proxy was frozen
 };
 
-void close_pair(const Pair& pair)
+void close_pair(const Pair& pair, bool reset)
 {
+    const linger at_once{1, 0};
+    if (reset) {
+        ::setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    }
     ::close(pair.client);
     ::close(pair.server);
 }
@@ -116,7 +120,8 @@ void TcpProxy::run(std::stop_token stop)
         for (std::size_t i = pairs.size(); i-- > 0;) {
             refused_ += cut ? 1 : 0;
             if (cut || !serve(pairs[i].client, pairs[i].server, waits[1 + 2 * i].revents, waits[2 + 2 * i].revents)) {
-                close_pair(pairs[i]);
+                close_pair(pairs[i], resets_);
+                ended_ += cut ? 0 : 1;
                 pairs.erase(pairs.begin() + static_cast<std::ptrdiff_t>(i));
             }
         }
@@ -128,7 +133,7 @@ void TcpProxy::run(std::stop_token stop)
         }
     }
     for (const Pair& pair : pairs) {
-        close_pair(pair);
+        close_pair(pair, false);
     }
 }
 

@@ -26,6 +26,11 @@ public:
     /// While cut every connection is closed, those of before and each new one.
     void cut() { cut_ = true; }
     void mend() { cut_ = deaf_ = false; }
+    /// Whatever connection ends is reset on the client's side, behind all that the server has said: what a client sees whose
+    /// keepalive reaches a host that has forgotten it.
+    void reset_clients() { resets_ = true; }
+    /// Connections that the server has ended, so far.
+    int ended() const { return ended_; }
     /// Connections closed because of cuts, so far.
     int refused() const { return refused_; }
 
@@ -40,6 +45,8 @@ private:
     std::atomic<bool> cut_ = false;
     std::atomic<bool> deaf_ = false;
     std::atomic<int> lost_ = 0;
+    std::atomic<bool> resets_ = false;
+    std::atomic<int> ended_ = 0;
     std::atomic<int> refused_ = 0;
     std::jthread thread_;
 };

@@ -1,3 +1,4 @@
+#include "core/failpoint.hpp"
 #include "core/json.hpp"
 #include "projections/commands/composite.hpp"
 #include "projections/commands/lasting_differences.hpp"
@@ -63,6 +64,7 @@ void verify_copy(pg::Connection& catalog, const ProjectionRecord& record, const 
 
 Json verify_one(pg::Connection& catalog, const ProjectionRecord& record, const std::stop_token& stop)
 {
+    failpoint("projection.verify.read");
     Json report{
         {"name", record.definition.name}, {"rows", 0}, {"missing", 0}, {"extra", 0}, {"different", 0}, {"rejected", 0},
         {"examples", Json::array()}};
@@ -79,7 +81,20 @@ Json verify_one(pg::Connection& catalog, const ProjectionRecord& record, const s
     return report;
 }
 
-Json verify(pg::Connection& catalog, const std::string& name, std::stop_token stop)
+namespace {
+
+/// Those that serve: of the projection, or of its members.
+std::vector<std::int64_t> generations(pg::Connection& catalog, const std::string& name)
+{
+    const auto composite = read_composite(catalog, name);
+    std::vector<std::int64_t> ids;
+    for (const std::string& one : composite ? composite->members : std::vector<std::string>{name}) {
+        ids.push_back(read_projection(catalog, one).id);
+    }
+    return ids;
+}
+
+Json verify_generation(pg::Connection& catalog, const std::string& name, const std::stop_token& stop)
 {
     const auto composite = read_composite(catalog, name);
     if (!composite) {
@@ -112,6 +127,24 @@ Json verify(pg::Connection& catalog, const std::string& name, std::stop_token st
         report["tables"].push_back(std::move(part));
     }
     return report;
+}
+
+} // namespace
+
+Json verify(pg::Connection& catalog, const std::string& name, std::stop_token stop)
+{
+    constexpr int kSuccessions = 3;
+    for (int more = kSuccessions;; --more) {
+        const std::vector<std::int64_t> before = generations(catalog, name);
+        try {
+            return verify_generation(catalog, name, stop);
+        } catch (const pg::SqlError& error) {
+            // A rebuild puts the next generation in its place at any moment, and drops what is being read.
+            if (error.sqlstate() != "42P01" || more == 0 || generations(catalog, name) == before) {
+                throw;
+            }
+        }
+    }
 }
 
 } // namespace keyshift::projections

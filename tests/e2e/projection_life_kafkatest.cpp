@@ -10,6 +10,7 @@
 
 #include <array>
 #include <csignal>
+#include <fstream>
 #include <stdexcept>
 
 namespace keyshift::test {
@@ -179,6 +180,21 @@ TEST_F(RebuiltProjection, IsFinishedByTheNextDaemonWhereverThisOneDies)
     }
     start();
     expect_rebuilt();
+}
+
+TEST_F(RebuiltProjection, IsVerifiedThoughItTakesItsPlaceMeanwhile)
+{
+    start();
+    create();
+    const std::string go = installation_.directory().path() + "/go";
+    BackgroundProgram verify(
+        {keyshift_binary(), "--config", installation_.config_file(), "projection", "verify", "by_user"},
+        {{"KEYSHIFT_FAILPOINTS", "projection.verify.read=wait:" + go}});
+    ASSERT_TRUE(verify.wait_for_output("failpoint projection.verify.read fired"));
+    installation_.must({"projection", "rebuild", "by_user", "--keep", "0s"});
+    expect_rebuilt();
+    std::ofstream(go).close();
+    EXPECT_EQ(verify.wait(60s), 0) << verify.output();
 }
 
 TEST_F(RebuiltProjection, MovesWithItsBucketsWhileItIsBuilt)

@@ -24,7 +24,7 @@ const char* const kServes = "SELECT count(*) = 1 AND min(generation) = 2 AND boo
 std::jthread writer(const ProjectedCluster& cluster)
 {
     return std::jthread([connection = cluster.connect(0)](std::stop_token stop) mutable {
-        for (int turn = 0; sleep_for(5ms, stop); ++turn) { // a steady load, not all of the machine
+        for (int turn = 0; sleep_for(20ms, stop); ++turn) { // a steady load, not all of the machine
             const std::string n = std::to_string(turn);
             connection.script("UPDATE public.likes SET content = 'turn " + n + "' WHERE like_id = 1 + " + n +
                               " % 400; UPDATE public.likes SET user_id = (user_id + 1) % 20 WHERE like_id = 1 + " + n +

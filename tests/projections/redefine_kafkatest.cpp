@@ -53,7 +53,7 @@ protected:
     std::jthread writer() const
     {
         return std::jthread([connection = cluster_.connect(0)](std::stop_token stop) mutable {
-            for (int turn = 0; sleep_for(5ms, stop); ++turn) {
+            for (int turn = 0; sleep_for(20ms, stop); ++turn) {
                 const std::string n = std::to_string(turn);
                 connection.script("UPDATE public.likes SET content = 'turn " + n +
                                   "', user_id = (user_id + 1) % 20 WHERE like_id = 1 + " + n + " % 400");

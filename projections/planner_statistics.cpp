@@ -7,13 +7,14 @@ namespace keyshift::projections {
 
 namespace {
 
-/// 3,000 rows of each leaf: a second for a million rows.
-constexpr const char* kSample = "SET default_statistics_target = 10";
+/// 3,000 rows of each leaf: a second for a million rows. The limits are how long a daemon that stops may have to wait for it.
+constexpr const char* kSession =
+    "SET default_statistics_target = 10; SET lock_timeout = '1s'; SET statement_timeout = '30s'";
 
 void analyze(const Definition& definition, const catalog::Node& node)
 {
     pg::Connection connection(node.connection("projection statistics"));
-    connection.script(kSample);
+    connection.script(kSession);
     connection.script("ANALYZE " + definition.table().quoted());
     if (definition.aggregation) {
         connection.script("ANALYZE " + definition.totals().quoted());

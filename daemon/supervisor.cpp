@@ -27,6 +27,9 @@ bool same_database(const catalog::Node& a, const catalog::Node& b)
            a.system_identifier == b.system_identifier;
 }
 
+/// What stopped a stream may be mended by what a command has just changed, also when it stops a moment later over what it read before.
+constexpr auto kFresh = 5s;
+
 } // namespace
 
 Supervisor::Supervisor(const Config& config, metrics::Metrics& metrics)
@@ -159,8 +162,14 @@ void Supervisor::watch_catalog(std::stop_token stop)
     try {
         pg::Connection& catalog = claim_->connection();
         catalog.script("LISTEN keyshift_catalog; LISTEN keyshift_placement");
+        auto fresh_until = std::chrono::steady_clock::now();
         while (!stop.stop_requested()) {
-            const bool news = catalog.wait_notify(1s, stop).has_value();
+            const std::optional<std::string> news = catalog.wait_notify(1s, stop);
+            const auto now = std::chrono::steady_clock::now();
+            fresh_until = news == "node" || news == "table" ? now + kFresh : fresh_until;
+            if (now < fresh_until) {
+                look_again_at_stopped_streams();
+            }
             claim_->seen();
             refresh_streams(catalog);
             if (news) {
@@ -176,6 +185,16 @@ void Supervisor::watch_catalog(std::stop_token stop)
         claim_.reset();
         turned();
         throw;
+    }
+}
+
+void Supervisor::look_again_at_stopped_streams()
+{
+    const std::scoped_lock lock(mutex_);
+    for (auto& [name, one] : streams_) {
+        if (one.worker->status().state == "stopped") {
+            one.worker->retry_now();
+        }
     }
 }
 

@@ -59,6 +59,8 @@ private:
 
     void watch_catalog(std::stop_token stop);
     void refresh_streams(pg::Connection& catalog);
+    /// At once, and not only after their pause.
+    void look_again_at_stopped_streams();
     void retire(std::map<std::string, StreamWorker>::iterator stream);
     StreamWorker make_stream(const catalog::Node& node);
     std::unique_ptr<Worker> make_resharder();

@@ -41,6 +41,14 @@ protected:
         return eventually([&] { return kafka_.progress("n1").value_or(Lsn{}) >= lsn; }, 60s);
     }
 
+    /// The primary's stream has run, and ended.
+    bool captures_one()
+    {
+        const auto running = start(postgres_);
+        pg::Connection(postgres_.settings()).script("INSERT INTO public.items VALUES (1, 'before')");
+        return arrives("1");
+    }
+
     /// The standby has all that was written, the primary is gone, and node and catalog are on the standby.
     void fail_over(PrivatePostgres& standby)
     {
@@ -59,10 +67,7 @@ protected:
 
 TEST_F(PromotedStandby, WithoutTheSlotIsNotReadUntilItIsRecovered)
 {
-    auto running = start(postgres_);
-    pg::Connection(postgres_.settings()).script("INSERT INTO public.items VALUES (1, 'before')");
-    ASSERT_TRUE(arrives("1"));
-    running.reset();
+    ASSERT_TRUE(captures_one());
     PrivatePostgres standby(postgres_);
     fail_over(standby);
     const Lsn kafka = kafka_.progress("n1").value();
@@ -73,7 +78,7 @@ TEST_F(PromotedStandby, WithoutTheSlotIsNotReadUntilItIsRecovered)
     EXPECT_THAT(error->next, HasSubstr("keyshift cdc recover n1"));
     pg::Connection catalog(standby.settings("catalog"));
     catalog::recover_capture(catalog, "n1", false);
-    running = start(standby);
+    const auto running = start(standby);
     EXPECT_TRUE(arrives("2"));
 }
 
@@ -170,17 +175,14 @@ TEST_F(PromotedStandby, WhatItLacksAndKafkaHasIsToldAndWrittenOver)
 /// The old primary taken back: Kafka's newest progress is of a timeline that it never was on.
 TEST_F(PromotedStandby, GivenUpForTheOldPrimaryIsAGapThatIsToldOnce)
 {
-    auto running = start(postgres_);
-    pg::Connection(postgres_.settings()).script("INSERT INTO public.items VALUES (1, 'before')");
-    ASSERT_TRUE(arrives("1"));
-    running.reset();
+    ASSERT_TRUE(captures_one());
     PrivatePostgres standby(postgres_);
     fail_over(standby);
     {
         pg::Connection catalog(standby.settings("catalog"));
         catalog::recover_capture(catalog, "n1", false);
     }
-    running = start(standby);
+    auto running = start(standby);
     ASSERT_TRUE(arrives("2"));
     running.reset();
     standby.stop("fast");

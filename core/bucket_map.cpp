@@ -1,8 +1,10 @@
 #include "core/bucket_map.hpp"
 
+#include "core/key_values.hpp"
+
+#include <algorithm>
 #include <array>
 #include <bit>
-#include <charconv>
 #include <cstring>
 
 namespace keyshift {
@@ -116,156 +118,29 @@ std::uint64_t combine(std::uint64_t a, std::uint64_t b)
     return a ^ (b + 0x49a0f4dd15e5a8e3ULL + (a << 54U) + (a >> 7U));
 }
 
-template <typename Number>
-std::optional<Number> read_number(std::string_view text)
+/// As hash_numeric_extended: a number has one hash, with whatever zeros it is written.
+std::uint64_t hash_numeric(const NumericDigits& number)
 {
-    Number value{};
-    if (text.starts_with('+') && !text.starts_with("+-")) {
-        text.remove_prefix(1);
+    if (number.special) {
+        return kSeed;
     }
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc{} && end == text.data() + text.size() && !text.empty() ? std::optional(value)
-                                                                                     : std::nullopt;
+    if (number.digits.empty()) {
+        return kSeed - 1;
+    }
+    const std::string_view bytes(reinterpret_cast<const char*>(number.digits.data()), // NOLINT(*-reinterpret-cast)
+                                 number.digits.size() * sizeof(std::int16_t));
+    return hash_bytes(bytes) ^ static_cast<std::uint64_t>(number.weight);
 }
 
-std::optional<std::uint64_t> hash_uuid(std::string_view text)
+std::string_view without_blanks(std::string_view text)
 {
-    std::string digits;
-    for (const char next : text) {
-        if (next != '-' && next != '{' && next != '}') {
-            digits += next;
-        }
-    }
-    if (digits.size() != 32) {
-        return std::nullopt;
-    }
-    std::string bytes;
-    for (std::size_t at = 0; at < 32; at += 2) {
-        std::uint8_t byte = 0;
-        const auto [end, error] = std::from_chars(digits.data() + at, digits.data() + at + 2, byte, 16);
-        if (error != std::errc{} || end != digits.data() + at + 2) {
-            return std::nullopt;
-        }
-        bytes += static_cast<char>(byte);
-    }
-    return hash_bytes(bytes);
+    return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
-/// Days from 2000-01-01 in the proleptic Gregorian calendar.
-std::int64_t days_from_2000(std::int64_t year, unsigned month, unsigned day)
+bool has_zone(std::string_view text)
 {
-    year -= month <= 2 ? 1 : 0;
-    const std::int64_t era = (year >= 0 ? year : year - 399) / 400;
-    const std::int64_t year_of_era = year - era * 400;
-    const std::int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    const std::int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    return era * 146097 + day_of_era - 730425;
-}
-
-/// Cuts "YYYY-MM-DD" off the front.
-std::optional<std::int64_t> take_date(std::string_view& text, bool before_christ)
-{
-    const std::size_t first = text.find('-');
-    if (first == std::string_view::npos || text.size() < first + 6 || text[first + 3] != '-') {
-        return std::nullopt;
-    }
-    const auto year = read_number<std::int64_t>(text.substr(0, first));
-    const auto month = read_number<unsigned>(text.substr(first + 1, 2));
-    const auto day = read_number<unsigned>(text.substr(first + 4, 2));
-    text.remove_prefix(first + 6);
-    if (!year || *year < 1 || !month || !day || *month < 1 || *month > 12 || *day < 1) {
-        return std::nullopt;
-    }
-    const std::int64_t astronomical = before_christ ? 1 - *year : *year;
-    const std::int64_t first_day = days_from_2000(astronomical, *month, 1);
-    const std::int64_t next_month =
-        *month == 12 ? days_from_2000(astronomical + 1, 1, 1) : days_from_2000(astronomical, *month + 1, 1);
-    return first_day + *day <= next_month ? std::optional(first_day + *day - 1) : std::nullopt;
-}
-
-bool take_before_christ(std::string_view& text)
-{
-    if (!text.ends_with(" BC")) {
-        return false;
-    }
-    text.remove_suffix(3);
-    return true;
-}
-
-std::optional<std::uint64_t> hash_date(std::string_view text)
-{
-    if (text == "infinity" || text == "-infinity") {
-        return hash_uint32(text == "infinity" ? 0x7FFFFFFFU : 0x80000000U);
-    }
-    const bool before_christ = take_before_christ(text);
-    const auto days = take_date(text, before_christ);
-    if (!days || !text.empty()) {
-        return std::nullopt;
-    }
-    return hash_uint32(static_cast<std::uint32_t>(*days));
-}
-
-/// "hh", "hh:mm" or "hh:mm:ss[.ffffff]" in microseconds.
-std::optional<std::int64_t> clock_microseconds(std::string_view text)
-{
-    constexpr std::array<std::int64_t, 3> kUnits{3'600'000'000, 60'000'000, 1'000'000};
-    if (text.empty()) {
-        return std::nullopt;
-    }
-    std::int64_t sum = 0;
-    for (std::size_t part = 0; part < 3 && !text.empty(); ++part) {
-        const auto value = read_number<std::int64_t>(text.substr(0, 2));
-        if (text.size() < 2 || !value || *value < 0 || *value > (part == 0 ? 23 : 59)) {
-            return std::nullopt;
-        }
-        sum += *value * kUnits.at(part);
-        text.remove_prefix(2);
-        if (text.starts_with(':')) {
-            text.remove_prefix(1);
-        } else {
-            break;
-        }
-    }
-    if (text.starts_with('.')) {
-        std::string digits(text.substr(1, 6));
-        const auto value = read_number<std::int64_t>(digits + std::string(6 - digits.size(), '0'));
-        if (!value || *value < 0 || text.size() > 7) {
-            return std::nullopt;
-        }
-        sum += *value;
-        text = {};
-    }
-    return text.empty() ? std::optional(sum) : std::nullopt;
-}
-
-std::optional<std::uint64_t> hash_timestamptz(std::string_view text)
-{
-    if (text == "infinity" || text == "-infinity") {
-        return hash_int8(text == "infinity" ? INT64_MAX : INT64_MIN);
-    }
-    const bool before_christ = take_before_christ(text);
-    const auto days = take_date(text, before_christ);
-    if (!days || text.empty() || (text.front() != ' ' && text.front() != 'T')) {
-        return std::nullopt;
-    }
-    text.remove_prefix(1);
-    if (text.ends_with('Z')) {
-        text.remove_suffix(1);
-    }
-    const std::size_t zone = text.find_first_of("+-");
-    const auto time = clock_microseconds(text.substr(0, zone));
-    std::int64_t offset = 0;
-    if (zone != std::string_view::npos) {
-        const auto magnitude = clock_microseconds(text.substr(zone + 1));
-        if (!magnitude) {
-            return std::nullopt;
-        }
-        offset = text[zone] == '-' ? -*magnitude : *magnitude;
-    }
-    if (!time) {
-        return std::nullopt;
-    }
-    return hash_int8(*days * 86'400'000'000 + *time - offset);
+    constexpr std::size_t kDate = 10;
+    return text.ends_with('Z') || text.substr(std::min(kDate, text.size())).find_first_of("+-") != text.npos;
 }
 
 std::optional<std::uint64_t> hash_value(KeyType type, std::string_view text)
@@ -283,14 +158,34 @@ std::optional<std::uint64_t> hash_value(KeyType type, std::string_view text)
         const auto value = read_number<std::int64_t>(text);
         return value ? std::optional(hash_int8(*value)) : std::nullopt;
     }
-    case KeyType::uuid:
-        return hash_uuid(text);
+    case KeyType::boolean: {
+        const auto value = read_boolean(text);
+        return value ? std::optional(hash_uint32(*value ? 1 : 0)) : std::nullopt;
+    }
+    case KeyType::numeric: {
+        const auto value = read_numeric(text);
+        return value ? std::optional(hash_numeric(*value)) : std::nullopt;
+    }
+    case KeyType::uuid: {
+        const auto bytes = read_uuid(text);
+        return bytes ? std::optional(hash_bytes(*bytes)) : std::nullopt;
+    }
     case KeyType::text:
         return hash_bytes(text);
-    case KeyType::date:
-        return hash_date(text);
-    case KeyType::timestamptz:
-        return hash_timestamptz(text);
+    case KeyType::character:
+        return hash_bytes(without_blanks(text));
+    case KeyType::date: {
+        const auto days = read_date(text);
+        return days ? std::optional(hash_uint32(static_cast<std::uint32_t>(*days))) : std::nullopt;
+    }
+    case KeyType::timestamp: {
+        const auto value = has_zone(text) ? std::nullopt : read_timestamp(text);
+        return value ? std::optional(hash_int8(*value)) : std::nullopt;
+    }
+    case KeyType::timestamptz: {
+        const auto value = read_timestamp(text);
+        return value ? std::optional(hash_int8(*value)) : std::nullopt;
+    }
     }
     return std::nullopt;
 }
@@ -299,20 +194,27 @@ std::optional<std::uint64_t> hash_value(KeyType type, std::string_view text)
 
 std::optional<KeyType> key_type(std::string_view formatted_type)
 {
-    static constexpr std::array<std::pair<std::string_view, KeyType>, 8> kTypes{
-        {{"smallint", KeyType::int2},
+    static constexpr std::array<std::pair<std::string_view, KeyType>, 10> kTypes{
+        {{"boolean", KeyType::boolean},
+         {"smallint", KeyType::int2},
          {"integer", KeyType::int4},
          {"bigint", KeyType::int8},
          {"uuid", KeyType::uuid},
          {"text", KeyType::text},
          {"character varying", KeyType::text},
          {"date", KeyType::date},
+         {"timestamp without time zone", KeyType::timestamp},
          {"timestamp with time zone", KeyType::timestamptz}}};
-    // "character varying(40)" hashes as the rest; a timestamptz(3) is rounded first, which only the server does.
-    const bool varying = formatted_type.starts_with("character varying(") && formatted_type.ends_with(')');
-    const std::string_view name = varying ? "character varying" : formatted_type;
+    // A number of any scale may be spelt in several ways; a timestamptz(3) is rounded first, which only the server does.
+    static constexpr std::array<std::pair<std::string_view, KeyType>, 3> kWithModifier{
+        {{"character varying(", KeyType::text}, {"character(", KeyType::character}, {"numeric(", KeyType::numeric}}};
     for (const auto& [known, type] : kTypes) {
-        if (name == known) {
+        if (formatted_type == known) {
+            return type;
+        }
+    }
+    for (const auto& [beginning, type] : kWithModifier) {
+        if (formatted_type.starts_with(beginning) && formatted_type.ends_with(')')) {
             return type;
         }
     }

@@ -1,7 +1,7 @@
 #pragma once
 /// PostgreSQL's hash partitioning, bit for bit: key -> 64-bit row hash -> bucket (hash mod bucket count).
-/// Covers int2, int4, int8, uuid, text, varchar, date, timestamptz and keys of several such columns; anything else is
-/// asked of the server. Proven at start against satisfies_hash_partition on every node (bucket_probe).
+/// Covers boolean, int2, int4, int8, numeric(p, s), uuid, text, varchar, character(n), date, timestamp, timestamptz and keys of
+/// several such columns; anything else is asked of the server. Proven at start against satisfies_hash_partition on every node (bucket_probe).
 /// Pure; safe to call from any thread.
 
 #include "core/ids.hpp"
@@ -15,7 +15,7 @@
 
 namespace keyshift {
 
-enum class KeyType { int2, int4, int8, uuid, text, date, timestamptz };
+enum class KeyType { boolean, int2, int4, int8, numeric, uuid, text, character, date, timestamp, timestamptz };
 
 /// The KeyType of a type name as pg_catalog.format_type prints it without modifier ("bigint", "uuid", "text",
 /// "character varying", "date", "timestamp with time zone", ...); nullopt: not computed here.

@@ -41,7 +41,8 @@ std::optional<BucketId> compute(const Group& group, const std::vector<std::strin
     std::vector<KeyValue> values;
     for (std::size_t i = 0; i < key.size(); ++i) {
         const std::optional<KeyType> type = key_type(group.key_types[i]);
-        if (!type) {
+        // What a user types may have more digits or letters than the type: PostgreSQL cuts them off first.
+        if (!type || *type == KeyType::numeric || *type == KeyType::character) {
             return std::nullopt;
         }
         types.push_back(*type);

@@ -40,6 +40,17 @@ std::vector<Shape> shapes()
          "k1",
          "CASE i WHEN 0 THEN 'infinity' WHEN 1 THEN '-infinity' WHEN 2 THEN '0044-03-15 12:00:00.000001+00 BC' "
          "ELSE timestamptz '1001-01-01 00:00:00+00' + i * interval '2411 days 3 hours 1.000007 seconds' END"},
+        {{boolean}, "k1 boolean", "k1", "i % 2 = 0"},
+        {{numeric},
+         "k1 numeric(40,6)",
+         "k1",
+         "CASE i WHEN 0 THEN 'NaN' WHEN 1 THEN 0 ELSE ((i - 128) * 10::numeric ^ (i % 37 - 6))::numeric(40,6) END"},
+        {{character}, "k1 character(9)", "k1", "left(repeat('k\u00e9 y' || i, 9), i % 9)"},
+        {{timestamp},
+         "k1 timestamp",
+         "k1",
+         "CASE i WHEN 0 THEN 'infinity' WHEN 1 THEN '-infinity' WHEN 2 THEN '0044-03-15 12:00:00.000001 BC' "
+         "ELSE timestamp '1001-01-01 00:00:00' + i * interval '2411 days 3 hours 1.000007 seconds' END"},
         {{text, int8, uuid},
          "k1 text, k2 bigint, k3 uuid",
          "k1, k2, k3",

@@ -54,6 +54,24 @@ constexpr std::array kGolden{
     Golden{KeyType::timestamptz, "2024-02-29 12:34:56.7+05:30", 4054},
     Golden{KeyType::timestamptz, "2024-02-29T07:04:56.700Z", 4054},
     Golden{KeyType::timestamptz, "infinity", 2678},
+    Golden{KeyType::boolean, "true", 4024},
+    Golden{KeyType::boolean, "f", 2480},
+    Golden{KeyType::numeric, "0.000000", 1503},
+    Golden{KeyType::numeric, "1", 2881},
+    Golden{KeyType::numeric, "-1.00", 2881},
+    Golden{KeyType::numeric, "0.000001", 3959},
+    Golden{KeyType::numeric, "10000.0", 2882},
+    Golden{KeyType::numeric, "12345678.90", 2998},
+    Golden{KeyType::numeric, "100000000", 2879},
+    Golden{KeyType::numeric, "NaN", 1504},
+    Golden{KeyType::character, "", 2214},
+    Golden{KeyType::character, "DE", 3903},
+    Golden{KeyType::character, "DE          ", 3903},
+    Golden{KeyType::character, "a b         ", 2235},
+    Golden{KeyType::timestamp, "2000-01-01 00:00:00", 2480},
+    Golden{KeyType::timestamp, "2024-02-29T12:34:56.700", 439},
+    Golden{KeyType::timestamp, "infinity", 2678},
+    Golden{KeyType::timestamp, "0044-03-15 12:00:00 BC", 1911},
 };
 
 std::optional<std::uint32_t> bucket(std::initializer_list<KeyType> types, std::initializer_list<const char*> values)
@@ -100,6 +118,13 @@ TEST(BucketMap, LeavesToTheServerWhatItCannotRead)
           "2023-01-01 10:00:00+", "2023-01-01 10:00:00 Europe/Berlin"}) {
         EXPECT_EQ(bucket({timestamptz}, {text}), std::nullopt) << text;
     }
+    for (const char* text : {"2023-01-01", "2023-01-01 10:00:00+00", "2023-01-01T10:00:00Z", "now"}) {
+        EXPECT_EQ(bucket({timestamp}, {text}), std::nullopt) << text;
+    }
+    for (const char* text : {"", "-", ".5", "5.", "1e3", "1,5", "--1", "nan", " 1"}) {
+        EXPECT_EQ(bucket({numeric}, {text}), std::nullopt) << text;
+    }
+    EXPECT_EQ(bucket({boolean}, {"maybe"}), std::nullopt);
     EXPECT_EQ(bucket({int4, int4}, {"1"}), std::nullopt);
 }
 
@@ -108,8 +133,9 @@ TEST(BucketMap, KnowsTheTypesItComputes)
     EXPECT_EQ(key_type("smallint"), KeyType::int2);
     EXPECT_EQ(key_type("character varying(40)"), KeyType::text);
     EXPECT_EQ(key_type("timestamp with time zone"), KeyType::timestamptz);
-    for (const char* other : {"numeric", "character(10)", "timestamp without time zone", "timestamp(3) with time zone",
-                              "text[]", "bytea", ""}) {
+    EXPECT_EQ(key_type("character(10)"), KeyType::character);
+    EXPECT_EQ(key_type("numeric(10,2)"), KeyType::numeric);
+    for (const char* other : {"numeric", "timestamp(3) with time zone", "text[]", "numeric(3,1)[]", "bytea", ""}) {
         EXPECT_EQ(key_type(other), std::nullopt) << other;
     }
 }

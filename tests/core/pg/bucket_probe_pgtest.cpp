@@ -26,6 +26,13 @@ constexpr Case kCases[] = {
      "CASE i WHEN 1 THEN 'infinity'::date WHEN 2 THEN '-infinity' ELSE date '4000-01-01 BC' + (random() * 3000000)::int END"},
     {"timestamptz", "k1 timestamptz", "k1",
      "CASE i WHEN 1 THEN 'infinity'::timestamptz WHEN 2 THEN '-infinity' ELSE timestamptz '4000-01-01 BC' + random() * interval '8000 years' END"},
+    {"boolean", "k1 boolean", "k1", "random() < 0.5"},
+    {"numeric", "k1 numeric(60,20)", "k1",
+     "CASE i WHEN 1 THEN 'NaN'::numeric WHEN 2 THEN 0 WHEN 3 THEN 10000 ELSE (random() - 0.5)::numeric * 10::numeric ^ (random() * 48 - 9)::int END"},
+    {"character", "k1 character(20)", "k1",
+     "left(md5(random()::text), i % 21) || CASE WHEN i % 3 = 0 THEN ' ' ELSE '' END"},
+    {"timestamp", "k1 timestamp", "k1",
+     "CASE i WHEN 1 THEN 'infinity'::timestamp WHEN 2 THEN '-infinity' ELSE timestamp '4000-01-01 BC' + random() * interval '8000 years' END"},
     {"several columns", "k1 text, k2 bigint, k3 uuid, k4 date", "k1, k2, k3, k4",
      "CASE WHEN i % 4 = 0 THEN NULL ELSE md5(random()::text) END, CASE WHEN i % 5 = 0 THEN NULL ELSE i END, gen_random_uuid(), "
      "date '1900-01-01' + i"},

@@ -58,7 +58,8 @@ bool Backfill::copy_bucket(const Source& from, const std::string& node, BucketId
     }
     std::string columns;
     for (const BaseColumn& column : definition_.base_columns) {
-        columns += (columns.empty() ? "" : ", ") + quote_identifier(column.name) + "::text";
+        // Computed for the rows that come, where one that an expression fails for does not end the scan.
+        columns += (columns.empty() ? "" : ", ") + (column.computed.empty() ? text_of(column) : "NULL");
     }
     const std::string table = from.group.empty() ? definition_.base.quoted()
                                                  : "ONLY " + catalog::leaf_name(definition_.base, bucket).quoted();

@@ -43,7 +43,7 @@ struct BackfillWriters::Writer {
 BackfillWriters::BackfillWriters(const pg::ConnectionSettings& catalog, const Definition& definition,
                                  std::int64_t owner_epoch, const BackfillLimits& limits,
                                  const std::optional<std::set<std::string>>& nodes)
-    : definition_(definition), limits_(limits)
+    : catalog_settings_(catalog), definition_(definition), limits_(limits), keys_(catalog, definition)
 {
     for (int count = 0; count < limits.writers; ++count) {
         Writer& writer = *writers_.emplace_back(std::make_unique<Writer>(catalog, definition, owner_epoch));
@@ -73,6 +73,7 @@ BackfillWriters::Writer& BackfillWriters::writer_of(RowChange& row)
 
 void BackfillWriters::put(std::vector<RowChange> rows, std::stop_token stop)
 {
+    compute_keys(rows);
     for (RowChange& row : rows) {
         Writer& writer = writer_of(row);
         writer.gathered_bytes += weight_of(row);
@@ -82,6 +83,28 @@ void BackfillWriters::put(std::vector<RowChange> rows, std::stop_token stop)
         }
     }
     throw_failure();
+}
+
+void BackfillWriters::compute_keys(std::vector<RowChange>& rows)
+{
+    if (!keys_.any()) {
+        return;
+    }
+    std::vector<RowToKey> to_key;
+    for (RowChange& row : rows) {
+        to_key.push_back({&row.base});
+    }
+    keys_.compute(to_key);
+    std::vector<RowChange> keyed;
+    for (std::size_t at = 0; at < rows.size(); ++at) {
+        if (!to_key[at].fault.empty()) {
+            pg::Connection catalog(catalog_settings_); // the writers' sessions are their threads'
+            reject(catalog, rows[at], to_key[at].fault);
+        } else if (!to_key[at].nowhere) {
+            keyed.push_back(std::move(rows[at]));
+        }
+    }
+    rows = std::move(keyed);
 }
 
 void BackfillWriters::hand_over(Writer& writer, std::stop_token stop)
@@ -146,14 +169,18 @@ void BackfillWriters::write_or_reject(Writer& writer, std::span<RowChange> rows,
             write_or_reject(writer, rows.subspan(rows.size() / 2), stop);
             return;
         }
-        add_rejected_row(writer.target.catalog(), definition_, rows.front(), error.parts().why);
-        if (const std::int64_t rejected = ++rejected_; rejected >= limits_.max_rejections) {
-            throw FatalError(
-                {"building projection " + definition_.name,
-                 fmt::format("{} rows of {} could not be used (projection.max_rejections)", rejected,
-                             definition_.base.to_string()),
-                 "`keyshift rejections list " + definition_.name + "` says why. Mend the cause and resume."});
-        }
+        reject(writer.target.catalog(), rows.front(), error.parts().why);
+    }
+}
+
+void BackfillWriters::reject(pg::Connection& catalog, const RowChange& row, const std::string& why)
+{
+    add_rejected_row(catalog, definition_, row, why);
+    if (const std::int64_t rejected = ++rejected_; rejected >= limits_.max_rejections) {
+        throw FatalError({"building projection " + definition_.name,
+                          fmt::format("{} rows of {} could not be used (projection.max_rejections)", rejected,
+                                      definition_.base.to_string()),
+                          "`keyshift rejections list " + definition_.name + "` says why. Mend the cause and resume."});
     }
 }
 

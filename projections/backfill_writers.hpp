@@ -5,6 +5,7 @@
 #include "core/bounded_queue.hpp"
 #include "core/bucket_layout.hpp"
 #include "projections/batch_writer.hpp"
+#include "projections/computed_keys.hpp"
 #include "projections/target.hpp"
 
 #include <atomic>
@@ -50,13 +51,18 @@ private:
 
     Writer& writer_of(RowChange& row);
     void hand_over(Writer& writer, std::stop_token stop);
+    /// Without those that have none: they are rejected.
+    void compute_keys(std::vector<RowChange>& rows);
+    void reject(pg::Connection& catalog, const RowChange& row, const std::string& why);
     void work(Writer& writer, std::stop_token stop);
     void write_or_reject(Writer& writer, std::span<RowChange> rows, std::stop_token stop);
     void fail(std::exception_ptr failure);
     void throw_failure();
 
+    const pg::ConnectionSettings catalog_settings_;
     const Definition& definition_;
     const BackfillLimits limits_;
+    ComputedKeys keys_;    ///< of the reading thread
     BucketLayout buckets_; ///< as of the beginning: halves of a bucket that is split stay together
     std::mutex mutex_;
     std::condition_variable_any changed_;

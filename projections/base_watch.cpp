@@ -109,7 +109,9 @@ BaseLook BaseWatch::compare()
         }
         const Columns present = columns_of(*text);
         for (const BaseColumn& column : record_.definition.base_columns) {
-            if (const std::string why = compare_column(node, column, present, renamed); !why.empty()) {
+            const std::string why =
+                column.computed.empty() ? compare_column(node, column, present, renamed) : std::string();
+            if (!why.empty()) {
                 const std::string& name = record_.definition.shown_name();
                 return BaseDiffers{parts(
                     why,

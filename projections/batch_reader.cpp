@@ -105,12 +105,13 @@ EventBatch BatchReader::map(std::vector<kafka::Message> messages)
 {
     EventBatch batch;
     batch.messages = std::move(messages);
-    for (const kafka::Message& message : batch.messages) {
+    std::vector<Mapped> mapped = mapper_.map(batch.messages);
+    for (std::size_t at = 0; at < mapped.size(); ++at) {
+        const kafka::Message& message = batch.messages[at];
         batch.progress[{message.topic, message.partition}] = message.offset + 1;
-        Mapped mapped = mapper_.map(message);
-        auto* rejection = std::get_if<Rejection>(&mapped);
+        auto* rejection = std::get_if<Rejection>(&mapped[at]);
         auto changes =
-            rejection != nullptr ? std::move(rejection->left) : std::get<std::vector<RowChange>>(std::move(mapped));
+            rejection != nullptr ? std::move(rejection->left) : std::get<std::vector<RowChange>>(std::move(mapped[at]));
         if (rejection != nullptr) {
             batch.rejections.emplace_back(&message, std::move(*rejection));
         }

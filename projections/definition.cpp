@@ -30,6 +30,22 @@ std::size_t Definition::base_column(const std::string& column) const
     throw std::logic_error("projection " + name + " has no base column " + column);
 }
 
+std::string text_of(const BaseColumn& column)
+{
+    return (column.computed.empty() ? quote_identifier(column.name) : "(" + column.computed + ")") + "::text";
+}
+
+std::vector<std::string> key_sources(const Definition& definition)
+{
+    std::vector<std::string> sources;
+    for (const std::string& name : definition.key_base) {
+        const BaseColumn& column = definition.base_columns[definition.base_column(name)];
+        const std::vector<std::string> one = column.computed.empty() ? std::vector{name} : column.computed_from;
+        sources.insert(sources.end(), one.begin(), one.end());
+    }
+    return sources;
+}
+
 const std::vector<std::string>& shown_key(const Definition& definition)
 {
     return definition.aggregation ? definition.aggregation->key : definition.key;
@@ -49,7 +65,9 @@ Json to_json(const Definition& definition)
                                 {"modifier", column.modifier},
                                 {"array", column.array},
                                 {"form", column.form},
-                                {"former", column.former}});
+                                {"former", column.former},
+                                {"computed", column.computed},
+                                {"computed_from", column.computed_from}});
     }
     Json json{{"kind", definition.aggregation ? "aggregate" : "rekey"},
               {"name", definition.name},
@@ -99,10 +117,11 @@ Definition definition_from_json(const Json& json)
     definition.pk = json.at("pk").get<std::vector<std::string>>();
     definition.pk_names = json.at("pk_names").get<std::vector<std::string>>();
     for (const Json& column : json.at("base_columns")) {
-        definition.base_columns.push_back({column.at("name"), column.at("type"), column.at("type_name"),
-                                           column.at("modifier"), column.at("array"),
-                                           column.value("form", column.value("decimal_text", false) ? "string" : ""),
-                                           column.value("former", std::vector<std::string>())});
+        definition.base_columns.push_back(
+            {column.at("name"), column.at("type"), column.at("type_name"), column.at("modifier"), column.at("array"),
+             column.value("form", column.value("decimal_text", false) ? "string" : ""),
+             column.value("former", std::vector<std::string>()), column.value("computed", ""),
+             column.value("computed_from", std::vector<std::string>())});
     }
     definition.identity_indexes = json.at("identity_indexes").get<std::vector<std::string>>();
     definition.identity_full = json.value("identity_full", false);

@@ -27,6 +27,9 @@ struct BaseColumn {
     /// cdc.binary of a bytea. Empty: the default.
     std::string form{};
     std::vector<std::string> former{}; ///< names that older events have, oldest first
+    /// Of a key that is an expression: SQL over the columns `computed_from`. No column of the table, and in no event (ComputedKeys).
+    std::string computed{};
+    std::vector<std::string> computed_from{};
 };
 struct ProjectedColumn {
     std::string name;
@@ -69,6 +72,10 @@ struct Definition {
     std::size_t base_column(const std::string& column) const; ///< index; throws std::logic_error when there is none
 };
 
+/// What a row of the base table, under the definition's alias, has for the column, as text.
+std::string text_of(const BaseColumn& column);
+/// The columns of the base table that make the key, which the WAL must have of an old row.
+std::vector<std::string> key_sources(const Definition& definition);
 /// The key as the view's columns are called.
 const std::vector<std::string>& shown_key(const Definition& definition);
 

@@ -1,6 +1,7 @@
 #include "projections/event_mapper.hpp"
 
 #include "core/json.hpp"
+#include "projections/envelope.hpp"
 #include "projections/value_codec.hpp"
 
 #include <fmt/core.h>
@@ -12,55 +13,6 @@ namespace keyshift::projections {
 namespace dom = simdjson::dom;
 
 namespace {
-
-/// What of an envelope counts here. A name that stands twice has no meaning: readers differ in which one they take.
-struct Envelope {
-    std::string_view operation;
-    std::optional<dom::element> sides[2]; ///< before, after; nullopt: absent or null
-    bool twice = false;
-};
-
-/// The envelope, also inside {"schema":...,"payload":...}.
-dom::element payload_of(dom::element document)
-{
-    dom::element payload;
-    return document["payload"].get(payload) == simdjson::SUCCESS ? payload : document;
-}
-
-Envelope open_envelope(dom::element event)
-{
-    Envelope envelope;
-    dom::object fields;
-    if (event.get(fields) != simdjson::SUCCESS) {
-        return envelope;
-    }
-    bool seen[3] = {};
-    for (const dom::key_value_pair field : fields) {
-        const int which = field.key == "before" ? 0 : field.key == "after" ? 1 : field.key == "op" ? 2 : -1;
-        if (which < 0) {
-            continue;
-        }
-        envelope.twice = envelope.twice || seen[which];
-        seen[which] = true;
-        if (which == 2) {
-            if (field.value.get(envelope.operation) != simdjson::SUCCESS) {
-                envelope.operation = {};
-            }
-        } else if (!field.value.is_null()) {
-            envelope.sides[which] = field.value;
-        }
-    }
-    return envelope;
-}
-
-std::optional<std::uint32_t> transaction_of(dom::element event)
-{
-    std::uint64_t number = 0;
-    if (event["source"]["txId"].get(number) != simdjson::SUCCESS) {
-        return std::nullopt; // of a snapshot's row
-    }
-    return static_cast<std::uint32_t>(number);
-}
 
 bool contains(const auto& all, const auto& one)
 {
@@ -89,14 +41,27 @@ std::string row_identity(const Definition& definition, const BaseRow& row)
     return values.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+EventMapper::EventMapper(const Definition& definition, ComputedKeys* keys)
+    : definition_(definition), keys_(keys != nullptr && keys->any() ? keys : nullptr)
+{
+    std::vector<std::string> identity = key_sources(definition);
+    identity.insert(identity.end(), definition.pk.begin(), definition.pk.end());
+    for (const std::string& column : identity) {
+        identity_columns_.push_back(definition.base_column(column));
+    }
+}
+
 std::optional<std::size_t> EventMapper::find_column(std::string_view name, std::size_t likely) const
 {
     const auto& columns = definition_.base_columns;
-    if (likely < columns.size() && columns[likely].name == name) {
+    const auto fits = [&](std::size_t index) {
+        return columns[index].name == name && columns[index].computed.empty();
+    };
+    if (likely < columns.size() && fits(likely)) {
         return likely;
     }
     for (std::size_t index = 0; index < columns.size(); ++index) {
-        if (columns[index].name == name) {
+        if (fits(index)) {
             return index;
         }
     }
@@ -166,7 +131,8 @@ EventMapper::Side EventMapper::read_side(dom::element row, const std::vector<std
         }
     }
     for (std::size_t index = 0; index < seen.size(); ++index) {
-        if (!seen[index] && !read_former(side, index, row, absent)) {
+        const bool computed = !definition_.base_columns[index].computed.empty();
+        if (!seen[index] && !computed && !read_former(side, index, row, absent)) {
             side.unreadable.push_back(index);
             blame(side.fault, "unknown_schema",
                   fmt::format("the event has no column {}", definition_.base_columns[index].name));
@@ -178,17 +144,14 @@ EventMapper::Side EventMapper::read_side(dom::element row, const std::vector<std
 
 std::optional<Rejection> EventMapper::identity_fault(const Side& before) const
 {
-    for (const auto* columns : {&definition_.key_base, &definition_.pk}) {
-        for (const std::string& column : *columns) {
-            const std::size_t index = definition_.base_column(column);
-            if (contains(before.absent, index)) {
-                return Rejection{
-                    "missing_identity",
-                    fmt::format("the old row does not carry column {}: the table's replica identity lacks it", column)};
-            }
-            if (contains(before.unreadable, index)) {
-                return before.fault;
-            }
+    for (const std::size_t index : identity_columns_) {
+        if (contains(before.absent, index)) {
+            return Rejection{"missing_identity",
+                             fmt::format("the old row does not carry column {}: the table's replica identity lacks it",
+                                         definition_.base_columns[index].name)};
+        }
+        if (contains(before.unreadable, index)) {
+            return before.fault;
         }
     }
     return std::nullopt;
@@ -218,10 +181,11 @@ bool EventMapper::has_left(const Side& before, const Side& after) const
     });
 }
 
-Mapped EventMapper::combine(char operation, const std::optional<Side>& before, std::optional<Side>& after,
-                            SourcePosition version, std::string node) const
+Mapped EventMapper::combine(Opened& event) const
 {
-    if (!before && operation == 'd') {
+    const std::optional<Side>& before = event.before;
+    std::optional<Side>& after = event.after;
+    if (!before && event.operation == 'd') {
         return Rejection{"missing_identity", "a delete without its old row"};
     }
     if (before) {
@@ -232,9 +196,9 @@ Mapped EventMapper::combine(char operation, const std::optional<Side>& before, s
     std::vector<RowChange> changes;
     // A row without a key was in no projection.
     if (before && !has_null_key(*before) && (!after || has_left(*before, *after))) {
-        changes.push_back({before->row, version, false, {}, node});
+        changes.push_back({before->row, event.version, false, {}, event.node});
     }
-    if (after && !after->fault && definition_.skip_null && has_null_key(*after)) {
+    if (after && !after->fault && (after->nowhere || (definition_.skip_null && has_null_key(*after)))) {
         return changes; // it has left its place, and has no other
     }
     if (after && (after->fault || has_null_key(*after))) {
@@ -245,8 +209,8 @@ Mapped EventMapper::combine(char operation, const std::optional<Side>& before, s
     }
     if (after) {
         // Live first: a reader may see a row twice for a moment, never not at all.
-        changes.insert(changes.begin(),
-                       {std::move(after->row), version, true, std::move(after->absent), std::move(node)});
+        changes.insert(changes.begin(), {std::move(after->row), event.version, true, std::move(after->absent),
+                                         std::move(event.node), std::nullopt, event.transaction});
     }
     return changes;
 }
@@ -268,57 +232,133 @@ std::string EventMapper::row_of(const kafka::Message& message, const std::option
     return {};
 }
 
+/// NULL in the place of a value that did not come would give a key, and a wrong one.
+void EventMapper::blame_absent_sources(Side& side) const
+{
+    for (const std::size_t index : identity_columns_) {
+        if (contains(side.absent, index)) {
+            blame(side.fault, "missing_identity",
+                  fmt::format("the event does not carry column {}, which the key is made from",
+                              definition_.base_columns[index].name));
+        }
+    }
+}
+
+/// Each side that can be keyed. An old row that the expressions fail for was nowhere: it has had no key.
+void EventMapper::compute_keys(std::vector<Opened>& events) const
+{
+    std::vector<RowToKey> rows;
+    std::vector<Side*> afters;
+    for (Opened& event : events) {
+        if (event.outcome) {
+            continue;
+        }
+        if (event.before) {
+            rows.push_back({&event.before->row});
+            afters.push_back(nullptr);
+        }
+        if (event.after) {
+            blame_absent_sources(*event.after);
+        }
+        if (event.after && !event.after->fault) {
+            rows.push_back({&event.after->row, event.after->absent.empty()});
+            afters.push_back(&*event.after);
+        }
+    }
+    keys_->compute(rows);
+    for (std::size_t at = 0; at < rows.size(); ++at) {
+        if (afters[at] == nullptr) {
+            continue;
+        }
+        afters[at]->nowhere = rows[at].nowhere;
+        if (!rows[at].fault.empty()) {
+            blame(afters[at]->fault, "refused_by_postgresql", rows[at].fault);
+        }
+    }
+}
+
 Mapped EventMapper::map(const kafka::Message& message)
 {
-    if (!message.value) {
-        return std::vector<RowChange>{};
+    if (keys_ != nullptr) {
+        return std::move(map(std::span(&message, 1)).front());
     }
-    Mapped mapped = map_event(message);
-    if (auto* rejection = std::get_if<Rejection>(&mapped); rejection != nullptr && rejection->row.empty()) {
-        rejection->row = row_of(message, std::nullopt, std::nullopt);
+    return decide(message, open(message));
+}
+
+std::vector<Mapped> EventMapper::map(std::span<const kafka::Message> messages)
+{
+    std::vector<Mapped> mapped;
+    mapped.reserve(messages.size());
+    if (keys_ == nullptr) {
+        for (const kafka::Message& message : messages) {
+            mapped.push_back(decide(message, open(message)));
+        }
+        return mapped;
+    }
+    std::vector<Opened> events;
+    events.reserve(messages.size());
+    for (const kafka::Message& message : messages) {
+        events.push_back(open(message));
+    }
+    compute_keys(events);
+    for (std::size_t at = 0; at < messages.size(); ++at) {
+        mapped.push_back(decide(messages[at], std::move(events[at])));
     }
     return mapped;
 }
 
-Mapped EventMapper::map_event(const kafka::Message& message)
+Mapped EventMapper::decide(const kafka::Message& message, Opened event)
 {
+    Mapped mapped = event.outcome ? *std::move(event.outcome) : combine(event);
+    if (auto* rejection = std::get_if<Rejection>(&mapped); rejection != nullptr && rejection->row.empty()) {
+        rejection->row = row_of(message, event.before, event.after);
+    }
+    return mapped;
+}
+
+EventMapper::Opened EventMapper::open(const kafka::Message& message)
+{
+    Opened event;
     const auto position = SourcePosition::parse(message.header(kHeaderPosition).value_or(""));
     const auto origin = Origin::parse(message.header(kHeaderOrigin).value_or(""));
     const auto absent = AbsentColumns::parse(message.header(kHeaderAbsent).value_or(""));
+    if (!message.value) {
+        event.outcome = Mapped();
+        return event;
+    }
     if (!position || !origin || !absent) {
-        return Rejection{"no_position",
-                         "the record lacks Keyshift's headers, or they do not read: it was not written by Keyshift"};
+        event.outcome = Rejection{
+            "no_position", "the record lacks Keyshift's headers, or they do not read: it was not written by Keyshift"};
+        return event;
     }
     dom::element document;
     if (parser_.parse(*message.value).get(document) != simdjson::SUCCESS) {
-        return Rejection{"bad_json", "the value is not JSON"};
+        event.outcome = Rejection{"bad_json", "the value is not JSON"};
+        return event;
     }
-    const Envelope event = open_envelope(payload_of(document));
-    if (event.twice || event.operation.size() != 1) {
-        return Rejection{"bad_json", event.twice ? "op, before or after stands twice" : "the value has no op"};
+    const Envelope envelope = open_envelope(payload_of(document));
+    if (envelope.twice || envelope.operation.size() != 1) {
+        event.outcome =
+            Rejection{"bad_json", envelope.twice ? "op, before or after stands twice" : "the value has no op"};
+        return event;
     }
-    if (event.operation == "t") {
-        return Mapped(); // the control topic tells of it, whether there are such events or not
+    if (envelope.operation == "t") {
+        event.outcome = Mapped(); // the control topic tells of it, whether there are such events or not
+        return event;
     }
-    std::optional<Side> before;
-    std::optional<Side> after;
-    if (event.sides[0]) {
-        before = read_side(*event.sides[0], absent->before);
+    event.operation = envelope.operation[0];
+    event.version = *position;
+    event.node = origin->node;
+    if (envelope.sides[0]) {
+        event.before = read_side(*envelope.sides[0], absent->before);
     }
-    if (event.sides[1]) {
-        after = read_side(*event.sides[1], absent->after);
+    if (envelope.sides[1]) {
+        event.after = read_side(*envelope.sides[1], absent->after);
     }
-    Mapped mapped = combine(event.operation[0], before, after, *position, origin->node);
-    if (auto* rejection = std::get_if<Rejection>(&mapped)) {
-        rejection->row = row_of(message, before, after);
-        return mapped;
+    if (event.after && !event.after->absent.empty()) {
+        event.transaction = transaction_of(payload_of(document));
     }
-    for (RowChange& change : std::get<std::vector<RowChange>>(mapped)) {
-        if (!change.absent.empty()) {
-            change.transaction = transaction_of(payload_of(document));
-        }
-    }
-    return mapped;
+    return event;
 }
 
 } // namespace keyshift::projections

@@ -1,21 +1,32 @@
 #pragma once
 /// A Kafka record to row changes: decodes the Debezium envelope (the whole of it is validated: simdjson's DOM) and decides
-/// what moves where. Pure apart from its parser's buffers; one thread.
+/// what moves where. Pure apart from its parser's buffers, and from what ComputedKeys asks for a key that is an expression; one
+/// thread.
 
 #include "core/kafka/client.hpp"
+#include "projections/computed_keys.hpp"
 #include "projections/definition.hpp"
 #include "projections/row_change.hpp"
 
 #include <simdjson.h>
 
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
 namespace keyshift::projections {
 
 class EventMapper {
 public:
-    explicit EventMapper(const Definition& definition) : definition_(definition) {}
+    /// `keys`: needed where the definition has computed columns; must live as long.
+    explicit EventMapper(const Definition& definition, ComputedKeys* keys = nullptr);
 
     /// No changes for a tombstone record, a heartbeat or a logical message.
     Mapped map(const kafka::Message& message);
+    /// Of each, in their order; computed keys are asked for once for all of them.
+    std::vector<Mapped> map(std::span<const kafka::Message> messages);
 
 private:
     struct Side {
@@ -23,9 +34,23 @@ private:
         std::vector<std::size_t> absent;
         std::vector<std::size_t> unreadable;
         std::optional<Rejection> fault; ///< of the first column that cannot be used
+        bool nowhere = false;           ///< its key cannot be computed, and WHERE does not take it
+    };
+    /// An event as it was read.
+    struct Opened {
+        std::optional<Mapped> outcome; ///< where nothing else of it counts
+        char operation = 0;
+        std::optional<Side> before;
+        std::optional<Side> after;
+        SourcePosition version;
+        std::string node;
+        std::optional<std::uint32_t> transaction; ///< where columns are absent
     };
 
-    Mapped map_event(const kafka::Message& message);
+    Opened open(const kafka::Message& message);
+    void compute_keys(std::vector<Opened>& events) const;
+    void blame_absent_sources(Side& side) const;
+    Mapped decide(const kafka::Message& message, Opened event);
     Side read_side(simdjson::dom::element row, const std::vector<std::string>& absent) const;
     void read_column(Side& side, std::size_t index, std::string_view name, simdjson::dom::element json,
                      const std::vector<std::string>& absent) const;
@@ -38,13 +63,14 @@ private:
     bool has_null_key(const Side& side) const;
     /// Whether the row is at another place than before, as far as `after` can be read.
     bool has_left(const Side& before, const Side& after) const;
-    Mapped combine(char operation, const std::optional<Side>& before, std::optional<Side>& after,
-                   SourcePosition version, std::string node) const;
+    Mapped combine(Opened& event) const;
     /// Which row the event speaks of, by the sides or else by the record's key.
     std::string row_of(const kafka::Message& message, const std::optional<Side>& before,
                        const std::optional<Side>& after);
 
     const Definition& definition_;
+    ComputedKeys* keys_;                        ///< null: no key is computed
+    std::vector<std::size_t> identity_columns_; ///< what an old row must have
     simdjson::dom::parser parser_;
     simdjson::dom::parser key_parser_;
 };

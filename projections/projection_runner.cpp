@@ -26,7 +26,8 @@ ProjectionRunner::ProjectionRunner(pg::ConnectionSettings catalog, const Project
                                    metrics::ProjectionMetrics& metrics, std::int64_t id)
     : catalog_settings_(catalog), options_(options), metrics_(metrics), catalog_(catalog),
       record_(read_projection(catalog_, id)), target_(catalog, record_.definition, Target::Progress::in_transaction),
-      mapper_(record_.definition), rejections_(catalog_, record_.definition), base_(record_, target_),
+      keys_(catalog, record_.definition), mapper_(record_.definition, &keys_),
+      rejections_(catalog_, record_.definition), base_(record_, target_),
       consumer_(options.kafka, "keyshift-projection-" + record_.definition.name),
       topic_(data_topic(options.topic_prefix, record_.definition.base.schema, record_.definition.base.name))
 {

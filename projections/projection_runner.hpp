@@ -64,6 +64,7 @@ private:
     pg::Connection catalog_;
     ProjectionRecord record_;
     Target target_;
+    ComputedKeys keys_;
     EventMapper mapper_;
     RejectionLog rejections_;
     BaseWatch base_;

@@ -109,24 +109,44 @@ std::string renamed_select(const std::string& sql, const Renames& renames)
     return text;
 }
 
-Definition renamed(Definition definition, const Renames& renames)
+namespace {
+
+struct Clauses {
+    std::string list;
+    std::string condition; ///< empty: none
+};
+
+Clauses renamed(const Definition& definition, const Clauses& clauses, const Renames& renames)
 {
-    const std::string text =
-        canonical(renamed_select(fmt::format("SELECT {} FROM {} AS {}{}", definition.select_list,
-                                             definition.base.quoted(), quote_identifier(definition.alias),
-                                             definition.condition.empty() ? "" : " WHERE " + definition.condition),
-                                 renames));
+    const std::string text = canonical(renamed_select(
+        fmt::format("SELECT {} FROM {} AS {}{}", clauses.list, definition.base.quoted(),
+                    quote_identifier(definition.alias), clauses.condition.empty() ? "" : " WHERE " + clauses.condition),
+        renames));
     constexpr std::string_view kSelect = "SELECT ";
     constexpr std::string_view kFrom = " FROM ";
     constexpr std::string_view kWhere = " WHERE ";
     const std::size_t table = location_of(parse_select_tree(text).at("fromClause").front().at("RangeVar"));
-    definition.select_list = text.substr(kSelect.size(), table - kFrom.size() - kSelect.size());
-    if (!definition.condition.empty()) {
-        definition.condition = text.substr(text.find(kWhere, table) + kWhere.size());
-    }
+    return {text.substr(kSelect.size(), table - kFrom.size() - kSelect.size()),
+            clauses.condition.empty() ? "" : text.substr(text.find(kWhere, table) + kWhere.size())};
+}
+
+} // namespace
+
+Definition renamed(Definition definition, const Renames& renames)
+{
+    const Clauses now = renamed(definition, {definition.select_list, definition.condition}, renames);
+    definition.select_list = now.list;
+    definition.condition = now.condition;
     rename_all(definition.key_base, renames);
     rename_all(definition.pk, renames);
     for (BaseColumn& column : definition.base_columns) {
+        if (!column.computed.empty()) {
+            // With a name, or what is renamed would be given the old one.
+            constexpr std::string_view kName = " AS _ks_key";
+            column.computed = renamed(definition, {column.computed + std::string(kName), ""}, renames).list;
+            column.computed.resize(column.computed.size() - kName.size());
+            rename_all(column.computed_from, renames);
+        }
         if (const auto found = renames.find(column.name); found != renames.end()) {
             column.former.push_back(column.name);
             column.name = found->second;

@@ -88,6 +88,33 @@ void refuse_other_meaning(const std::string& sql, const std::string& text)
 
 } // namespace
 
+namespace {
+
+void collect_columns(const Json& node, std::vector<std::string>& columns)
+{
+    if (node.is_object() && node.contains("ColumnRef")) {
+        const std::string name = node.at("ColumnRef").at("fields").back().at("String").at("sval");
+        if (std::find(columns.begin(), columns.end(), name) == columns.end()) {
+            columns.push_back(name);
+        }
+        return;
+    }
+    if (node.is_object() || node.is_array()) {
+        for (const Json& inner : node) {
+            collect_columns(inner, columns);
+        }
+    }
+}
+
+} // namespace
+
+std::vector<std::string> columns_of_expression(const std::string& expression)
+{
+    std::vector<std::string> columns;
+    collect_columns(parse_select_tree("SELECT " + expression), columns);
+    return columns;
+}
+
 std::string canonical(const std::string& sql)
 {
     PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(sql.c_str());

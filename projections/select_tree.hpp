@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 namespace keyshift::projections {
 
@@ -16,6 +17,8 @@ nlohmann::json parse_select_tree(const std::string& sql);
 /// The same statement as PostgreSQL's parser would write it: no comments, one line. Throws Error(refused) where that would
 /// mean something else.
 std::string canonical(const std::string& sql);
+/// The columns that an expression names, each once.
+std::vector<std::string> columns_of_expression(const std::string& expression);
 /// Byte of the statement's text; 0 where the parser gives none.
 std::size_t location_of(const nlohmann::json& node);
 /// The first location in a part of the tree.

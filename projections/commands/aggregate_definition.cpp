@@ -183,11 +183,23 @@ private:
         const auto typed = types_.of(expressions, "");
         for (std::size_t at = 0; at < parsed_.group.size(); ++at) {
             const GroupItem& item = parsed_.group[at];
-            const bool key = std::find(rows_.key.begin(), rows_.key.end(), item.base_column) != rows_.key.end();
-            const bool may_be_null = !key && (item.base_column.empty() || !types_.is_not_null(item.base_column));
-            aggregation.group.push_back({item.sql, item.base_column, typed[at].type, may_be_null});
+            const std::string column = column_of(item);
+            const bool key = std::find(rows_.key.begin(), rows_.key.end(), column) != rows_.key.end();
+            const bool may_be_null = !key && (column.empty() || !types_.is_not_null(column));
+            aggregation.group.push_back({item.sql, column, typed[at].type, may_be_null});
             clauses_ += (at == 0 ? " GROUP BY " : ", ") + item.sql;
         }
+    }
+
+    /// The column of the rows' table that it is; empty: an expression which is no key.
+    std::string column_of(const GroupItem& item) const
+    {
+        for (std::size_t at = 0; at < rows_.key.size() && item.base_column.empty(); ++at) {
+            if (rows_.base_columns[rows_.base_column(rows_.key_base[at])].computed == item.sql) {
+                return rows_.key[at];
+            }
+        }
+        return item.base_column;
     }
 
     void define_measures(Aggregation& aggregation)
@@ -304,6 +316,21 @@ private:
 
 } // namespace
 
+namespace {
+
+const SelectedColumn& key_column(const CreateRequest& request, const ParsedSelect& select, const std::string& name)
+{
+    const auto shown = std::find_if(select.columns.begin(), select.columns.end(),
+                                    [&](const SelectedColumn& column) { return column.name == name; });
+    if (shown == select.columns.end()) {
+        refuse(request.name, "the key column " + name + " is not selected",
+               "Select it, or name a column of the SELECT.");
+    }
+    return *shown;
+}
+
+} // namespace
+
 ParsedSelect rows_of_groups(const CreateRequest& request, const ParsedSelect& select)
 {
     ParsedSelect rows = select;
@@ -319,6 +346,15 @@ ParsedSelect rows_of_groups(const CreateRequest& request, const ParsedSelect& se
     if (rows.columns.empty()) {
         refuse(request.name, "its groups have no column", "Group by a column of the table.");
     }
+    const std::vector<std::string> key = base_key(request, select);
+    for (std::size_t at = 0; at < key.size(); ++at) {
+        const auto& shown = key_column(request, select, request.key[at]);
+        if (shown.base_column.empty()) {
+            rows.columns.push_back({key[at], ""});
+            rows.expressions.push_back(select.expressions[static_cast<std::size_t>(&shown - select.columns.data())]);
+            rows.select_list += ", " + rows.expressions.back() + " AS " + quote_identifier(key[at]);
+        }
+    }
     return rows;
 }
 
@@ -326,20 +362,16 @@ std::vector<std::string> base_key(const CreateRequest& request, const ParsedSele
 {
     std::vector<std::string> key;
     for (const std::string& name : request.key) {
-        const auto shown = std::find_if(select.columns.begin(), select.columns.end(),
-                                        [&](const SelectedColumn& column) { return column.name == name; });
-        if (shown == select.columns.end()) {
-            refuse(request.name, "the key column " + name + " is not selected",
-                   "Select it, or name a column of the SELECT.");
-        }
+        const SelectedColumn& shown = key_column(request, select, name);
+        const std::string& expression = select.expressions[static_cast<std::size_t>(&shown - select.columns.data())];
         const auto& group = select.aggregation->group;
-        if (shown->base_column.empty() || std::none_of(group.begin(), group.end(), [&](const GroupItem& item) {
-                return item.base_column == shown->base_column;
+        if (std::none_of(group.begin(), group.end(), [&](const GroupItem& item) {
+                return shown.base_column.empty() ? item.sql == expression : item.base_column == shown.base_column;
             })) {
-            refuse(request.name, "the key column " + name + " is not a column of the table that is grouped by",
-                   "Key the projection by such a column: all rows of a group are on one node.");
+            refuse(request.name, "the key column " + name + " is not grouped by",
+                   "Key the projection by what it is grouped by: all rows of a group are on one node.");
         }
-        key.push_back(shown->base_column);
+        key.push_back(shown.base_column.empty() ? fmt::format("_key{}", key.size() + 1) : shown.base_column);
     }
     return key;
 }

@@ -3,6 +3,7 @@
 #include "core/bucket_map.hpp"
 #include "core/error.hpp"
 #include "projections/commands/aggregate_definition.hpp"
+#include "projections/select_tree.hpp"
 #include "projections/value_codec.hpp"
 
 #include <fmt/format.h>
@@ -140,6 +141,22 @@ std::string plain_type(pg::Connection& node, const QualifiedName& table, const s
             .text(0, 0));
 }
 
+/// The key as a column that no event has.
+BaseColumn computed_column(const CreateRequest& request, const Definition& definition, const ParsedSelect& select,
+                           std::size_t selected)
+{
+    BaseColumn column;
+    column.name = fmt::format("_ks_key{}", definition.key.size() + 1);
+    column.type = definition.columns[selected].type;
+    column.computed = select.expressions[selected];
+    column.computed_from = columns_of_expression(column.computed);
+    if (column.computed_from.empty()) {
+        refuse(request.name, "the key column " + select.columns[selected].name + " is the same for every row",
+               "Key the projection by something that tells its rows apart.");
+    }
+    return column;
+}
+
 void check_key(pg::Connection& node, const CreateRequest& request, Definition& definition, const ParsedSelect& select)
 {
     if (request.key.empty()) {
@@ -152,19 +169,23 @@ void check_key(pg::Connection& node, const CreateRequest& request, Definition& d
             refuse(request.name, "the key column " + name + " is not selected",
                    "Select it, or name a column of the SELECT.");
         }
-        if (selected->base_column.empty()) {
-            refuse(request.name, "the key column " + name + " is an expression",
-                   "Key the projection by a column of the table.");
+        std::string base = selected->base_column;
+        if (base.empty()) {
+            const auto at = static_cast<std::size_t>(selected - select.columns.begin());
+            const BaseColumn& made =
+                definition.base_columns.emplace_back(computed_column(request, definition, select, at));
+            base = made.name;
         }
-        const BaseColumn& column = definition.base_columns[definition.base_column(selected->base_column)];
-        const std::string type = plain_type(node, definition.base, selected->base_column);
+        const BaseColumn& column = definition.base_columns[definition.base_column(base)];
+        const std::string type = column.computed.empty() ? plain_type(node, definition.base, base) : column.type;
         if (!definition.everywhere && (!key_type(type) || column.array)) {
             refuse(
                 request.name, "a key of type " + column.type + " is not supported",
-                "Keys are smallint, integer, bigint, uuid, text, varchar, date or timestamptz, or domains over them.");
+                "Keys are boolean, smallint, integer, bigint, numeric(p, s), uuid, text, varchar, character(n), date, "
+                "timestamp or timestamptz, or domains over them; an expression may be cast to one.");
         }
         definition.key.push_back(name);
-        definition.key_base.push_back(selected->base_column);
+        definition.key_base.push_back(base);
         definition.key_types.push_back(type);
     }
 }
@@ -228,9 +249,12 @@ namespace {
 void leave_null_keys_out(Definition& definition)
 {
     definition.skip_null = true;
-    for (const std::string& column : definition.key_base) {
+    for (const std::string& name : definition.key_base) {
+        const BaseColumn& column = definition.base_columns[definition.base_column(name)];
         const std::string has_key =
-            quote_identifier(definition.alias) + "." + quote_identifier(column) + " IS NOT NULL";
+            (column.computed.empty() ? quote_identifier(definition.alias) + "." + quote_identifier(name)
+                                     : "(" + column.computed + ")") +
+            " IS NOT NULL";
         definition.condition =
             definition.condition.empty() ? has_key : fmt::format("({}) AND {}", definition.condition, has_key);
     }

@@ -116,7 +116,7 @@ private:
                                    : std::nullopt;
             if (!bound) {
                 refuse(request_.name, "the key column " + name + " is not a column of a table in each SELECT",
-                       "Key the projection by a column.");
+                       "Key the projection by a column; an expression can be the key of a SELECT of one table.");
             }
             if (plan_.select.uses[bound->use].nullable) {
                 refuse_at(branch.columns[at].source.place,
@@ -327,7 +327,8 @@ private:
         for (std::size_t at = 0; at < plan_.members.size(); ++at) {
             Member& member = plan_.members[at];
             for (const Definition& other : siblings(catalog_, member.definition)) {
-                member.other_keys.insert(member.other_keys.end(), other.key_base.begin(), other.key_base.end());
+                const std::vector<std::string> key = key_sources(other);
+                member.other_keys.insert(member.other_keys.end(), key.begin(), key.end());
             }
             for (std::size_t earlier = 0; earlier < at; ++earlier) {
                 const Member& other = plan_.members[earlier];

@@ -197,7 +197,8 @@ Json create(pg::Connection& catalog, const CreateRequest& request)
     const BucketLayout buckets = base.group.empty() ? BucketLayout(1) : catalog::group(catalog, base.group).buckets;
     std::vector<std::string> other_keys;
     for (const Definition& other : siblings(catalog, definition)) {
-        other_keys.insert(other_keys.end(), other.key_base.begin(), other.key_base.end());
+        const std::vector<std::string> key = key_sources(other);
+        other_keys.insert(other_keys.end(), key.begin(), key.end());
     }
     const std::vector<std::string> alters = needed_alters(first, definition, base, buckets, other_keys);
     if (!alters.empty() && !request.apply && !request.dry_run) {

@@ -54,7 +54,8 @@ void restore_identity(pg::Connection& node, const Definition& definition)
 bool hand_over_identity(pg::Connection& catalog, const Definition& definition)
 {
     for (Definition& other : siblings(catalog, definition)) {
-        const bool needs = std::any_of(other.key_base.begin(), other.key_base.end(), [&](const std::string& column) {
+        const std::vector<std::string> key = key_sources(other);
+        const bool needs = std::any_of(key.begin(), key.end(), [&](const std::string& column) {
             return std::find(other.pk.begin(), other.pk.end(), column) == other.pk.end();
         });
         if (needs) {

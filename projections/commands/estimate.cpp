@@ -42,7 +42,7 @@ Estimate estimate(pg::Connection& catalog, const Definition& definition, const c
     for (const BaseColumn& column : definition.base_columns) {
         columns.push_back(column.name);
     }
-    std::vector<std::string> identity = definition.key_base;
+    std::vector<std::string> identity = key_sources(definition);
     identity.insert(identity.end(), definition.pk.begin(), definition.pk.end());
     Estimate estimated;
     std::int64_t width = 0;

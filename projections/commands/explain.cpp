@@ -32,7 +32,8 @@ public:
     Explanation(pg::Connection& catalog, const ProjectionRecord& record, const std::vector<std::string>& key,
                 const ExplainOptions& options)
         : catalog_(catalog), definition_(record.definition), options_(options),
-          target_(catalog.settings(), definition_, Target::Progress::elsewhere), mapper_(definition_),
+          target_(catalog.settings(), definition_, Target::Progress::elsewhere), keys_(catalog.settings(), definition_),
+          mapper_(definition_, &keys_),
           topic_(data_topic(options.topic_prefix, definition_.base.schema, definition_.base.name))
     {
         if (key.size() != definition_.key.size()) {
@@ -219,6 +220,7 @@ private:
     const Definition& definition_;
     const ExplainOptions& options_;
     Target target_;
+    ComputedKeys keys_;
     EventMapper mapper_;
     std::string topic_;
     RowChange key_;

@@ -79,7 +79,7 @@ std::vector<std::string> needed_alters(pg::Connection& node, Definition& definit
         }
     }
     bool may_be_null = false;
-    for (const std::string& column : definition.key_base) {
+    for (const std::string& column : key_sources(definition)) {
         if (not_null(node, table.name, column)) {
             // as an index of the replica identity needs it
         } else if (definition.skip_null) {

@@ -88,10 +88,10 @@ Redefinition::Redefinition(pg::Connection& catalog, const ProjectionRecord& serv
     }
     buckets_ = base_.group.empty() ? BucketLayout(1) : catalog::group(catalog, base_.group).buckets;
     for (const Definition& other : siblings(catalog, definition_)) {
-        add_missing(other_keys_, other.key_base);
+        add_missing(other_keys_, key_sources(other));
     }
     for (const Definition& other : all_generations(catalog, request.name)) {
-        add_missing(other_keys_, other.key_base);
+        add_missing(other_keys_, key_sources(other));
     }
     alters_ = needed_on(first);
     if (!alters_.empty() && !request.apply && !request.dry_run) {

@@ -65,7 +65,8 @@ std::variant<std::string, Rejection> write(pg::Connection& catalog, const Defini
 std::variant<std::string, Rejection> apply(pg::Connection& catalog, const Definition& definition,
                                            const kafka::Message& message, std::stop_token stop)
 {
-    Mapped mapped = EventMapper(definition).map(message);
+    ComputedKeys keys(catalog.settings(), definition);
+    Mapped mapped = EventMapper(definition, &keys).map(message);
     if (auto* rejection = std::get_if<Rejection>(&mapped)) {
         static_cast<void>(write(catalog, definition, std::move(rejection->left), std::move(stop)));
         return *rejection;

@@ -19,9 +19,11 @@ namespace {
 /// The row's columns, then the hash of what the definition makes of it (NULL: it takes no such row), under the row's lock.
 std::string locking_query(const Definition& definition, const std::string& from)
 {
+    const std::string taken = definition.condition.empty() ? "true" : definition.condition;
     std::string columns;
     for (const BaseColumn& column : definition.base_columns) {
-        columns += quote_identifier(column.name) + "::text, ";
+        columns += fmt::format(fmt::runtime(column.computed.empty() ? "{1}, " : "CASE WHEN {0} THEN {1} END, "), taken,
+                               text_of(column));
     }
     const std::string shown = fmt::format("(SELECT {} FROM (SELECT {}) AS \"_ks_shown\")",
                                           row_hash(definition, "\"_ks_shown\""), definition.select_list);
@@ -31,7 +33,6 @@ std::string locking_query(const Definition& definition, const std::string& from)
         condition +=
             fmt::format("{}{} = ${}::{}", at == 0 ? "" : " AND ", quote_identifier(column.name), at + 1, column.type);
     }
-    const std::string taken = definition.condition.empty() ? "true" : definition.condition;
     return fmt::format("SELECT {}CASE WHEN {} THEN {} END::text FROM {} AS {} WHERE {} FOR SHARE", columns, taken,
                        shown, from, quote_identifier(definition.alias), condition);
 }

@@ -1,0 +1,192 @@
+/// Projections keyed by an expression: no event has such a key, so PostgreSQL is asked for it.
+
+#include "core/error.hpp"
+#include "core/json.hpp"
+#include "tests/projections/projected_cluster.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace keyshift::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+class ComputedKey : public testing::Test {
+protected:
+    ComputedKey()
+    {
+        cluster_.connect(0).script(
+            "CREATE TABLE public.orders (id bigint PRIMARY KEY, mail text NOT NULL, quantity int NOT NULL, price numeric(10, 2) NOT NULL, "
+            "paid boolean NOT NULL, country character(3) NOT NULL, at timestamp NOT NULL); "
+            "INSERT INTO public.orders SELECT i, 'User' || i % 23 || '@X', i % 6 + 1, i % 11 * 0.25, i % 3 = 0, left('DEUFRX', i % 3 + 1), "
+            "timestamp '2026-01-01 10:00:00' + i * interval '3 hours' FROM generate_series(1, 300) i");
+        cluster_.distribute("orders", "id");
+    }
+
+    /// As the SQL has them over n1, which has all rows, once the projection shows them too; each on the node of its key.
+    void expect_exact(const std::string& name, const std::string& key, const std::string& sql)
+    {
+        const pg::Result rows = cluster_.connect(0).query("SELECT r::text FROM (" + sql + ") r");
+        std::vector<std::string> wanted;
+        for (int row = 0; row < rows.rows(); ++row) {
+            wanted.emplace_back(rows.text(row, 0));
+        }
+        std::ranges::sort(wanted);
+        ASSERT_GT(wanted.size(), 0U);
+        EXPECT_EQ(cluster_.rows_once("SELECT r::text FROM public." + name + " r", wanted), wanted);
+        EXPECT_EQ(cluster_.verify(name), "0/0/0");
+        for (const auto& [node, shown] : {std::pair(0U, "n1"), std::pair(1U, "n2")}) {
+            EXPECT_EQ(cluster_.connect(node)
+                          .query("SELECT count(*) FROM public." + name + " WHERE keyshift.node_of('public." + name +
+                                     "', " + key + "::text) IS DISTINCT FROM $1",
+                                 {shown})
+                          .integer(0, 0),
+                      0)
+                << "rows on " << shown << " that are routed elsewhere";
+        }
+    }
+
+    void change()
+    {
+        cluster_.connect(0).script(
+            "UPDATE public.orders SET mail = upper(mail) WHERE id % 3 = 0; UPDATE public.orders SET mail = 'other' || id % 4 WHERE id % 5 = 0; "
+            "DELETE FROM public.orders WHERE id % 7 = 0; UPDATE public.orders SET at = at + interval '1 day', paid = NOT paid WHERE id % 2 = 0; "
+            "UPDATE public.orders SET quantity = quantity % 5, price = price + 1, country = 'ES' WHERE id % 11 = 0; "
+            "INSERT INTO public.orders VALUES (1000, 'NEW@X', 2, 1.5, true, 'PT', '2026-01-01')");
+    }
+
+    std::int64_t rejections(const std::string& name)
+    {
+        return cluster_.catalog()
+            .query("SELECT count(*) FROM keyshift.rejection WHERE projection = $1", {name})
+            .integer(0, 0);
+    }
+
+    ProjectedCluster cluster_;
+};
+
+TEST_F(ComputedKey, FollowsEveryChangeOfWhatItIsMadeFrom)
+{
+    const std::string sql =
+        "SELECT lower(split_part(mail, '@', 1)) AS who, id, quantity * price AS amount FROM public.orders";
+    cluster_.create_and_wait("by_who", "who", sql);
+    expect_exact("by_who", "who", sql);
+    change();
+    expect_exact("by_who", "who", sql);
+    EXPECT_EQ(rejections("by_who"), 0);
+}
+
+TEST_F(ComputedKey, MayBeOneOfSeveral)
+{
+    const std::string sql =
+        "SELECT at::date AS day, country, id, paid FROM public.orders WHERE NOT (country = 'D' AND paid)";
+    cluster_.create_and_wait("by_day", "day", sql);
+    change();
+    expect_exact("by_day", "day", sql);
+}
+
+TEST_F(ComputedKey, OfGroupsIsWhatTheyAreGroupedBy)
+{
+    const std::string sql =
+        "SELECT at::date AS day, paid, count(*) AS orders, sum(quantity * price) AS amount, max(id) AS newest, "
+        "count(DISTINCT mail) AS users FROM public.orders GROUP BY 1, paid HAVING count(*) > 1";
+    cluster_.create_and_wait("days", "day", sql);
+    expect_exact("days", "day", sql);
+    change();
+    expect_exact("days", "day", sql);
+}
+
+TEST_F(ComputedKey, ThatFailsForARowIsARejectionUnlessWhereLeavesTheRowOut)
+{
+    cluster_.connect(0).script("UPDATE public.orders SET quantity = 0 WHERE id IN (5, 6)");
+    const std::string sql = "SELECT 60 / quantity AS share, id FROM public.orders";
+    cluster_.create_and_wait("shares", "share", sql);
+    cluster_.create_and_wait("some_shares", "share", sql + " WHERE quantity <> 0");
+    EXPECT_EQ(rejections("shares"), 2) << "of the rows that were there";
+    cluster_.connect(0).script("UPDATE public.orders SET quantity = 0 WHERE id IN (10, 20)");
+    expect_exact("some_shares", "share", sql + " WHERE quantity <> 0");
+    EXPECT_TRUE(cluster_.wait_until(
+        "SELECT (SELECT count(*) FROM keyshift.rejection WHERE projection = 'shares' AND reason = 'refused_by_postgresql') >= 4"));
+    EXPECT_EQ(rejections("shares"), 4);
+    EXPECT_EQ(rejections("some_shares"), 0);
+    EXPECT_THAT(cluster_.rows("SELECT id::text FROM public.shares WHERE id IN (10, 20)"), testing::IsEmpty());
+    cluster_.connect(0).script("UPDATE public.orders SET quantity = 3 WHERE quantity = 0");
+    expect_exact("shares", "share", sql);
+    expect_exact("some_shares", "share", sql + " WHERE quantity <> 0");
+    EXPECT_EQ(rejections("shares"), 0) << "healed by a newer version";
+}
+
+TEST_F(ComputedKey, ThatIsNullIsNoRejectionWhereWhereLeavesTheRowOut)
+{
+    const std::string sql = "SELECT nullif(quantity, 3) AS other, id FROM public.orders";
+    cluster_.create_and_wait("others", "other", sql + " WHERE quantity <> 3");
+    change();
+    expect_exact("others", "other", sql + " WHERE quantity <> 3");
+    EXPECT_EQ(rejections("others"), 0);
+    cluster_.connect(0).script("UPDATE public.orders SET quantity = 3 WHERE id % 4 = 0");
+    expect_exact("others", "other", sql + " WHERE quantity <> 3");
+    EXPECT_EQ(rejections("others"), 0);
+}
+
+TEST_F(ComputedKey, FollowsItsColumnsToTheirNewNames)
+{
+    const std::string before = "SELECT upper(mail) AS who, id FROM public.orders";
+    cluster_.create_and_wait("by_who", "who", before);
+    for (const std::size_t node : {0U, 1U}) {
+        cluster_.connect(node).script("ALTER TABLE public.orders RENAME COLUMN mail TO address");
+    }
+    cluster_.connect(0).script(
+        "UPDATE public.orders SET address = 'renamed' || id WHERE id % 3 = 0; DELETE FROM public.orders WHERE id % 5 = 0");
+    expect_exact("by_who", "who", "SELECT upper(address) AS who, id FROM public.orders");
+}
+
+TEST_F(ComputedKey, ADamagedRowIsFoundAndRepaired)
+{
+    const std::string sql = "SELECT lower(mail) AS who, id, quantity FROM public.orders WHERE quantity > 1";
+    cluster_.create_and_wait("by_who", "who", sql);
+    cluster_.connect(0).script(
+        "UPDATE keyshift.by_who__g1 SET quantity = 77 WHERE id % 9 = 0; DELETE FROM keyshift.by_who__g1 WHERE id % 9 = 1; "
+        "UPDATE keyshift.by_who__g1 SET who = 'wrong' WHERE id % 9 = 2 AND keyshift.owns('keyshift.by_who__g1', 'wrong')");
+    EXPECT_NE(cluster_.verify("by_who"), "0/0/0");
+    EXPECT_GT(projections::repair(cluster_.catalog(), "by_who", {}).at("repaired"), 0);
+    expect_exact("by_who", "who", sql);
+}
+
+TEST_F(ComputedKey, OtherTypesOfKeysAreRoutedToo)
+{
+    for (const std::string key : {"paid", "country", "price", "at"}) {
+        SCOPED_TRACE(key);
+        const std::string sql = "SELECT " + key + ", id, quantity FROM public.orders";
+        cluster_.create_and_wait("by_" + key, key, sql);
+        change();
+        expect_exact("by_" + key, key, sql);
+        EXPECT_EQ(rejections("by_" + key), 0);
+        cluster_.connect(0).script("DELETE FROM public.orders WHERE id = 1000");
+    }
+}
+
+TEST_F(ComputedKey, IsRefusedWhereItTellsNoRowsApartOrHasNoSuchType)
+{
+    for (const auto& [sql, why] :
+         {std::pair("SELECT 1 + 1 AS k, id FROM public.orders", "the same for every row"),
+          std::pair("SELECT price * 2 AS k, id FROM public.orders", "a key of type numeric is not supported"),
+          std::pair("SELECT md5(mail)::bytea AS k, id FROM public.orders", "a key of type bytea is not supported"),
+          std::pair("SELECT lower(mail) AS k, count(*) AS n FROM public.orders GROUP BY mail", "is not grouped by"),
+          std::pair("SELECT to_char(at, 'YYYY') AS k, id FROM public.orders",
+                    "changes with time, session or settings")}) {
+        try {
+            cluster_.create("refused", "k", sql);
+            ADD_FAILURE() << sql;
+        } catch (const Error& error) {
+            EXPECT_EQ(error.kind(), ErrorKind::refused);
+            EXPECT_THAT(error.parts().why, HasSubstr(why)) << sql;
+            EXPECT_FALSE(error.parts().next.empty());
+        }
+    }
+}
+
+} // namespace
+} // namespace keyshift::test

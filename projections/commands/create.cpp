@@ -156,10 +156,17 @@ void refuse_alters(const std::string& doing, const std::vector<std::string>& alt
     for (const std::string& alter : alters) {
         text += "\n" + alter + ";";
     }
+    const bool may_be_null = std::any_of(alters.begin(), alters.end(),
+                                         [](const std::string& alter) { return alter.ends_with("SET NOT NULL"); });
     throw RefusedError(
         {doing,
-         "the WAL does not carry the old key of a changed or deleted row: the replica identity lacks the projection's key",
-         "Say --apply to run these statements on every node:" + text});
+         may_be_null
+             ? "its key may be NULL, and a row without a key is on no node"
+             : "the WAL does not carry the old key of a changed or deleted row: the replica identity lacks the projection's key",
+         (may_be_null
+              ? "Say --skip-null to leave out rows that have no key, or --apply to run these statements on every node:"
+              : "Say --apply to run these statements on every node:") +
+             text});
 }
 
 namespace {

@@ -36,6 +36,9 @@ public:
           mapper_(definition_, &keys_),
           topic_(data_topic(options.topic_prefix, definition_.base.schema, definition_.base.name))
     {
+        if (const auto start = record.start_offsets.find(topic_); start != record.start_offsets.end()) {
+            start_ = start->second;
+        }
         if (key.size() != definition_.key.size()) {
             throw Error(ErrorKind::usage, {"projection explain " + definition_.name,
                                            fmt::format("its key has {} column(s), {} value(s) were given",
@@ -181,6 +184,9 @@ private:
                                                 : "made the row as it is";
             row->made_by = {
                 {"partition", message.partition}, {"offset", message.offset}, {"at_ms", message.timestamp_ms}};
+        } else if (const auto start = start_.find(message.partition);
+                   start != start_.end() && message.offset < start->second) {
+            outcome = "came before the projection's first event: the rows that were there stand for it";
         } else if (const auto next = next_.find(message.partition);
                    next == next_.end() || message.offset >= next->second) {
             outcome = "not applied yet";
@@ -225,6 +231,7 @@ private:
     std::string topic_;
     RowChange key_;
     std::vector<Row> rows_;
+    std::map<std::int32_t, std::int64_t> start_; ///< the projection's first event of each partition
     std::map<std::int32_t, std::int64_t> next_;
     std::int64_t read_ = 0;
     Json events_ = Json::array();

@@ -56,6 +56,10 @@ TEST(ProjectionExplain, TellsWhichEventMadeEachRowAndWhyALaterOneLost)
     EXPECT_THAT(outcomes, ElementsAre("made the row as it is", HasSubstr("lost: 1/900000000101/0 is newer")));
     const auto filled = projections::explain(cluster.catalog(), "by_user", {"5"}, options, {});
     EXPECT_THAT(filled.at("rows")[0].at("made_by").dump(), HasSubstr("before the projection's first event"));
+    ASSERT_FALSE(filled.at("events").empty());
+    for (const auto& event : filled.at("events")) {
+        EXPECT_THAT(event.at("outcome"), HasSubstr("came before the projection's first event")) << filled.dump(2);
+    }
     EXPECT_THROW(projections::explain(cluster.catalog(), "by_user", {"five"}, options, {}), Error);
 }
 

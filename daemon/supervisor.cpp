@@ -166,7 +166,7 @@ void Supervisor::watch_catalog(std::stop_token stop)
         while (!stop.stop_requested()) {
             const std::optional<std::string> news = catalog.wait_notify(1s, stop);
             const auto now = std::chrono::steady_clock::now();
-            fresh_until = news == "node" || news == "table" ? now + kFresh : fresh_until;
+            fresh_until = news == "node" || news == "table" || news == "topic" ? now + kFresh : fresh_until;
             if (now < fresh_until) {
                 look_again_at_stopped_streams();
             }

@@ -131,7 +131,7 @@ void add_accept_partitions(CLI::App& cdc, CommandContext& context)
     changes(verb, context)->callback([&context, topic] {
         pg::Connection catalog = context.catalog();
         context.print(catalog::accept_partitions(catalog, *topic, context.dry_run));
-        context.next_step("the stream goes on within a minute, or at once with `keyshift reload`");
+        context.next_step("the stream goes on in a moment");
     });
 }
 

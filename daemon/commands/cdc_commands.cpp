@@ -115,8 +115,7 @@ void add_recover(CLI::App& cdc, CommandContext& context)
         }
         pg::Connection catalog = context.catalog();
         context.print(catalog::recover_capture(catalog, *node, context.dry_run));
-        context.next_step(
-            "the stream goes on by itself; look with `keyshift cdc status`");
+        context.next_step("the stream goes on by itself; look with `keyshift cdc status`");
     });
 }
 

@@ -155,6 +155,38 @@ TEST_F(ComputedKey, ADamagedRowIsFoundAndRepaired)
     expect_exact("by_who", "who", sql);
 }
 
+TEST_F(ComputedKey, MayBecomeAnotherExpressionAndGoBack)
+{
+    const std::string before = "SELECT lower(mail) AS who, id FROM public.orders";
+    const std::string after = "SELECT split_part(mail, '@', 1) AS who, id, paid FROM public.orders WHERE quantity > 1";
+    const auto serves = [](int generation) {
+        return "SELECT bool_or(serving AND state = 'live' AND generation = " + std::to_string(generation) +
+               ") FROM keyshift.projection WHERE name = 'by_who'";
+    };
+    cluster_.create_and_wait("by_who", "who", before);
+    projections::RebuildRequest request;
+    request.name = "by_who";
+    request.sql = after;
+    request.keep_seconds = 3600;
+    request.apply = true;
+    projections::rebuild(cluster_.catalog(), request);
+    ASSERT_TRUE(cluster_.wait_until(serves(2)));
+    change();
+    expect_exact("by_who", "who", after);
+    projections::rollback(cluster_.catalog(), "by_who", false);
+    ASSERT_TRUE(cluster_.wait_until(serves(1)));
+    expect_exact("by_who", "who", before);
+}
+
+TEST_F(ComputedKey, IsComputedAnewForATruncatedTable)
+{
+    const std::string sql = "SELECT lower(mail) AS who, id FROM public.orders";
+    cluster_.create_and_wait("by_who", "who", sql);
+    cluster_.connect(0).script(
+        "TRUNCATE public.orders; INSERT INTO public.orders VALUES (1, 'Again@X', 2, 1.5, true, 'PT', '2026-01-01')");
+    expect_exact("by_who", "who", sql);
+}
+
 TEST_F(ComputedKey, OtherTypesOfKeysAreRoutedToo)
 {
     for (const std::string key : {"paid", "country", "price", "at"}) {

@@ -1,7 +1,8 @@
 #pragma once
 /// PostgreSQL's hash partitioning, bit for bit: key -> 64-bit row hash -> bucket (hash mod bucket count).
-/// Covers boolean, int2, int4, int8, numeric(p, s), uuid, text, varchar, character(n), date, timestamp, timestamptz and keys of
-/// several such columns; anything else is asked of the server. Proven at start against satisfies_hash_partition on every node (bucket_probe).
+/// Covers boolean, int2, int4, int8, numeric(p, s), uuid, text, varchar, character(n), date, timestamp, timestamptz and
+/// keys of several such columns; anything else is asked of the server. Proven at start against
+/// satisfies_hash_partition on every node (bucket_probe).
 /// Pure; safe to call from any thread.
 
 #include "core/ids.hpp"

@@ -254,7 +254,7 @@ void EventMapper::compute_keys(std::vector<Opened>& events) const
             continue;
         }
         if (event.before) {
-            rows.push_back({&event.before->row});
+            rows.push_back({&event.before->row, false}); // of which only the identity has come
             afters.push_back(nullptr);
         }
         if (event.after) {

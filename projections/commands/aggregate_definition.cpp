@@ -314,10 +314,6 @@ private:
     std::string clauses_; ///< GROUP BY, then also HAVING
 };
 
-} // namespace
-
-namespace {
-
 const SelectedColumn& key_column(const CreateRequest& request, const ParsedSelect& select, const std::string& name)
 {
     const auto shown = std::find_if(select.columns.begin(), select.columns.end(),

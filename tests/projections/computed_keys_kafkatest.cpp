@@ -58,10 +58,11 @@ protected:
             "INSERT INTO public.orders VALUES (1000, 'NEW@X', 2, 1.5, true, 'PT', '2026-01-01')");
     }
 
-    std::int64_t rejections(const std::string& name)
+    /// Rows, each of which the backfill and an event may have brought.
+    std::int64_t rejected_rows(const std::string& name)
     {
         return cluster_.catalog()
-            .query("SELECT count(*) FROM keyshift.rejection WHERE projection = $1", {name})
+            .query("SELECT count(DISTINCT row_key) FROM keyshift.rejection WHERE projection = $1", {name})
             .integer(0, 0);
     }
 
@@ -76,7 +77,7 @@ TEST_F(ComputedKey, FollowsEveryChangeOfWhatItIsMadeFrom)
     expect_exact("by_who", "who", sql);
     change();
     expect_exact("by_who", "who", sql);
-    EXPECT_EQ(rejections("by_who"), 0);
+    EXPECT_EQ(rejected_rows("by_who"), 0);
 }
 
 TEST_F(ComputedKey, MayBeOneOfSeveral)
@@ -105,18 +106,18 @@ TEST_F(ComputedKey, ThatFailsForARowIsARejectionUnlessWhereLeavesTheRowOut)
     const std::string sql = "SELECT 60 / quantity AS share, id FROM public.orders";
     cluster_.create_and_wait("shares", "share", sql);
     cluster_.create_and_wait("some_shares", "share", sql + " WHERE quantity <> 0");
-    EXPECT_EQ(rejections("shares"), 2) << "of the rows that were there";
+    EXPECT_EQ(rejected_rows("shares"), 2) << "of the rows that were there";
     cluster_.connect(0).script("UPDATE public.orders SET quantity = 0 WHERE id IN (10, 20)");
     expect_exact("some_shares", "share", sql + " WHERE quantity <> 0");
     EXPECT_TRUE(cluster_.wait_until(
-        "SELECT (SELECT count(*) FROM keyshift.rejection WHERE projection = 'shares' AND reason = 'refused_by_postgresql') >= 4"));
-    EXPECT_EQ(rejections("shares"), 4);
-    EXPECT_EQ(rejections("some_shares"), 0);
+        "SELECT count(DISTINCT row_key) >= 4 FROM keyshift.rejection WHERE projection = 'shares' AND reason = 'refused_by_postgresql'"));
+    EXPECT_EQ(rejected_rows("shares"), 4);
+    EXPECT_EQ(rejected_rows("some_shares"), 0);
     EXPECT_THAT(cluster_.rows("SELECT id::text FROM public.shares WHERE id IN (10, 20)"), testing::IsEmpty());
     cluster_.connect(0).script("UPDATE public.orders SET quantity = 3 WHERE quantity = 0");
     expect_exact("shares", "share", sql);
     expect_exact("some_shares", "share", sql + " WHERE quantity <> 0");
-    EXPECT_EQ(rejections("shares"), 0) << "healed by a newer version";
+    EXPECT_EQ(rejected_rows("shares"), 0) << "healed by a newer version";
 }
 
 TEST_F(ComputedKey, ThatIsNullIsNoRejectionWhereWhereLeavesTheRowOut)
@@ -125,10 +126,10 @@ TEST_F(ComputedKey, ThatIsNullIsNoRejectionWhereWhereLeavesTheRowOut)
     cluster_.create_and_wait("others", "other", sql + " WHERE quantity <> 3");
     change();
     expect_exact("others", "other", sql + " WHERE quantity <> 3");
-    EXPECT_EQ(rejections("others"), 0);
+    EXPECT_EQ(rejected_rows("others"), 0);
     cluster_.connect(0).script("UPDATE public.orders SET quantity = 3 WHERE id % 4 = 0");
     expect_exact("others", "other", sql + " WHERE quantity <> 3");
-    EXPECT_EQ(rejections("others"), 0);
+    EXPECT_EQ(rejected_rows("others"), 0);
 }
 
 TEST_F(ComputedKey, FollowsItsColumnsToTheirNewNames)
@@ -187,6 +188,27 @@ TEST_F(ComputedKey, IsComputedAnewForATruncatedTable)
     expect_exact("by_who", "who", sql);
 }
 
+/// Longer than PostgreSQL keeps in the row and short enough for the index of the replica identity: an update of another column
+/// does not carry it.
+TEST_F(ComputedKey, IsThatOfAnUnchangedLongValueToo)
+{
+    cluster_.connect(0).script(
+        "ALTER TABLE public.orders ALTER COLUMN mail SET STORAGE EXTERNAL; DO $$ DECLARE l record; BEGIN FOR l IN SELECT inhrelid::regclass AS leaf "
+        "FROM pg_inherits WHERE inhparent = 'public.orders'::regclass LOOP EXECUTE format('ALTER TABLE %s ALTER COLUMN mail SET STORAGE EXTERNAL', l.leaf); "
+        "END LOOP; END $$; UPDATE public.orders SET mail = (SELECT string_agg(md5(id::text || n), '') FROM generate_series(1, 78) n) WHERE id % 4 = 0");
+    const std::string computed = "SELECT md5(mail) AS digest, id, quantity FROM public.orders";
+    const std::string plain = "SELECT mail, id, quantity FROM public.orders";
+    cluster_.create_and_wait("by_digest", "digest", computed);
+    cluster_.create_and_wait("by_mail", "mail", plain);
+    cluster_.connect(0).script(
+        "UPDATE public.orders SET quantity = quantity + 10 WHERE id % 8 = 0; DELETE FROM public.orders WHERE id % 12 = 0; "
+        "UPDATE public.orders SET mail = mail || 'x' WHERE id % 20 = 0");
+    expect_exact("by_digest", "digest", computed);
+    expect_exact("by_mail", "mail", plain);
+    EXPECT_EQ(rejected_rows("by_digest"), 0);
+    EXPECT_EQ(rejected_rows("by_mail"), 0);
+}
+
 TEST_F(ComputedKey, OtherTypesOfKeysAreRoutedToo)
 {
     for (const std::string key : {"paid", "country", "price", "at"}) {
@@ -195,7 +217,7 @@ TEST_F(ComputedKey, OtherTypesOfKeysAreRoutedToo)
         cluster_.create_and_wait("by_" + key, key, sql);
         change();
         expect_exact("by_" + key, key, sql);
-        EXPECT_EQ(rejections("by_" + key), 0);
+        EXPECT_EQ(rejected_rows("by_" + key), 0);
         cluster_.connect(0).script("DELETE FROM public.orders WHERE id = 1000");
     }
 }

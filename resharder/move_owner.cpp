@@ -113,9 +113,10 @@ void continue_apply(pg::Connection& recipient, const BucketMove& move, Lsn from)
 
 bool act_as_mover(pg::Connection& node, const BucketMove& move)
 {
-    node.query("SELECT set_config('keyshift.mover', $1, true)", {move.token});
-    const auto may = node.query("SELECT rolsuper FROM pg_roles WHERE rolname = current_user");
-    bool allowed = may.rows() == 1 && may.boolean(0, 0);
+    const auto may = node.query("SELECT set_config('keyshift.mover', $1, true), "
+                                "(SELECT rolsuper FROM pg_roles WHERE rolname = current_user)",
+                                {move.token});
+    bool allowed = !may.is_null(0, 1) && may.boolean(0, 1);
     if (!allowed && node.server_version() >= 150000) {
         const auto granted = node.query("SELECT has_parameter_privilege('session_replication_role', 'SET')");
         allowed = granted.boolean(0, 0);

@@ -18,7 +18,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kRound = 100ms;
+/// Nobody waits for a copy until somebody goes back to it (advance): many changes of many buckets then share a transaction.
+constexpr auto kRound = 1s;
 constexpr auto kReportEvery = 2s;
 /// While a copy waits, the recipient's slot keeps its WAL: a node that is away for longer is no place to go back to.
 constexpr auto kPatience = 2min;
@@ -31,6 +32,12 @@ struct ChainMoved {};
 constexpr const char* kChain =
     "SELECT p.reverse_lsn FROM keyshift.move_progress p JOIN keyshift.local_bucket b ON b.move = p.move "
     "WHERE p.move = $1 AND b.state = 'fenced' AND b.token = $2";
+
+/// In one order, so that two daemons never wait for each other.
+constexpr const char* kChainsLocked =
+    "SELECT p.move, p.reverse_lsn FROM keyshift.move_progress p JOIN keyshift.local_bucket b ON b.move = p.move "
+    "JOIN unnest($1::bigint[], $2::text[]) AS v (move, token) ON v.move = p.move AND v.token = b.token "
+    "WHERE b.state = 'fenced' ORDER BY p.move FOR UPDATE OF p";
 
 } // namespace
 
@@ -272,32 +279,53 @@ void ReverseStream::write_alone(FollowedMove& followed)
     give_up(followed.move().id, why);
 }
 
-void ReverseStream::check_chain(const FollowedMove& followed)
+void ReverseStream::check_chains(const std::vector<FollowedMove*>& moves)
 {
-    const BucketMove& move = followed.move();
-    const auto chain = node_->query(std::string(kChain) + " FOR UPDATE OF p", {std::to_string(move.id), move.token});
-    std::optional<Lsn> recorded;
-    if (chain.rows() > 0 && !chain.is_null(0, 0)) {
-        recorded.emplace(chain.lsn(0, 0));
+    std::vector<std::string> ids;
+    std::vector<std::string> tokens;
+    for (const FollowedMove* followed : moves) {
+        ids.push_back(std::to_string(followed->move().id));
+        tokens.push_back(followed->move().token);
     }
-    if (!may_follow(chain.rows() > 0, recorded, followed.applied())) {
-        throw ChainMoved();
+    const auto rows = node_->query(kChainsLocked, {catalog::write_array(ids), catalog::write_array(tokens)});
+    std::map<std::int64_t, std::optional<Lsn>> chains;
+    for (int row = 0; row < rows.rows(); ++row) {
+        chains[rows.integer(row, 0)] = rows.is_null(row, 1) ? std::nullopt : std::optional(rows.lsn(row, 1));
     }
+    for (const FollowedMove* followed : moves) {
+        const auto chain = chains.find(followed->move().id);
+        const bool known = chain != chains.end();
+        if (!may_follow(known, known ? chain->second : std::nullopt, followed->applied())) {
+            throw ChainMoved();
+        }
+    }
+}
+
+void ReverseStream::record_chains(const std::vector<FollowedMove*>& moves)
+{
+    std::vector<std::string> ids;
+    std::vector<std::string> upto;
+    for (const FollowedMove* followed : moves) {
+        ids.push_back(std::to_string(followed->move().id));
+        upto.push_back(followed->reached().to_string());
+    }
+    node_->query("UPDATE keyshift.move_progress p SET reverse_lsn = v.upto "
+                 "FROM unnest($1::bigint[], $2::pg_lsn[]) AS v (id, upto) WHERE p.move = v.id",
+                 {catalog::write_array(ids), catalog::write_array(upto)});
 }
 
 void ReverseStream::write(const std::vector<FollowedMove*>& moves, std::size_t rows_a_statement)
 {
     pg::Transaction transaction(*node_);
+    check_chains(moves);
     for (const FollowedMove* followed : moves) {
-        check_chain(*followed);
         std::vector<ApplyTarget> targets;
         for (const MoveTable& table : followed->tables()) {
             targets.push_back({&table, table.leaf.quoted()});
         }
         apply_changes(*node_, followed->move(), std::move(targets), followed->pending(), rows_a_statement);
-        node_->query("UPDATE keyshift.move_progress SET reverse_lsn = $2::pg_lsn WHERE move = $1",
-                     {std::to_string(followed->move().id), followed->reached().to_string()});
     }
+    record_chains(moves);
     failpoint("move.reverse.committing");
     transaction.commit();
     failpoint("move.reverse.committed");

@@ -51,7 +51,8 @@ private:
     void write_alone(FollowedMove& followed);
     void report();
     /// Throws when the chain on the node is not where this thread believes it to be: find_chains().
-    void check_chain(const FollowedMove& followed);
+    void check_chains(const std::vector<FollowedMove*>& moves);
+    void record_chains(const std::vector<FollowedMove*>& moves);
     void find_chains();
     void give_up(std::int64_t move, const std::string& why);
     void give_up_all(const std::string& why);

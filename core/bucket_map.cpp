@@ -143,82 +143,95 @@ bool has_zone(std::string_view text)
     return text.ends_with('Z') || text.substr(std::min(kDate, text.size())).find_first_of("+-") != text.npos;
 }
 
+template <typename Value, typename Hash>
+std::optional<std::uint64_t> hashed(const std::optional<Value>& value, Hash hash)
+{
+    return value ? std::optional<std::uint64_t>(hash(*value)) : std::nullopt;
+}
+
+std::uint64_t hash_int4(std::int32_t value)
+{
+    return hash_uint32(static_cast<std::uint32_t>(value));
+}
+
 std::optional<std::uint64_t> hash_value(KeyType type, std::string_view text)
 {
     switch (type) {
-    case KeyType::int2: {
-        const auto value = read_number<std::int16_t>(text);
-        return value ? std::optional(hash_uint32(static_cast<std::uint32_t>(std::int32_t{*value}))) : std::nullopt;
-    }
-    case KeyType::int4: {
-        const auto value = read_number<std::int32_t>(text);
-        return value ? std::optional(hash_uint32(static_cast<std::uint32_t>(*value))) : std::nullopt;
-    }
-    case KeyType::int8: {
-        const auto value = read_number<std::int64_t>(text);
-        return value ? std::optional(hash_int8(*value)) : std::nullopt;
-    }
-    case KeyType::boolean: {
-        const auto value = read_boolean(text);
-        return value ? std::optional(hash_uint32(*value ? 1 : 0)) : std::nullopt;
-    }
-    case KeyType::numeric: {
-        const auto value = read_numeric(text);
-        return value ? std::optional(hash_numeric(*value)) : std::nullopt;
-    }
-    case KeyType::uuid: {
-        const auto bytes = read_uuid(text);
-        return bytes ? std::optional(hash_bytes(*bytes)) : std::nullopt;
-    }
+    case KeyType::int2:
+        return hashed(read_number<std::int16_t>(text), hash_int4);
+    case KeyType::int4:
+        return hashed(read_number<std::int32_t>(text), hash_int4);
+    case KeyType::int8:
+        return hashed(read_number<std::int64_t>(text), hash_int8);
+    case KeyType::boolean:
+        return hashed(read_boolean(text), hash_int4);
+    case KeyType::numeric:
+        return hashed(read_numeric(text), hash_numeric);
+    case KeyType::uuid:
+        return hashed(read_uuid(text), hash_bytes);
     case KeyType::text:
         return hash_bytes(text);
     case KeyType::character:
         return hash_bytes(without_blanks(text));
-    case KeyType::date: {
-        const auto days = read_date(text);
-        return days ? std::optional(hash_uint32(static_cast<std::uint32_t>(*days))) : std::nullopt;
-    }
-    case KeyType::timestamp: {
-        const auto value = has_zone(text) ? std::nullopt : read_timestamp(text);
-        return value ? std::optional(hash_int8(*value)) : std::nullopt;
-    }
-    case KeyType::timestamptz: {
-        const auto value = read_timestamp(text);
-        return value ? std::optional(hash_int8(*value)) : std::nullopt;
-    }
+    case KeyType::bytes:
+        return hashed(read_bytes(text), hash_bytes);
+    case KeyType::network:
+        return hashed(read_network(text), hash_bytes);
+    case KeyType::hardware_address:
+        return hashed(read_hardware_address(text), hash_bytes);
+    case KeyType::date:
+        return hashed(read_date(text), hash_int4);
+    case KeyType::time:
+        return hashed(read_time(text), hash_int8);
+    case KeyType::timestamp:
+        return has_zone(text) ? std::nullopt : hashed(read_timestamp(text), hash_int8);
+    case KeyType::timestamptz:
+        return hashed(read_timestamp(text), hash_int8);
     }
     return std::nullopt;
+}
+
+/// "numeric(10,2)" as "numeric()", "time(3) without time zone" as without it.
+std::string without_modifier(std::string_view formatted_type)
+{
+    std::string type(formatted_type);
+    const std::size_t open = type.find('(');
+    const std::size_t close = type.find(')', std::min(open, type.size()));
+    if (close != std::string::npos) {
+        const bool in_the_middle = close + 1 < type.size();
+        type.erase(open + (in_the_middle ? 0 : 1), in_the_middle ? close - open + 1 : close - open - 1);
+    }
+    return type;
 }
 
 } // namespace
 
 std::optional<KeyType> key_type(std::string_view formatted_type)
 {
-    static constexpr std::array<std::pair<std::string_view, KeyType>, 10> kTypes{
+    // A number of any scale may be spelt in several ways, so numeric has a modifier always.
+    static constexpr std::array<std::pair<std::string_view, KeyType>, 19> kTypes{
         {{"boolean", KeyType::boolean},
          {"smallint", KeyType::int2},
          {"integer", KeyType::int4},
          {"bigint", KeyType::int8},
+         {"numeric()", KeyType::numeric},
          {"uuid", KeyType::uuid},
          {"text", KeyType::text},
          {"character varying", KeyType::text},
+         {"character varying()", KeyType::text},
+         {"character()", KeyType::character},
+         {"bytea", KeyType::bytes},
          {"date", KeyType::date},
+         {"time without time zone", KeyType::time},
          {"timestamp without time zone", KeyType::timestamp},
-         {"timestamp with time zone", KeyType::timestamptz}}};
-    // A number of any scale may be spelt in several ways; a timestamptz(3) is rounded first, which only the server does.
-    static constexpr std::array<std::pair<std::string_view, KeyType>, 3> kWithModifier{
-        {{"character varying(", KeyType::text}, {"character(", KeyType::character}, {"numeric(", KeyType::numeric}}};
-    for (const auto& [known, type] : kTypes) {
-        if (formatted_type == known) {
-            return type;
-        }
-    }
-    for (const auto& [beginning, type] : kWithModifier) {
-        if (formatted_type.starts_with(beginning) && formatted_type.ends_with(')')) {
-            return type;
-        }
-    }
-    return std::nullopt;
+         {"timestamp with time zone", KeyType::timestamptz},
+         {"inet", KeyType::network},
+         {"cidr", KeyType::network},
+         {"macaddr", KeyType::hardware_address},
+         {"macaddr8", KeyType::hardware_address}}};
+    const std::string type = without_modifier(formatted_type);
+    const auto found = std::ranges::find(kTypes, type, [](const auto& known) { return known.first; });
+    return found == kTypes.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::optional<std::uint64_t> partition_hash(std::span<const KeyType> types, std::span<const KeyValue> values)

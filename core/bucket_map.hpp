@@ -1,8 +1,8 @@
 #pragma once
 /// PostgreSQL's hash partitioning, bit for bit: key -> 64-bit row hash -> bucket (hash mod bucket count).
-/// Covers boolean, int2, int4, int8, numeric(p, s), uuid, text, varchar, character(n), date, timestamp, timestamptz and
-/// keys of several such columns; anything else is asked of the server. Proven at start against
-/// satisfies_hash_partition on every node (bucket_probe).
+/// Covers boolean, int2, int4, int8, numeric(p, s), uuid, text, varchar, character(n), bytea, date, time, timestamp,
+/// timestamptz, inet, cidr, macaddr, macaddr8 and keys of several such columns; anything else is asked of the server. Proven at
+/// start against satisfies_hash_partition on every node (bucket_probe).
 /// Pure; safe to call from any thread.
 
 #include "core/ids.hpp"
@@ -16,10 +16,26 @@
 
 namespace keyshift {
 
-enum class KeyType { boolean, int2, int4, int8, numeric, uuid, text, character, date, timestamp, timestamptz };
+enum class KeyType {
+    boolean,
+    int2,
+    int4,
+    int8,
+    numeric,
+    uuid,
+    text,
+    character,
+    bytes,
+    date,
+    time,
+    timestamp,
+    timestamptz,
+    network,
+    hardware_address
+};
 
-/// The KeyType of a type name as pg_catalog.format_type prints it without modifier ("bigint", "uuid", "text",
-/// "character varying", "date", "timestamp with time zone", ...); nullopt: not computed here.
+/// The KeyType of a type name as pg_catalog.format_type prints it ("bigint", "character varying(40)",
+/// "timestamp(3) with time zone", ...); nullopt: not computed here. Values are expected as the type keeps them, cut and rounded.
 std::optional<KeyType> key_type(std::string_view formatted_type);
 
 /// One key value: as text in PostgreSQL's input format (ISO dates; a timestamptz with its zone offset), or NULL.

@@ -1,5 +1,7 @@
 #include "core/key_values.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -107,6 +109,20 @@ std::optional<std::int64_t> microseconds(std::string_view text)
     return time ? std::optional(*days * 86'400'000'000 + *time - offset) : std::nullopt;
 }
 
+std::optional<std::string> bytes_of(std::string_view hexadecimal)
+{
+    std::string bytes;
+    for (; hexadecimal.size() >= 2; hexadecimal.remove_prefix(2)) {
+        std::uint8_t byte = 0;
+        const auto [end, error] = std::from_chars(hexadecimal.data(), hexadecimal.data() + 2, byte, 16);
+        if (error != std::errc{} || end != hexadecimal.data() + 2) {
+            return std::nullopt;
+        }
+        bytes += static_cast<char>(byte);
+    }
+    return hexadecimal.empty() ? std::optional(bytes) : std::nullopt;
+}
+
 bool is_digits(std::string_view text)
 {
     return text.find_first_not_of("0123456789") == std::string_view::npos;
@@ -144,16 +160,59 @@ std::optional<std::string> read_uuid(std::string_view text)
     if (digits.size() != 32) {
         return std::nullopt;
     }
-    std::string bytes;
-    for (std::size_t at = 0; at < 32; at += 2) {
-        std::uint8_t byte = 0;
-        const auto [end, error] = std::from_chars(digits.data() + at, digits.data() + at + 2, byte, 16);
-        if (error != std::errc{} || end != digits.data() + at + 2) {
+    return bytes_of(digits);
+}
+
+std::optional<std::string> read_bytes(std::string_view text)
+{
+    return text.starts_with("\\x") ? bytes_of(text.substr(2)) : std::nullopt;
+}
+
+std::optional<std::string> read_network(std::string_view text)
+{
+    // As PostgreSQL's inet_struct has them (utils/inet.h).
+    constexpr char kIpv4 = 2;
+    constexpr char kIpv6 = 3;
+    const std::size_t slash = text.find('/');
+    const std::string address(text.substr(0, slash));
+    std::array<char, 16> bytes{};
+    const bool v4 = inet_pton(AF_INET, address.c_str(), bytes.data()) == 1;
+    if (!v4 && inet_pton(AF_INET6, address.c_str(), bytes.data()) != 1) {
+        return std::nullopt;
+    }
+    const std::size_t length = v4 ? 4 : bytes.size();
+    const auto most = static_cast<unsigned>(8 * length);
+    const auto bits =
+        slash == std::string_view::npos ? std::optional(most) : read_number<unsigned>(text.substr(slash + 1));
+    if (!bits || *bits > most) {
+        return std::nullopt;
+    }
+    return std::string{v4 ? kIpv4 : kIpv6, static_cast<char>(*bits)} + std::string(bytes.data(), length);
+}
+
+std::optional<std::string> read_hardware_address(std::string_view text)
+{
+    constexpr std::size_t kShort = 17; // "08:00:2b:01:02:03"
+    constexpr std::size_t kLong = 23;
+    if (text.size() != kShort && text.size() != kLong) {
+        return std::nullopt;
+    }
+    std::string digits;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        if (at % 3 != 2) {
+            digits += text[at];
+        } else if (text[at] != ':') {
             return std::nullopt;
         }
-        bytes += static_cast<char>(byte);
     }
-    return bytes;
+    return bytes_of(digits);
+}
+
+std::optional<std::int64_t> read_time(std::string_view text)
+{
+    constexpr std::int64_t kDay = 86'400'000'000;
+    const bool at_the_end = text.starts_with("24:00:00") && text.find_first_not_of("0.", 8) == std::string_view::npos;
+    return at_the_end ? std::optional(kDay) : clock_microseconds(text);
 }
 
 std::optional<std::int32_t> read_date(std::string_view text)

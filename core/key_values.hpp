@@ -26,6 +26,14 @@ std::optional<Number> read_number(std::string_view text)
 std::optional<bool> read_boolean(std::string_view text);
 /// 16 bytes.
 std::optional<std::string> read_uuid(std::string_view text);
+/// A bytea in the form "\x0aff".
+std::optional<std::string> read_bytes(std::string_view text);
+/// Of an inet or cidr: its family, the bits of its mask, its address.
+std::optional<std::string> read_network(std::string_view text);
+/// 6 bytes of a macaddr, 8 of a macaddr8: "08:00:2b:01:02:03".
+std::optional<std::string> read_hardware_address(std::string_view text);
+/// Microseconds from midnight, which may be that at its end: 24:00:00.
+std::optional<std::int64_t> read_time(std::string_view text);
 /// Days from 2000-01-01; the largest and the least number for infinity and -infinity.
 std::optional<std::int32_t> read_date(std::string_view text);
 /// Microseconds from 2000-01-01, in UTC where it has a zone; the largest and the least number for infinity and -infinity.

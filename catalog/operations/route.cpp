@@ -42,7 +42,7 @@ std::optional<BucketId> compute(const Group& group, const std::vector<std::strin
     for (std::size_t i = 0; i < key.size(); ++i) {
         const std::optional<KeyType> type = key_type(group.key_types[i]);
         // What a user types may have more digits or letters than the type: PostgreSQL cuts them off first.
-        if (!type || *type == KeyType::numeric || *type == KeyType::character) {
+        if (!type || (*type != KeyType::text && group.key_types[i].find('(') != std::string::npos)) {
             return std::nullopt;
         }
         types.push_back(*type);

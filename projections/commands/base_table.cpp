@@ -181,8 +181,8 @@ void check_key(pg::Connection& node, const CreateRequest& request, Definition& d
         if (!definition.everywhere && (!key_type(type) || column.array)) {
             refuse(
                 request.name, "a key of type " + column.type + " is not supported",
-                "Keys are boolean, smallint, integer, bigint, numeric(p, s), uuid, text, varchar, character(n), date, "
-                "timestamp or timestamptz, or domains over them; an expression may be cast to one.");
+                "Keys are boolean, smallint, integer, bigint, numeric(p, s), uuid, text, varchar, character(n), bytea, date, "
+                "time, timestamp, timestamptz, inet, cidr, macaddr, or domains over them; an expression may be cast to one.");
         }
         definition.key.push_back(name);
         definition.key_base.push_back(base);

@@ -125,6 +125,18 @@ TEST(BucketMap, LeavesToTheServerWhatItCannotRead)
         EXPECT_EQ(bucket({numeric}, {text}), std::nullopt) << text;
     }
     EXPECT_EQ(bucket({boolean}, {"maybe"}), std::nullopt);
+    for (const char* text : {"", "0a", "\\x0", "\\x0g"}) {
+        EXPECT_EQ(bucket({bytes}, {text}), std::nullopt) << text;
+    }
+    for (const char* text : {"", "10.0.0", "10.0.0.1/33", "::1/129", "10.0.0.1/", "/8", "fe80::%eth0"}) {
+        EXPECT_EQ(bucket({network}, {text}), std::nullopt) << text;
+    }
+    for (const char* text : {"", "08:00:2b:01:02", "08-00-2b-01-02-03", "0g:00:2b:01:02:03"}) {
+        EXPECT_EQ(bucket({hardware_address}, {text}), std::nullopt) << text;
+    }
+    for (const char* text : {"", "24:00:00.000001", "25:00", "10:00:00+00", "now"}) {
+        EXPECT_EQ(bucket({KeyType::time}, {text}), std::nullopt) << text;
+    }
     EXPECT_EQ(bucket({int4, int4}, {"1"}), std::nullopt);
 }
 
@@ -135,7 +147,10 @@ TEST(BucketMap, KnowsTheTypesItComputes)
     EXPECT_EQ(key_type("timestamp with time zone"), KeyType::timestamptz);
     EXPECT_EQ(key_type("character(10)"), KeyType::character);
     EXPECT_EQ(key_type("numeric(10,2)"), KeyType::numeric);
-    for (const char* other : {"numeric", "timestamp(3) with time zone", "text[]", "numeric(3,1)[]", "bytea", ""}) {
+    EXPECT_EQ(key_type("timestamp(3) with time zone"), KeyType::timestamptz);
+    EXPECT_EQ(key_type("time(0) without time zone"), KeyType::time);
+    for (const char* other :
+         {"numeric", "interval(3)", "text[]", "numeric(3,1)[]", "time with time zone", "jsonb", "", "("}) {
         EXPECT_EQ(key_type(other), std::nullopt) << other;
     }
 }

@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "tests/projections/projected_cluster.hpp"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -71,6 +72,42 @@ TEST_F(BaseColumns, AKeyOfADomainIsRoutedAsWhatIsBelowIt)
         rows += static_cast<std::size_t>(found.integer(0, 0));
     }
     EXPECT_GT(rows, 100U);
+}
+
+TEST_F(BaseColumns, KeysOfBytesAddressesAndRoundedTimesAreRoutedAsTheServerDoes)
+{
+    cluster_.connect(0).script(
+        "CREATE TABLE public.devices (id int PRIMARY KEY, digest bytea NOT NULL, address inet NOT NULL, net cidr NOT NULL, "
+        "mac macaddr NOT NULL, wakes time(3) NOT NULL, seen timestamptz(3) NOT NULL, day timestamp(0) NOT NULL); "
+        "CREATE TABLE public.shape (LIKE public.devices); CREATE FUNCTION public.device(i int) RETURNS public.shape LANGUAGE sql AS $$ SELECT i, substr(decode(md5(i::text), 'hex'), 1, i % 6), "
+        "set_masklen(CASE WHEN i % 2 = 0 THEN inet '10.9.0.0' ELSE inet '2001:db8::' END + i % 40, 32 - i % 3), "
+        "network(set_masklen(inet '10.9.0.0' + i * 8, 28)), left(md5(i::text), 12)::macaddr, "
+        "CASE WHEN i = 7 THEN time '24:00' ELSE time '00:00' + i * interval '37.0123456 seconds' END, "
+        "timestamptz '2026-01-01 00:00:00+00' + i * interval '1 hour 0.0123456 seconds', "
+        "timestamp '2026-01-01' + i % 50 * interval '1.6 seconds' $$; "
+        "INSERT INTO public.devices SELECT (public.device(i)).* FROM generate_series(1, 200) i");
+    cluster_.distribute("devices", "id");
+    const std::vector<std::string> keys{"digest", "address", "net", "mac", "wakes", "seen", "day"};
+    for (const std::string& key : keys) {
+        cluster_.create_and_wait("by_" + key, key, "SELECT " + key + ", id FROM public.devices");
+    }
+    cluster_.connect(0).script(
+        "INSERT INTO public.devices SELECT (public.device(i)).* FROM generate_series(201, 260) i; "
+        "DELETE FROM public.devices WHERE id % 9 = 0; UPDATE public.devices d SET (digest, address, net, mac, wakes, seen, day) = "
+        "(SELECT digest, address, net, mac, wakes, seen, day FROM public.device(d.id + 1000)) WHERE id % 4 = 0");
+    for (const std::string& key : keys) {
+        SCOPED_TRACE(key);
+        expect_exact("by_" + key, "SELECT " + key + ", id FROM public.devices");
+        for (const auto& [node, name] : {std::pair(0U, "n1"), std::pair(1U, "n2")}) {
+            const auto found = cluster_.connect(node).query(
+                fmt::format("SELECT count(*), count(*) FILTER (WHERE keyshift.node_of('public.by_{0}', {0}::text) "
+                            "IS DISTINCT FROM $1) FROM public.by_{0}",
+                            key),
+                {name});
+            EXPECT_GT(found.integer(0, 0), 0) << name;
+            EXPECT_EQ(found.integer(0, 1), 0) << "rows on " << name << " that are routed elsewhere";
+        }
+    }
 }
 
 TEST_F(BaseColumns, GroupsByADomainAreExact)

@@ -33,6 +33,17 @@ constexpr Case kCases[] = {
      "left(md5(random()::text), i % 21) || CASE WHEN i % 3 = 0 THEN ' ' ELSE '' END"},
     {"timestamp", "k1 timestamp", "k1",
      "CASE i WHEN 1 THEN 'infinity'::timestamp WHEN 2 THEN '-infinity' ELSE timestamp '4000-01-01 BC' + random() * interval '8000 years' END"},
+    {"bytea", "k1 bytea", "k1", "substr(decode(md5(random()::text), 'hex'), 1, i % 17)"},
+    {"time", "k1 time(3)", "k1",
+     "CASE i WHEN 1 THEN time '24:00' ELSE time '00:00' + random() * interval '24 hours' END"},
+    {"timestamptz(2)", "k1 timestamptz(2)", "k1", "timestamptz '4000-01-01 BC' + random() * interval '8000 years'"},
+    {"timestamp(0)", "k1 timestamp(0)", "k1", "timestamp '4000-01-01 BC' + random() * interval '8000 years'"},
+    {"inet", "k1 inet", "k1",
+     "CASE i % 4 WHEN 0 THEN set_masklen(inet '0.0.0.0' + (random() * 4294967295)::bigint, i % 33) WHEN 1 THEN inet '0.0.0.0' + i "
+     "WHEN 2 THEN set_masklen(inet 'fe80::' + (random() * 1e18)::bigint, i % 129) ELSE inet '::ffff:1.2.3.0' + i % 250 END"},
+    {"cidr", "k1 cidr", "k1", "network(set_masklen(inet '0.0.0.0' + (random() * 4294967295)::bigint, i % 33))"},
+    {"macaddr", "k1 macaddr", "k1", "left(md5(random()::text), 12)::macaddr"},
+    {"macaddr8", "k1 macaddr8", "k1", "left(md5(random()::text), 16)::macaddr8"},
     {"several columns", "k1 text, k2 bigint, k3 uuid, k4 date", "k1, k2, k3, k4",
      "CASE WHEN i % 4 = 0 THEN NULL ELSE md5(random()::text) END, CASE WHEN i % 5 = 0 THEN NULL ELSE i END, gen_random_uuid(), "
      "date '1900-01-01' + i"},

@@ -75,6 +75,42 @@ std::vector<std::size_t> hidden_keys(const Definition& definition)
     return hidden;
 }
 
+/// What of the SELECT's columns is written of a row of `changes`. A computed key is taken as it came: the row is on its node by
+/// that value, and an expression over characters may differ between nodes of different libraries.
+struct Shown {
+    std::string list;
+    std::string from;
+};
+
+Shown shown_of(const Definition& definition, const std::string& changes)
+{
+    const std::string alias = quote_identifier(definition.alias);
+    const std::string from = fmt::format("{} AS {}", changes, alias);
+    const auto computed = [&](const std::string& shown) -> const BaseColumn* {
+        const BaseColumn* const base =
+            contains(definition.key, shown)
+                ? &definition.base_columns[definition.base_column(base_of(definition, shown))]
+                : nullptr;
+        return base != nullptr && !base->computed.empty() ? base : nullptr;
+    };
+    if (std::ranges::none_of(definition.columns,
+                             [&](const ProjectedColumn& column) { return computed(column.name) != nullptr; })) {
+        return {definition.select_list, from};
+    }
+    Shown shown;
+    std::string names; // the list's names are the base table's too, which its WHERE may use without an alias
+    for (const ProjectedColumn& column : definition.columns) {
+        const BaseColumn* const key = computed(column.name);
+        const std::string name = fmt::format("_ks_shown{}", &column - definition.columns.data());
+        names += (names.empty() ? "" : ", ") + name;
+        shown.list += shown.list.empty() ? "" : ", ";
+        shown.list += key != nullptr ? alias + "." + quote_identifier(key->name) : name;
+    }
+    shown.from =
+        fmt::format("{} CROSS JOIN LATERAL (SELECT {}) AS _ks_shown ({})", from, definition.select_list, names);
+    return shown;
+}
+
 } // namespace
 
 namespace {
@@ -234,15 +270,17 @@ std::string upsert_statement(const Definition& definition, Batch batch)
         "WHERE (t._epoch, t._lsn, t._seq{}) < (excluded._epoch, excluded._lsn, excluded._seq{})",
         there, updates, live_wins ? ", t._live" : "", live_wins ? ", excluded._live" : "");
     if (batch == Batch::live && definition.condition.empty() && !definition.aggregation) {
-        return fmt::format("{}SELECT {}, {}{}, true FROM ({}) AS {} {}", target, definition.select_list, hidden,
-                           version, change_query(definition), alias, newest_wins);
+        const Shown written_of = shown_of(definition, "(" + change_query(definition) + ")");
+        return fmt::format("{}SELECT {}, {}{}, true FROM {} {}", target, written_of.list, hidden, version,
+                           written_of.from, newest_wins);
     }
     // The definition's expressions see only rows that its WHERE takes: 10/x ... WHERE x <> 0 must never divide by zero.
     const auto insert_from = [&](const char* changes) {
-        return fmt::format("{}SELECT {}, {}{}, true FROM {} AS {} WHERE {} "
+        const Shown written_of = shown_of(definition, changes);
+        return fmt::format("{}SELECT {}, {}{}, true FROM {} WHERE {} "
                            "UNION ALL SELECT {}{}{}, false FROM {} AS {} WHERE NOT ({}) ",
-                           target, definition.select_list, hidden, version, changes, alias, shown, gone, hidden,
-                           version, changes, alias, shown);
+                           target, written_of.list, hidden, version, written_of.from, shown, gone, hidden, version,
+                           changes, alias, shown);
     };
     if (definition.aggregation) {
         return upsert_with_totals(definition, change_query(definition),

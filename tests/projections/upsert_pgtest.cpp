@@ -99,6 +99,44 @@ TEST(Upsert, TheStatementForLiveRowsKeepsTheNewest)
     EXPECT_EQ(connection.query("SELECT content || _lsn || _live FROM keyshift.by_user__g1").text(0, 0), "V3030true");
 }
 
+TEST(Upsert, AComputedKeyIsTakenAsItCameAndExpressionsSeeOnlyWhatWhereTakes)
+{
+    Definition definition;
+    definition.name = "by_mail";
+    definition.base = {"public", "t"};
+    definition.alias = "t";
+    definition.select_list = "lower(t.mail), t.id, 10 / t.id";
+    definition.columns = {{"k", "text"}, {"id", "integer"}, {"share", "integer"}};
+    definition.key = {"k"};
+    definition.key_base = {"_ks_key1"};
+    definition.pk = {"id"};
+    definition.pk_names = {"id"};
+    definition.base_columns = {{"id", "integer", "int4", -1, false},
+                               {"mail", "text", "text", -1, false},
+                               {"_ks_key1", "text", "text", -1, false, "", {}, "lower(t.mail)", {"mail"}}};
+    const test::TestDatabase database;
+    pg::Connection connection = database.connect();
+    connection.script(
+        "CREATE SCHEMA keyshift; CREATE TABLE keyshift.by_mail__g1 (k text, id int, share int, _epoch bigint, _lsn bigint, "
+        "_seq bigint, _live boolean, PRIMARY KEY (k, id))");
+    const auto rows = [&] {
+        return std::string(
+            connection
+                .query(
+                    "SELECT string_agg(k || ':' || id || ':' || coalesce(share::text, '-') || ':' || _live, ' ' ORDER BY id) "
+                    "FROM keyshift.by_mail__g1")
+                .text(0, 0));
+    };
+    // As of a node whose lower() differs from this one's.
+    connection.query(upsert_statement(definition, Batch::live),
+                     {"{1,2}", "{ABC,DEF}", "{given,also}", "{1,1}", "{10,10}", "{0,1}", "{t,t}"});
+    EXPECT_EQ(rows(), "given:1:10:true also:2:5:true");
+    definition.condition = "id <> 0"; // as PostgreSQL writes it where there is one table
+    connection.query(upsert_statement(definition, Batch::any),
+                     {"{0,1,2}", "{X,ABC,GHI}", "{x,given,other}", "{1,1,1}", "{20,20,20}", "{0,1,2}", "{t,f,t}"});
+    EXPECT_EQ(rows(), "x:0:-:false given:1:-:false also:2:5:true other:2:5:true");
+}
+
 TEST(Upsert, TheBinaryUuidArrayIsWhatPostgresqlPrints)
 {
     const std::string one = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";

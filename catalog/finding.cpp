@@ -1,5 +1,6 @@
 #include "catalog/finding.hpp"
 
+#include "catalog/replaced_table.hpp"
 #include "catalog/rows.hpp"
 #include "core/json.hpp"
 
@@ -238,6 +239,13 @@ void check_kind(const TableFacts& facts, std::vector<Finding>& findings)
             {"inheritance", object, "error",
              "it is partitioned or takes part in inheritance already; only a plain table can be distributed", ""});
     }
+    if (!facts.dependents.empty()) {
+        findings.push_back({"dependent_objects", object, "error",
+                            fmt::format("other objects depend on the table as it is: {}; drop them before it is "
+                                        "distributed and make them again afterwards",
+                                        join(facts.dependents)),
+                            ""});
+    }
     if (table.unlogged) {
         findings.push_back({"unlogged", object, "error", "changes of an unlogged table are not in the WAL",
                             fmt::format("ALTER TABLE {} SET LOGGED;", table.name.quoted())});
@@ -339,6 +347,7 @@ TableFacts read_facts(pg::Connection& connection, const QualifiedName& table, co
     facts.newest_server = connection.server_version();
     facts.incoming = read_incoming_foreign_keys(connection, table);
     facts.key_facts = read_key_facts(connection, table, key);
+    facts.dependents = dependents_of(connection, table);
     facts.partition_or_child =
         connection
             .query(

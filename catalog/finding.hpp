@@ -42,8 +42,9 @@ struct TableFacts {
     TableDefinition definition;
     std::vector<IncomingForeignKey> incoming;
     std::map<std::string, KeyColumnFacts> key_facts;
-    bool partition_or_child = false; ///< has parents or children by inheritance
-    int newest_server = 0;           ///< of the nodes that will have the table
+    std::vector<std::string> dependents; ///< as dependents_of() has them
+    bool partition_or_child = false;     ///< has parents or children by inheritance
+    int newest_server = 0;               ///< of the nodes that will have the table
 };
 TableFacts read_facts(pg::Connection& connection, const QualifiedName& table, const std::vector<std::string>& key);
 

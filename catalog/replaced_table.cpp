@@ -73,6 +73,26 @@ std::vector<std::string> publications_of(pg::Connection& connection, const Quali
     return names;
 }
 
+std::vector<std::string> dependents_of(pg::Connection& connection, const QualifiedName& table)
+{
+    const pg::Result rows = connection.query(
+        "SELECT DISTINCT pg_describe_object(CASE WHEN d.classid = 'pg_rewrite'::regclass THEN 'pg_class'::regclass::oid ELSE d.classid END, "
+        "  coalesce(r.ev_class, d.objid), CASE WHEN r.oid IS NULL THEN d.objsubid ELSE 0 END) "
+        "FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid "
+        "LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid "
+        "WHERE d.deptype = 'n' AND (p.oid IS NULL OR p.polrelid <> $1::regclass) "
+        "AND ((d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::regclass) "
+        "  OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1::regclass))) "
+        "AND (d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_policy'::regclass) "
+        "  OR (d.classid = 'pg_class'::regclass AND d.objid <> $1::regclass))",
+        {table.quoted()});
+    std::vector<std::string> names;
+    for (int row = 0; row < rows.rows(); ++row) {
+        names.emplace_back(rows.text(row, 0));
+    }
+    return names;
+}
+
 void drop_replaced(pg::Connection& connection, const QualifiedName& table, const QualifiedName& stands_at)
 {
     try {

@@ -30,6 +30,10 @@ void adopt_sequences(pg::Connection& from, pg::Connection& to, const QualifiedNa
 
 std::vector<std::string> publications_of(pg::Connection& connection, const QualifiedName& table);
 
+/// Views, functions, columns and policies of other tables that would go with the table: "view public.v", as PostgreSQL describes
+/// them.
+std::vector<std::string> dependents_of(pg::Connection& connection, const QualifiedName& table);
+
 /// DROP TABLE `stands_at`; throws RefusedError that names `table` where views or functions depend on it.
 void drop_replaced(pg::Connection& connection, const QualifiedName& table, const QualifiedName& stands_at);
 

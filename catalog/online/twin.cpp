@@ -1,6 +1,7 @@
 #include "catalog/online/twin.hpp"
 
 #include "catalog/online/follow_trigger.hpp"
+#include "catalog/replaced_table.hpp"
 #include "catalog/rows.hpp"
 #include "catalog/table_ddl.hpp"
 #include "core/error.hpp"
@@ -136,23 +137,8 @@ void check_replaceable(pg::Connection& node, const TableDefinition& table)
         throw RefusedError({what, "its row security policies hide rows from this role",
                             "Use a role that has BYPASSRLS, or owns the table without FORCE ROW LEVEL SECURITY."});
     }
-    const pg::Result dependents = node.query(
-        "SELECT DISTINCT pg_describe_object(CASE WHEN d.classid = 'pg_rewrite'::regclass THEN 'pg_class'::regclass::oid ELSE d.classid END, "
-        "  coalesce(r.ev_class, d.objid), CASE WHEN r.oid IS NULL THEN d.objsubid ELSE 0 END) "
-        "FROM pg_depend d LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid "
-        "LEFT JOIN pg_policy p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid "
-        "WHERE d.deptype = 'n' AND (p.oid IS NULL OR p.polrelid <> $1::regclass) "
-        "AND ((d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::regclass) "
-        "  OR (d.refclassid = 'pg_type'::regclass AND d.refobjid IN (SELECT unnest(ARRAY[t.oid, t.typarray]) FROM pg_type t WHERE t.typrelid = $1::regclass))) "
-        "AND (d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_policy'::regclass) "
-        "  OR (d.classid = 'pg_class'::regclass AND d.objid <> $1::regclass))",
-        {table.name.quoted()});
-    if (dependents.rows() > 0) {
-        std::vector<std::string> names;
-        for (int row = 0; row < dependents.rows(); ++row) {
-            names.emplace_back(dependents.text(row, 0));
-        }
-        throw RefusedError({what, "other objects depend on the table as it is: " + join(names),
+    if (const std::vector<std::string> dependents = dependents_of(node, table.name); !dependents.empty()) {
+        throw RefusedError({what, "other objects depend on the table as it is: " + join(dependents),
                             "Drop them, repeat the command, and make them again."});
     }
 }

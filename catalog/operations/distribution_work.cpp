@@ -294,9 +294,9 @@ void check_findings(pg::Connection& catalog, const Distribute& request, Distribu
                 fixes.push_back(finding.fix);
             }
         }
-        throw RefusedError(
-            {distributing(request), join(reasons, "; "),
-             fixes.empty() ? "Choose another key." : "Run, if that is what you want: " + join(fixes, "\n")});
+        throw RefusedError({distributing(request), join(reasons, "; "),
+                            fixes.empty() ? "Repeat the command once that is different, or with another key."
+                                          : "Run, if that is what you want: " + join(fixes, "\n")});
     }
 }
 

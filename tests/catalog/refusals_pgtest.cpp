@@ -105,7 +105,11 @@ INSTANTIATE_TEST_SUITE_P(
                   "REPLICA IDENTITY DEFAULT"},
         TableCase{"view_upon_it",
                   "CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE VIEW public.v AS SELECT k FROM public.t", "k",
-                  "depend"},
+                  "dependent_objects (public.t): other objects depend on the table as it is: view public.v"},
+        TableCase{
+            "function_of_its_rows",
+            "CREATE TABLE public.t (k bigint PRIMARY KEY); CREATE FUNCTION public.f(public.t) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "k", "function public.f(public.t)"},
         TableCase{"unknown_column", "CREATE TABLE public.t (k bigint PRIMARY KEY)", "absent", "no column absent"}),
     [](const auto& row) { return std::string(row.param.name); });
 

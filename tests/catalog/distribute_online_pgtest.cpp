@@ -48,11 +48,11 @@ TEST_F(Online, that_is_interrupted_leaves_the_table_as_it_was)
     pg::Connection n1 = cluster.connect(0);
     std::stop_source interrupt;
     std::vector<std::string> shown;
-    const catalog::OnlineWork work{[&](double, const std::string& text) {
-                                       shown.push_back(text);
-                                       interrupt.request_stop();
-                                   },
-                                   interrupt.get_token()};
+    const auto interrupting = [&](double, const std::string& text) {
+        shown.push_back(text);
+        interrupt.request_stop();
+    };
+    const catalog::OnlineWork work{interrupting, interrupt.get_token()};
     EXPECT_THROW(catalog::distribute(cluster.catalog(), request(), work), Error);
     EXPECT_THAT(shown, testing::Not(testing::IsEmpty()));
     expect_as_before(n1);

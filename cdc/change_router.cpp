@@ -25,6 +25,7 @@ ChangeRouter::ChangeRouter(StreamState& state, CatalogLink& catalog, pg::Connect
 void ChangeRouter::begin(EventPublisher& publisher, Lsn position)
 {
     publisher_ = &publisher;
+    publisher_->long_transactions(view_->moving);
     publication_.begin(publisher);
     position_ = position;
     // The slot may still lag behind what is recorded: the server takes a stream's last confirmation when it comes to it. An
@@ -296,6 +297,7 @@ void ChangeRouter::take_catalog_news()
         const bool same_tables = view->tables == view_->tables;
         view_ = view;
         reading_ = readings;
+        publisher_->long_transactions(view_->moving);
         state_.windows.moved().keep_only(view_->snapshotting);
         ownership_.load(view_->history);
         if (!same_tables) {

@@ -326,6 +326,11 @@ void EventPublisher::hurry(Lsn lsn)
     state_->writer.hurry(lsn);
 }
 
+void EventPublisher::long_transactions(bool wanted)
+{
+    state_->writer.long_transactions(wanted);
+}
+
 std::optional<ErrorParts> EventPublisher::failure() const
 {
     return state_->writer.failure();

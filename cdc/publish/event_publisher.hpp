@@ -78,8 +78,9 @@ public:
 
     /// All events below this LSN are in Kafka (INV-CDC-1 rests on it).
     Lsn acknowledged() const;
-    /// LSN of the newest progress record that Kafka acknowledged, at most ~60 ms behind acknowledged(). The slot is
-    /// confirmed only up to here: so a slot beyond the last progress record is always a gap, also after SIGKILL.
+    /// LSN of the newest progress record that Kafka acknowledged, at most ~60 ms (long transactions: ~210) behind
+    /// acknowledged(). The slot is confirmed only up to here: so a slot beyond the last progress record is always a gap,
+    /// also after SIGKILL.
     Lsn recorded() const;
     /// False: timed out. Sends at once instead of lingering.
     bool wait_acknowledged(Lsn lsn, std::chrono::milliseconds wait);
@@ -87,6 +88,8 @@ public:
     bool wait_recorded(Lsn lsn, std::chrono::milliseconds wait);
     /// Sends at once instead of lingering until everything below this LSN is recorded. Any thread.
     void hurry(Lsn lsn);
+    /// Fewer, longer transactions spare the broker; what somebody waits for is sent and committed as before. Any thread.
+    void long_transactions(bool wanted);
     /// Set when the producer is dead or a record was refused; the stream's thread must act on it.
     std::optional<ErrorParts> failure() const;
     /// Throws it: FatalError when a new publisher would meet it again (a record refused for good, a topic that has got

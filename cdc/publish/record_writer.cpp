@@ -15,12 +15,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The slot is confirmed up to the newest progress record, so this bounds both replays and WAL kept.
-constexpr auto kProgressInterval = 50ms;
-// Readers of committed records wait this long at most; each commit costs the records behind it some milliseconds.
-constexpr auto kCommitInterval = 50ms;
-// While the stream is behind, throughput counts.
-constexpr auto kBehindCommitInterval = 200ms;
+// Readers of committed records wait this long at most, and the slot is confirmed up to the newest progress record, so it
+// bounds replays and WAL kept too; each commit costs the records behind it some milliseconds, and the broker a dozen requests.
+constexpr auto kTransaction = 50ms;
+// While the stream is behind, throughput counts; while buckets move, whatever the broker takes is taken from the move.
+constexpr auto kLongTransaction = 200ms;
 // A transaction that gets no more records is committed.
 constexpr auto kQuiet = 20ms;
 // Longest sleep; a doorbell ends it.
@@ -273,8 +272,13 @@ void RecordWriter::send_progress()
     if (try_control(progress_.record(acknowledged), kProgressToken)) {
         progress_in_flight_ = true;
         progress_sent_ = acknowledged;
-        next_progress_ = Clock::now() + kProgressInterval;
+        next_progress_ = Clock::now() + transaction_length();
     }
+}
+
+RecordWriter::Clock::duration RecordWriter::transaction_length() const
+{
+    return long_transactions_ || ring_.half_full() ? kLongTransaction : kTransaction;
 }
 
 bool RecordWriter::commit_is_due() const
@@ -286,8 +290,7 @@ bool RecordWriter::commit_is_due() const
         return true;
     }
     const auto now = Clock::now();
-    const auto interval = ring_.half_full() ? kBehindCommitInterval : kCommitInterval;
-    return now - lanes_.opened_at() >= interval ||
+    return now - lanes_.opened_at() >= transaction_length() ||
            (now - lanes_.produced_at() >= kQuiet && ring_.empty() && lanes_.delivered());
 }
 

@@ -63,6 +63,8 @@ public:
     bool wait_recorded(Lsn lsn, std::chrono::milliseconds wait);
     /// Nothing lingers until everything before `lsn` is acknowledged and recorded.
     void hurry(Lsn lsn);
+    /// Fewer, longer transactions, but for what somebody waits for.
+    void long_transactions(bool wanted) { long_transactions_ = wanted; }
     std::optional<ErrorParts> failure() const;
     void check() const;
     std::string broker_error() const;
@@ -91,6 +93,7 @@ private:
     void send_control();
     void send_progress();
     bool try_control(const ControlRecord& record, std::uint64_t token);
+    Clock::duration transaction_length() const;
     bool commit_is_due() const;
     bool hurried() const { return waiting_ > 0 || recorded_ < hurried_to_; }
     void finish();
@@ -119,6 +122,7 @@ private:
     std::atomic<std::uint64_t> recorded_ = 0;               ///< Lsn of the newest progress record in Kafka
     std::atomic<int> waiting_ = 0;                          ///< callers that wait for an acknowledgement or its record
     std::atomic<std::uint64_t> hurried_to_ = 0;             ///< Lsn
+    std::atomic<bool> long_transactions_ = false;
 
     // This thread.
     Content open_;

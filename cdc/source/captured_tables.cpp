@@ -25,6 +25,14 @@ std::vector<UnfinishedMove> unfinished_moves(pg::Connection& catalog, const std:
     return moves;
 }
 
+bool buckets_move(pg::Connection& catalog)
+{
+    return catalog
+        .query("SELECT EXISTS (SELECT FROM keyshift.move m JOIN keyshift.job j ON j.id = m.job WHERE j.wanted = 'run' "
+               "AND m.state IN ('planned', 'copying', 'indexing', 'catching_up', 'attached', 'fenced'))")
+        .boolean(0, 0);
+}
+
 /// Two tables of which one is this node's must not share a topic; commands refuse it, but a catalog may be older than they.
 std::optional<ErrorParts> find_topic_clash(pg::Connection& catalog, const std::string& node,
                                            const std::vector<catalog::CapturedTable>& tables)
@@ -95,6 +103,7 @@ CatalogView read_catalog_view(pg::Connection& catalog, const std::string& node)
         view.history.push_back({row.group, row.bucket, row.epoch, row.open_lsn, row.fence_lsn});
     }
     view.moves = unfinished_moves(catalog, node);
+    view.moving = buckets_move(catalog);
     const pg::Result filtered = catalog.query("SELECT schema_name, table_name FROM keyshift.captured_table t "
                                               "WHERE to_jsonb(t) -> 'options' ->> 'where' <> ''");
     for (int i = 0; i < filtered.rows(); ++i) {

@@ -37,6 +37,7 @@ struct CatalogView {
     CapturedTables tables;
     std::vector<OwnedInterval> history;
     std::vector<UnfinishedMove> moves;
+    bool moving = false;                   ///< a job that is to run has a bucket that is not switched yet, on any node
     std::set<QualifiedName> filtered;      ///< tables of which a row filter leaves rows out on purpose
     std::optional<ErrorParts> topic_clash; ///< of a table of this node
     std::uint32_t timeline = 0;            ///< of the node, as the catalog knows it

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <thread>
 
 namespace keyshift::cdc {
 namespace {
@@ -355,6 +356,31 @@ TEST_F(EventPublisherTest, ReadersOfCommittedRecordsHaveWhatIsAcknowledged)
                                                   {}, 60s);
     ASSERT_EQ(kcat.status, 0) << kcat.err;
     EXPECT_EQ(std::ranges::count(kcat.out, '\n'), 100) << kcat.err;
+}
+
+TEST_F(EventPublisherTest, LongTransactionsAreFewer)
+{
+    options_.partitions = 1;
+    const auto publisher = this->publisher();
+    constexpr std::uint64_t kEvents = 200;
+    const auto trickle = [&](std::uint64_t first) {
+        for (std::uint64_t number = first; number < first + kEvents; ++number) {
+            publisher->publish(context(200 + number, 0), table_, insert({text("1"), text("v"), kNull}));
+            publisher->commit(Lsn{200 + number}, Lsn{201 + number});
+            std::this_thread::sleep_for(5ms);
+        }
+        ASSERT_TRUE(publisher->wait_acknowledged(Lsn{200 + first + kEvents}, 20s));
+    };
+    trickle(0);
+    publisher->long_transactions(true);
+    trickle(kEvents);
+    const std::vector<kafka::Message> events = read("t", 2 * kEvents);
+    ASSERT_EQ(events.size(), 2 * kEvents);
+    // Offsets without a record are the ends of transactions.
+    const std::int64_t with_short = events.at(kEvents).offset - static_cast<std::int64_t>(kEvents);
+    const std::int64_t with_long = events.back().offset + 1 - static_cast<std::int64_t>(2 * kEvents) - with_short;
+    EXPECT_GT(with_long, 0);
+    EXPECT_LT(with_long, with_short);
 }
 
 TEST_F(EventPublisherTest, WithoutABrokerThereIsNoPublisher)

@@ -23,6 +23,7 @@ void FakeKafka::reset()
     progress_went_back_ = false;
     pending_ = 0;
     heartbeats_ = 0;
+    long_transactions_ = false;
 }
 
 void FakeKafka::set_up(bool up)
@@ -96,6 +97,12 @@ void FakeKafka::set_progress(const std::string& node, Lsn lsn)
 {
     std::scoped_lock lock(mutex_);
     progress_[node] = lsn;
+}
+
+bool FakeKafka::wait_long_transactions(bool wanted) const
+{
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(15), [&] { return long_transactions_ == wanted; });
 }
 
 void FakeKafka::kill_publishers()
@@ -224,6 +231,13 @@ void EventPublisher::commit(Lsn, Lsn end_lsn)
 void EventPublisher::nudge() {}
 
 void EventPublisher::hurry(Lsn) {}
+
+void EventPublisher::long_transactions(bool wanted)
+{
+    std::scoped_lock lock(state_->kafka.mutex_);
+    state_->kafka.long_transactions_ = wanted;
+    state_->kafka.changed_.notify_all();
+}
 
 void EventPublisher::advance(Lsn lsn)
 {

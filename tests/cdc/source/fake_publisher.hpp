@@ -51,6 +51,8 @@ public:
     /// A progress record was older than the one before it, of the same timeline.
     bool progress_went_back() const;
     void set_progress(const std::string& node, Lsn lsn);
+    /// False: the stream did not ask for it in time.
+    bool wait_long_transactions(bool wanted) const;
     /// Makes the present publishers fail as a dead producer does.
     void kill_publishers();
 
@@ -68,6 +70,7 @@ private:
     bool progress_went_back_ = false;
     std::size_t pending_ = 0;
     int heartbeats_ = 0;
+    bool long_transactions_ = false;
 };
 
 } // namespace keyshift::test

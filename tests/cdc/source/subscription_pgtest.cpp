@@ -138,6 +138,22 @@ TEST_F(SubscriptionTest, AnUnfinishedMoveHoldsTheSlotBeforeItsMoverIsBack)
     EXPECT_TRUE(wait_confirmed(current()));
 }
 
+TEST_F(SubscriptionTest, WhileBucketsMoveAnywhereTransactionsAtTheBrokerAreFewer)
+{
+    ASSERT_TRUE(start().wait_state("streaming"));
+    cluster_.catalog().script("INSERT INTO keyshift.job DEFAULT VALUES");
+    cluster_.catalog().query(
+        "INSERT INTO keyshift.move (job, group_name, bucket, donor, recipient, state, epoch, token) "
+        "SELECT max(id), 'items', 1, 'n2', 'n3', 'planned', 2, 't' FROM keyshift.job");
+    EXPECT_TRUE(kafka_.wait_long_transactions(true));
+    cluster_.catalog().script("UPDATE keyshift.job SET wanted = 'pause'");
+    EXPECT_TRUE(kafka_.wait_long_transactions(false));
+    cluster_.catalog().script("UPDATE keyshift.job SET wanted = 'run'");
+    EXPECT_TRUE(kafka_.wait_long_transactions(true));
+    cluster_.catalog().script("UPDATE keyshift.move SET state = 'settling'");
+    EXPECT_TRUE(kafka_.wait_long_transactions(false));
+}
+
 TEST_F(SubscriptionTest, OneThatTheSlotHasGoneBeyondIsRefused)
 {
     ASSERT_TRUE(start().wait_state("streaming"));

@@ -1,5 +1,5 @@
 #include "bench/projections.hpp"
-#include "projections/batch_writer.hpp"
+#include "projections/column_arrays.hpp"
 
 #include <algorithm>
 

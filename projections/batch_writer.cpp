@@ -2,6 +2,7 @@
 
 #include "core/backoff.hpp"
 #include "core/failpoint.hpp"
+#include "projections/column_arrays.hpp"
 
 #include <fmt/core.h>
 
@@ -12,29 +13,6 @@ namespace keyshift::projections {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr std::uint32_t kTextArrayOid = 1009;
-constexpr std::uint32_t kBigintArrayOid = 1016;
-constexpr std::uint32_t kUuidArrayOid = 2951;
-
-/// PostgreSQL's text form of an array.
-std::string text_array(const std::vector<const std::string*>& values)
-{
-    std::string out = "{";
-    for (const std::string* value : values) {
-        out += out.size() == 1 ? "" : ",";
-        if (value == nullptr) {
-            out += "NULL";
-            continue;
-        }
-        out += '"';
-        for (const char letter : *value) {
-            out += letter == '"' || letter == '\\' ? "\\" : "";
-            out += letter;
-        }
-        out += '"';
-    }
-    return out + "}";
-}
 
 TransientError not_its_own(const Definition& definition, const pg::Connection& connection)
 {
@@ -190,55 +168,22 @@ ChangeList BatchWriter::lock_open_buckets(pg::Connection& connection, const Chan
     return accepted;
 }
 
-/// The parameters of an upsert: one array a base column, then epoch, LSN, seq, live.
-std::vector<BatchWriter::Array> BatchWriter::arrays_of(const ChangeList& rows) const
-{
-    std::vector<Array> arrays;
-    std::vector<const std::string*> column(rows.size());
-    for (std::size_t index = 0; index < definition_.base_columns.size(); ++index) {
-        for (std::size_t at = 0; at < rows.size(); ++at) {
-            const auto& value = rows[at]->base[index];
-            column[at] = value ? &*value : nullptr;
-        }
-        if (definition_.base_columns[index].type != "uuid") {
-            arrays.push_back({binary_text_array(column), kTextArrayOid, true});
-        } else if (auto uuids = binary_uuid_array(column)) {
-            arrays.push_back({std::move(*uuids), kUuidArrayOid, true});
-        } else {
-            arrays.push_back({text_array(column), kUuidArrayOid, false}); // PostgreSQL says which one is wrong
-        }
-    }
-    std::vector<std::uint64_t> numbers(rows.size());
-    const auto add = [&](auto number_of) {
-        std::transform(rows.begin(), rows.end(), numbers.begin(), number_of);
-        arrays.push_back({binary_bigint_array(numbers), kBigintArrayOid, true});
-    };
-    add([](const RowChange* row) { return number(row->version.epoch); });
-    add([](const RowChange* row) { return row->version.commit_lsn.value; });
-    add([](const RowChange* row) { return row->version.seq; });
-    static const std::string yes = "t";
-    static const std::string no = "f";
-    std::transform(rows.begin(), rows.end(), column.begin(),
-                   [](const RowChange* row) { return row->live ? &yes : &no; });
-    arrays.push_back({binary_text_array(column), kTextArrayOid, true});
-    return arrays;
-}
-
 void BatchWriter::write_rows(pg::Connection& connection, const ChangeList& rows, Written& written) const
 {
-    const std::vector<Array> arrays = arrays_of(rows);
-    std::vector<pg::Parameter> parameters;
-    for (const Array& array : arrays) {
-        parameters.push_back(array.binary ? pg::Parameter(std::string_view(array.bytes), array.type)
-                                          : pg::Parameter(array.bytes));
+    ColumnArrays arrays;
+    for (std::size_t index = 0; index < definition_.base_columns.size(); ++index) {
+        arrays.add_column(definition_.base_columns[index], index, rows);
     }
+    arrays.add_versions(rows);
+    arrays.add_live(rows);
+    const std::vector<pg::Parameter> parameters = arrays.parameters();
     const bool all_live = std::all_of(rows.begin(), rows.end(), [](const RowChange* row) { return row->live; });
     const pg::Result done = connection.run_prepared((all_live ? "upsert_live_" : "upsert_any_") + definition_.name,
                                                     all_live ? upsert_live_ : upsert_any_, parameters);
-    const std::int64_t applied = cleaning_.empty() ? done.affected() : done.integer(0, 0);
     if (!cleaning_.empty() && done.integer(0, 1) > 0) {
         connection.run_prepared("empty_groups_" + definition_.name, cleaning_, parameters);
     }
+    const std::int64_t applied = cleaning_.empty() ? done.affected() : done.integer(0, 0);
     written.applied += applied;
     written.stale += static_cast<std::int64_t>(rows.size()) - applied;
 }
@@ -256,20 +201,17 @@ void BatchWriter::write_progress(pg::Connection& connection, const Offsets& prog
         partitions.push_back(static_cast<std::uint64_t>(partition.second));
         offsets.push_back(static_cast<std::uint64_t>(offset));
     }
-    const std::string topic_array = binary_text_array(topics);
-    const std::string partition_array = binary_bigint_array(partitions);
-    const std::string offset_array = binary_bigint_array(offsets);
+    ColumnArrays arrays;
+    arrays.add_texts(topics);
+    arrays.add_numbers(partitions);
+    arrays.add_numbers(offsets);
     const std::string generation = std::to_string(definition_.generation);
     const std::string epoch = std::to_string(owner_epoch_);
     // Every partition has its row here since the writer's take_over: one that has gone, or is another's, is no longer its to raise.
-    const pg::Result rows =
-        connection.run_prepared("projection_progress", progress_statement(),
-                                std::vector<pg::Parameter>{definition_.name,
-                                                           generation,
-                                                           epoch,
-                                                           {std::string_view(topic_array), kTextArrayOid},
-                                                           {std::string_view(partition_array), kBigintArrayOid},
-                                                           {std::string_view(offset_array), kBigintArrayOid}});
+    std::vector<pg::Parameter> parameters{definition_.name, generation, epoch};
+    const std::vector<pg::Parameter> columns = arrays.parameters();
+    parameters.insert(parameters.end(), columns.begin(), columns.end());
+    const pg::Result rows = connection.run_prepared("projection_progress", progress_statement(), parameters);
     if (rows.affected() != static_cast<std::int64_t>(progress.size())) {
         throw not_its_own(definition_, connection);
     }

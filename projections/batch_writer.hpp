@@ -43,13 +43,7 @@ private:
     std::optional<pg::Result> read_base(const RowChange& change, const std::string& node, std::stop_token stop);
     void fill_absent(RowChange& change, std::stop_token stop);
     ChangeList lock_open_buckets(pg::Connection& connection, const ChangeList& changes, ChangeList& refused) const;
-    struct Array {
-        std::string bytes;
-        std::uint32_t type; ///< OID
-        bool binary;
-    };
-    std::vector<Array> arrays_of(const ChangeList& changes) const;
-    void write_rows(pg::Connection& connection, const ChangeList& changes, Written& written) const;
+    void write_rows(pg::Connection& connection, const ChangeList& rows, Written& written) const;
     void write_progress(pg::Connection& connection, const Offsets& progress) const;
     void check_owner(pg::Connection& connection) const;
 
@@ -74,10 +68,5 @@ std::string cleaning_statement(const Definition& definition);
 const char* progress_statement();
 /// A row where the writer is the owner still: name, generation, owner epoch.
 const char* owner_statement();
-/// A one-dimensional array of text in PostgreSQL's binary format (array_send).
-std::string binary_text_array(const std::vector<const std::string*>& values);
-/// nullopt: a value is not in the form that PostgreSQL prints.
-std::optional<std::string> binary_uuid_array(const std::vector<const std::string*>& values);
-std::string binary_bigint_array(const std::vector<std::uint64_t>& values);
 
 } // namespace keyshift::projections

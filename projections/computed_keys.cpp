@@ -2,7 +2,7 @@
 
 #include "catalog/catalog.hpp"
 #include "core/error.hpp"
-#include "projections/batch_writer.hpp"
+#include "projections/column_arrays.hpp"
 #include "projections/rejection_log.hpp"
 
 #include <fmt/format.h>
@@ -12,8 +12,6 @@
 namespace keyshift::projections {
 
 namespace {
-
-constexpr std::uint32_t kTextArrayOid = 1009;
 
 /// The expressions over rows whose columns come as one array each, in their order.
 std::string key_query(const Definition& definition, const std::vector<std::size_t>& computed,
@@ -108,20 +106,16 @@ void ComputedKeys::compute(std::span<RowToKey> rows)
 
 void ComputedKeys::ask(std::span<RowToKey> rows)
 {
-    std::vector<std::string> arrays;
+    ColumnArrays arrays;
     std::vector<const std::string*> values(rows.size());
     for (const std::size_t source : sources_) {
         for (std::size_t at = 0; at < rows.size(); ++at) {
             const auto& value = (*rows[at].row)[source];
             values[at] = value ? &*value : nullptr;
         }
-        arrays.push_back(binary_text_array(values));
+        arrays.add_texts(values);
     }
-    std::vector<pg::Parameter> parameters;
-    for (const std::string& array : arrays) {
-        parameters.emplace_back(std::string_view(array), kTextArrayOid);
-    }
-    const pg::Result keys = connection().run_prepared("projection_keys", query_, parameters);
+    const pg::Result keys = connection().run_prepared("projection_keys", query_, arrays.parameters());
     for (std::size_t at = 0; at < rows.size(); ++at) {
         for (std::size_t column = 0; column < columns_.size(); ++column) {
             (*rows[at].row)[columns_[column]] = keys.optional_text(static_cast<int>(at), static_cast<int>(column));

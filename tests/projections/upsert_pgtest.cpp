@@ -1,4 +1,5 @@
 #include "projections/batch_writer.hpp"
+#include "projections/column_arrays.hpp"
 #include "tests/support/test_servers.hpp"
 
 #include <gtest/gtest.h>

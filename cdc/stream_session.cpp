@@ -84,6 +84,9 @@ void StreamSession::connect()
     const std::optional<Lsn> kafka = state_.progress_so_far();
     const std::uint32_t known = state_.known_timeline(router_.view().timeline, router_.view().gap_accepted);
     const std::uint32_t timeline = check_identity(*replication_, schema_connection_, state_.node, known, kafka);
+    if (state_.present_timeline != timeline) {
+        state_.subscriptions.timeline_changed();
+    }
     state_.present_timeline = timeline;
     // Another daemon may have got farther meanwhile, so this does not compare positions.
     const SlotFacts seen = check_slot(schema_connection_, state_.node, kafka, Lsn{UINT64_MAX});

@@ -49,13 +49,4 @@ bool SnapshotFilter::holds(std::uint32_t xid) const
     return full < least_ || (full < next_ && !running_.contains(full));
 }
 
-std::vector<std::uint32_t> SnapshotFilter::in_progress() const
-{
-    std::vector<std::uint32_t> xids;
-    for (const std::uint64_t full : running_) {
-        xids.push_back(static_cast<std::uint32_t>(full));
-    }
-    return xids;
-}
-
 } // namespace keyshift

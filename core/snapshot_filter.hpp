@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <set>
 #include <string_view>
-#include <vector>
 
 namespace keyshift {
 
@@ -17,14 +16,12 @@ public:
 
     /// The copy holds what this transaction did.
     bool holds(std::uint32_t xid) const;
-    /// Low 32 bits of the transactions in progress.
-    std::vector<std::uint32_t> in_progress() const;
 
 private:
     std::uint64_t extend(std::uint32_t xid) const;
 
     std::uint64_t least_ = 0; ///< xmin: all below have ended
-    std::uint64_t next_ = 0;  ///< xmax: this and all above had not begun
+    std::uint64_t next_ = 0;  ///< xmax: this and all above had not ended; some may have begun, and be committed in the WAL
     std::set<std::uint64_t> running_;
 };
 

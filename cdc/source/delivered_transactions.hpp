@@ -2,7 +2,6 @@
 /// The last transactions that a stream has handed on, by xid: so that a snapshot can be asked whether it lacks one of them
 /// (a commit is in the WAL before it is visible; behind a synchronous standby long before). One thread.
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -22,13 +21,9 @@ public:
     }
     /// How many were added so far, ever.
     std::uint64_t total() const { return total_; }
-    /// Sorted.
-    std::vector<std::uint32_t> all() const
-    {
-        std::vector<std::uint32_t> xids(xids_.begin(), xids_.end());
-        std::ranges::sort(xids);
-        return xids;
-    }
+    std::vector<std::uint32_t> all() const { return {xids_.begin(), xids_.end()}; }
+    /// Of a node that has become another server, where all that is in the WAL is visible, and what is not will never be.
+    void forget() { xids_.clear(); }
     /// True when `matches` holds for one of the remembered transactions among the first `count` ever added.
     template <typename Predicate>
     bool any_of_first(std::uint64_t count, Predicate matches) const

@@ -27,7 +27,7 @@ public:
         std::string group;
         BucketId bucket{};
     };
-    /// `delivered`: sorted.
+    /// `delivered`: xids of what was handed over before.
     StreamSubscription(Subject subject, Lsn begin, std::vector<std::uint32_t> delivered, std::size_t memory_limit,
                        const std::string& spool_directory);
 
@@ -47,7 +47,10 @@ public:
 
     /// The mover's thread.
     std::optional<SubscriptionItem> next(std::chrono::milliseconds wait, std::stop_token stop);
-    bool delivered_before(std::uint32_t xid) const { return std::ranges::binary_search(delivered_, xid); }
+    bool rest_is_in(const SnapshotFilter& snapshot) const
+    {
+        return std::ranges::all_of(delivered_, [&](std::uint32_t xid) { return snapshot.holds(xid); });
+    }
     void confirm(Lsn end_lsn);
 
     /// Any thread.

@@ -3,6 +3,7 @@
 /// The stream's thread pushes; the mover's thread pops. What does not fit in memory waits in a spool file.
 
 #include "cdc/source/change.hpp"
+#include "core/snapshot_filter.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -53,9 +54,9 @@ public:
     virtual std::optional<SubscriptionItem> next(std::chrono::milliseconds wait, std::stop_token stop) = 0;
     /// What the subscriber has durably applied: the slot's confirmed LSN never passes it.
     virtual void confirm(Lsn end_lsn) = 0;
-    /// True when the stream handed over xid's commit before this subscription began (sync-standby corner 3). Known until
-    /// the first confirm().
-    virtual bool delivered_before(std::uint32_t xid) const = 0;
+    /// False: of what the stream handed over before this subscription began the snapshot lacks something. A commit is in the WAL
+    /// before any snapshot shows it, a moment or as long as a synchronous standby stalls (corner 3). Known until the first confirm().
+    virtual bool rest_is_in(const SnapshotFilter& snapshot) const = 0;
     /// Everything below this LSN that concerns the subscription has been queued.
     virtual Lsn received() const = 0;
     /// Where the subscription begins: every transaction with commit LSN >= this is handed over.

@@ -37,7 +37,7 @@ public:
         return shared_->next(wait, stop);
     }
     void confirm(Lsn end_lsn) override { shared_->confirm(end_lsn); }
-    bool delivered_before(std::uint32_t xid) const override { return shared_->delivered_before(xid); }
+    bool rest_is_in(const SnapshotFilter& snapshot) const override { return shared_->rest_is_in(snapshot); }
     Lsn received() const override { return shared_->received(); }
     Lsn begin() const override { return shared_->begin(); }
 

@@ -37,6 +37,8 @@ public:
     bool restart_wanted() const { return restart_wanted_; }
     bool any() const { return !active_.empty(); }
     const DeliveredTransactions& delivered() const { return delivered_; }
+    /// The node is a promoted standby, or another server: before its session starts.
+    void timeline_changed() { delivered_.forget(); }
 
     void begin_transaction(Lsn commit_lsn, std::uint32_t xid);
     void feed(const Change& change, const std::string& group, BucketId bucket);

@@ -23,14 +23,6 @@ using namespace std::chrono_literals;
 constexpr auto kLook = 250ms; ///< at the load of both ends
 constexpr auto kReportEvery = 1s;
 
-/// Every transaction in the snapshot's list of running ones will come by the subscription (corner 3).
-bool covers(const cdc::Subscription& subscription, const SnapshotFilter& snapshot)
-{
-    const auto running = snapshot.in_progress();
-    return std::none_of(running.begin(), running.end(),
-                        [&](std::uint32_t xid) { return subscription.delivered_before(xid); });
-}
-
 struct Snapshot {
     std::string text;     ///< pg_current_snapshot()
     std::string exported; ///< for SET TRANSACTION SNAPSHOT
@@ -42,7 +34,7 @@ Snapshot take_snapshot(MoveContext& context, std::stop_token stop)
         context.donor.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
         const auto rows = context.donor.query("SELECT pg_current_snapshot()::text, pg_export_snapshot()");
         Snapshot snapshot{std::string(rows.text(0, 0)), std::string(rows.text(0, 1))};
-        if (covers(*context.subscription, SnapshotFilter(snapshot.text))) {
+        if (context.subscription->rest_is_in(SnapshotFilter(snapshot.text))) {
             return snapshot;
         }
         context.donor.query("ROLLBACK");

@@ -130,7 +130,10 @@ public:
         return item;
     }
     void confirm(Lsn) override {}
-    bool delivered_before(std::uint32_t xid) const override { return before_.contains(xid); }
+    bool rest_is_in(const SnapshotFilter& snapshot) const override
+    {
+        return std::ranges::all_of(before_, [&](std::uint32_t xid) { return snapshot.holds(xid); });
+    }
     Lsn received() const override
     {
         const std::lock_guard lock(stream_.mutex_);

@@ -1,5 +1,7 @@
 #include "tests/cdc/source/stream_fixture.hpp"
 
+#include <fmt/core.h>
+
 #include <set>
 
 namespace keyshift::test {
@@ -188,7 +190,7 @@ TEST_F(SubscriptionTest, SurvivesAReconnectionOfTheStreamWithoutLossOrRepetition
     EXPECT_EQ(ids_until(*subscription, "b1"), ids_of_bucket(1, 0));
 }
 
-TEST_F(SubscriptionTest, KnowsWhichTransactionsWereDeliveredBeforeIt)
+TEST_F(SubscriptionTest, KnowsWhetherASnapshotShowsWhatWasDeliveredBeforeIt)
 {
     ASSERT_TRUE(start().wait_state("streaming"));
     node().script("INSERT INTO public.items VALUES (1)");
@@ -196,8 +198,13 @@ TEST_F(SubscriptionTest, KnowsWhichTransactionsWereDeliveredBeforeIt)
     ASSERT_EQ(events.size(), 1U);
     ASSERT_TRUE(wait_confirmed(current()));
     const auto subscription = subscribe(1);
-    EXPECT_TRUE(subscription->delivered_before(events[0].xid));
-    EXPECT_FALSE(subscription->delivered_before(events[0].xid + 1000));
+    const std::uint64_t xid = events[0].xid;
+    const auto shows = [&](const std::string& snapshot) {
+        return subscription->rest_is_in(SnapshotFilter(snapshot));
+    };
+    EXPECT_TRUE(shows(std::string(node().query("SELECT pg_current_snapshot()::text").text(0, 0))));
+    EXPECT_FALSE(shows(fmt::format("{}:{}:{}", xid, xid + 10, xid))) << "in progress";
+    EXPECT_FALSE(shows(fmt::format("{0}:{0}:", xid))) << "newer than all that had ended: it is not listed";
 }
 
 TEST_F(SubscriptionTest, EndsWithATransientErrorWhenTheStreamStops)

@@ -296,6 +296,9 @@ std::vector<ConfigKey> all_keys()
             "reshard.max_moves_per_node", "Moves that one node takes part in at a time.", 1, 64,
             [](Config & c) -> auto& { return c.reshard.max_moves_per_node; }),
         integer_key(
+            "reshard.max_moves", "Moves at a time, on all nodes together; 0: as many as the nodes may have.", 0, 1024,
+            [](Config & c) -> auto& { return c.reshard.max_moves; }),
+        integer_key(
             "reshard.copy_workers", "Tables of a bucket group copied at the same time.", 1, 64,
             [](Config & c) -> auto& { return c.reshard.copy_workers; }),
         size_key(
@@ -313,6 +316,10 @@ std::vector<ConfigKey> all_keys()
         duration_key(
             "reshard.write_block_limit", "Past it the switch backs out and tries again.",
             [](Config & c) -> auto& { return c.reshard.write_block_limit; }),
+        duration_key(
+            "reshard.hold_paused",
+            "How long a paused copy keeps its snapshot and goes on where it was; later it is begun again.",
+            [](Config & c) -> auto& { return c.reshard.hold_paused; }),
         duration_key(
             "reshard.step_aside", "A move that waits in one step for longer holds up no other.",
             [](Config & c) -> auto& { return c.reshard.step_aside; }),

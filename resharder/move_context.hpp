@@ -31,6 +31,8 @@ struct MoveEnvironment {
     pg::SessionPool* sessions = nullptr;
     /// Told that a move has switched: what is left of it takes no node's turn.
     std::function<void(std::int64_t move)> switched;
+    /// Asked while a move copies rows: its job is paused, and it keeps what it has.
+    std::function<bool(std::int64_t move)> held;
     /// Told that a move settles and its donor's copy may be kept current; with context.reverse.
     std::function<void(const BucketMove& move, std::unique_ptr<cdc::Subscription>)> settles;
     /// Asked to store at once how far the copies kept current on a node have come.

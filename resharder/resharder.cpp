@@ -33,9 +33,10 @@ struct PendingMove {
     std::string recipient;
     MoveState state = MoveState::planned;
     std::string wanted;
-    bool due = true;   ///< its grace period is over
-    bool kept = false; ///< its donor's copy is to be kept current
-    double waits = 0;  ///< seconds in one step before the fence, for something that it names; 0: it goes on
+    bool due = true;       ///< its grace period is over
+    bool kept = false;     ///< its donor's copy is to be kept current
+    bool has_rows = false; ///< it is in the middle of a copy
+    double waits = 0;      ///< seconds in one step before the fence, for something that it names; 0: it goes on
 };
 
 std::vector<PendingMove> pending_moves(pg::Connection& catalog)
@@ -43,7 +44,8 @@ std::vector<PendingMove> pending_moves(pg::Connection& catalog)
     const auto rows = catalog.query(
         "SELECT m.id, m.job, m.donor, m.recipient, m.state, j.wanted, coalesce(m.settle_until <= now(), true), "
         "CASE WHEN m.waiting_for IS NULL OR m.waiting_for LIKE 'throttled: %' THEN 0 ELSE coalesce(extract(epoch FROM now() - coalesce(m.phase_since, m.started_at)), 0) END, "
-        "coalesce(m.state = 'settling' AND m.reverse_position IS NOT NULL AND m.settle_until > now(), false) "
+        "coalesce(m.state = 'settling' AND m.reverse_position IS NOT NULL AND m.settle_until > now(), false), "
+        "m.state = 'copying' AND m.copy_snapshot IS NOT NULL "
         "FROM keyshift.move m JOIN keyshift.job j ON j.id = m.job "
         "WHERE m.state NOT IN ('done', 'aborted') ORDER BY m.job, m.id");
     std::vector<PendingMove> moves;
@@ -58,6 +60,7 @@ std::vector<PendingMove> pending_moves(pg::Connection& catalog)
         move.due = rows.boolean(row, 6);
         move.waits = rows.real(row, 7);
         move.kept = rows.boolean(row, 8);
+        move.has_rows = rows.boolean(row, 9);
         moves.push_back(std::move(move));
     }
     return moves;
@@ -87,8 +90,9 @@ struct Resharder::State {
     struct Worker {
         PendingMove move;
         bool cancel = false;
-        bool finished = false; ///< under mutex
-        bool switched = false; ///< under mutex
+        bool finished = false;                 ///< under mutex
+        bool switched = false;                 ///< under mutex
+        std::optional<Clock::time_point> held; ///< since when; under mutex
         std::jthread thread;
     };
 
@@ -96,7 +100,7 @@ struct Resharder::State {
     pg::SessionPool sessions;
     MoveEnvironment environment;
     ReverseStreams reverse;
-    std::mutex mutex;
+    mutable std::mutex mutex;
     std::condition_variable_any changed;
     bool stirred = false; ///< a worker has finished or switched; under mutex
     /// Changed by the thread of run() alone, under mutex.
@@ -106,12 +110,14 @@ struct Resharder::State {
     void reap();
     void tick(pg::Connection& catalog);
     void steer(Worker& worker, const PendingMove& now);
+    bool hold(Worker& worker, bool wanted) const;
     void consider(const PendingMove& move);
     /// Moves that wait for long: others go on beside them.
     std::set<std::int64_t> standing_aside() const;
     bool has_room(const PendingMove& move);
     void start(const PendingMove& move, bool cancel);
     void note_switch(std::int64_t move);
+    bool is_held(std::int64_t move);
     void stop_workers();
     void pause_jobs(pg::Connection& catalog, const std::vector<PendingMove>& moves);
     void keep_copies(const std::vector<PendingMove>& moves);
@@ -177,10 +183,30 @@ void Resharder::State::steer(Worker& worker, const PendingMove& now)
 {
     worker.move.state = now.state;
     worker.move.waits = now.waits;
-    const bool stays = now.wanted == "run" || worker.cancel || !before_fence(now.state);
+    const bool held = hold(worker, now.wanted == "pause" && now.has_rows && !worker.cancel);
+    const bool stays = now.wanted == "run" || worker.cancel || !before_fence(now.state) || held;
     if (!stays) {
         worker.thread.request_stop();
     }
+}
+
+/// A copy that pauses keeps its snapshot and its rows, for a time. False: it is not held, or no longer.
+bool Resharder::State::hold(Worker& worker, bool wanted) const
+{
+    const std::lock_guard lock(mutex);
+    if (!wanted) {
+        worker.held.reset();
+        return false;
+    }
+    worker.held = worker.held.value_or(Clock::now());
+    return Clock::now() - *worker.held < environment.options->now().hold_paused;
+}
+
+bool Resharder::State::is_held(std::int64_t move)
+{
+    const std::lock_guard lock(mutex);
+    const auto worker = workers.find(move);
+    return worker != workers.end() && worker->second->held;
 }
 
 std::set<std::int64_t> Resharder::State::standing_aside() const
@@ -200,16 +226,19 @@ bool Resharder::State::has_room(const PendingMove& move)
     const std::lock_guard lock(mutex);
     int donor = 0;
     int recipient = 0;
+    int all = 0;
     const std::set<std::int64_t> aside = standing_aside();
     for (const auto& [id, worker] : workers) {
         if (worker->switched || worker->move.state == MoveState::settling || aside.contains(id)) {
             continue;
         }
+        ++all;
         donor += worker->move.donor == move.donor || worker->move.recipient == move.donor ? 1 : 0;
         recipient += worker->move.donor == move.recipient || worker->move.recipient == move.recipient ? 1 : 0;
     }
-    const int most = environment.options->now().max_moves_per_node;
-    return donor < most && recipient < most;
+    const ReshardOptions options = environment.options->now();
+    return (options.max_moves == 0 || all < options.max_moves) && donor < options.max_moves_per_node &&
+           recipient < options.max_moves_per_node;
 }
 
 void Resharder::State::consider(const PendingMove& move)
@@ -237,7 +266,8 @@ void Resharder::State::pause_jobs(pg::Connection& catalog, const std::vector<Pen
 {
     for (const PendingMove& move : moves) {
         if (move.wanted != "pause" || std::any_of(workers.begin(), workers.end(), [&](const auto& entry) {
-                return entry.second->move.job == move.job && before_fence(entry.second->move.state);
+                return entry.second->move.job == move.job && before_fence(entry.second->move.state) &&
+                       !entry.second->held;
             })) {
             continue;
         }
@@ -299,6 +329,7 @@ Resharder::Resharder(pg::ConnectionSettings catalog, StreamOf stream, std::share
                            &state_->turns,
                            &state_->sessions,
                            [this](std::int64_t move) { state_->note_switch(move); },
+                           [this](std::int64_t move) { return state_->is_held(move); },
                            [this](const BucketMove& move, std::unique_ptr<cdc::Subscription> subscription) {
                                state_->reverse.hand_over(state_->environment, move, std::move(subscription));
                            },

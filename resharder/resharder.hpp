@@ -48,7 +48,7 @@ struct PlanWish {
     double threshold = 0.1;                   ///< by size and load: part of the mean below which differences are left
     double improvement = 0.25;                ///< by size and load: part of what a move could gain that it must gain
     std::chrono::milliseconds sample{10'000}; ///< by load: how long rows written are counted
-    int moves_per_node = 1;                   ///< for the estimate of time
+    MoveCaps caps;                            ///< for the estimate of time
 };
 /// {"plan":"<id>","moves":[{group,bucket,donor,recipient,bytes,rows,why}],"bytes":..,"seconds":..,"nodes":[...]}; changes nothing.
 nlohmann::json plan(pg::Connection& catalog, const PlanWish& wish);

@@ -40,7 +40,7 @@ struct PlanOptions {
             throw Error(ErrorKind::usage, {"--sample " + sample, "it is no duration", "Write it as 10s or 1min."});
         }
         whole.sample = *time;
-        whole.moves_per_node = context.config().reshard.max_moves_per_node;
+        whole.caps = {context.config().reshard.max_moves_per_node, context.config().reshard.max_moves};
         return whole;
     }
 };

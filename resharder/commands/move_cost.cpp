@@ -32,20 +32,22 @@ MoveCost learn_cost(const std::vector<PastMove>& past)
     return cost;
 }
 
-double seconds_for(const std::vector<PlannedMove>& moves, const MoveCost& cost, int moves_per_node)
+double seconds_for(const std::vector<PlannedMove>& moves, const MoveCost& cost, const MoveCaps& caps)
 {
     std::map<std::string, double> busy;
     double longest = 0;
+    double all = 0;
     for (const PlannedMove& move : moves) {
         const double seconds = cost.of(static_cast<double>(move.bytes));
         busy[move.donor] += seconds;
         busy[move.recipient] += seconds;
         longest = std::max(longest, seconds);
+        all += seconds;
     }
     for (const auto& [node, seconds] : busy) {
-        longest = std::max(longest, seconds / std::max(1, moves_per_node));
+        longest = std::max(longest, seconds / std::max(1, caps.per_node));
     }
-    return longest;
+    return caps.in_all > 0 ? std::max(longest, all / caps.in_all) : longest;
 }
 
 } // namespace keyshift::resharder

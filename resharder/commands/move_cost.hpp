@@ -1,6 +1,7 @@
 #pragma once
 /// How long moves take. Pure: what past moves took comes in.
 
+#include "resharder/options.hpp"
 #include "resharder/planner.hpp"
 
 #include <vector>
@@ -24,7 +25,7 @@ struct MoveCost {
 /// From moves of this cluster; a guess while there are none.
 MoveCost learn_cost(const std::vector<PastMove>& past);
 
-/// Of the busiest node, which takes part in so many moves at a time.
-double seconds_for(const std::vector<PlannedMove>& moves, const MoveCost& cost, int moves_per_node);
+/// Of the busiest node, or of all moves where their number is what binds.
+double seconds_for(const std::vector<PlannedMove>& moves, const MoveCost& cost, const MoveCaps& caps);
 
 } // namespace keyshift::resharder

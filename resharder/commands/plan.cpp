@@ -102,7 +102,7 @@ nlohmann::json plan(pg::Connection& catalog, const PlanWish& wish)
 {
     catalog::check_version(catalog);
     const ClusterFacts cluster = read_cluster(catalog, wish.by == "load" ? wish.sample : std::chrono::milliseconds(0));
-    return plan_json(cluster, plan_moves(cluster, checked(cluster, wish)), read_cost(catalog), wish.moves_per_node);
+    return plan_json(cluster, plan_moves(cluster, checked(cluster, wish)), read_cost(catalog), wish.caps);
 }
 
 } // namespace keyshift::resharder

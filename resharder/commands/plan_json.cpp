@@ -88,7 +88,7 @@ std::string plan_id(const ClusterFacts& cluster, const std::vector<PlannedMove>&
 }
 
 nlohmann::json plan_json(const ClusterFacts& cluster, const std::vector<PlannedMove>& moves, const MoveCost& cost,
-                         int moves_per_node)
+                         const MoveCaps& caps)
 {
     nlohmann::json list = nlohmann::json::array();
     std::int64_t bytes = 0;
@@ -107,12 +107,9 @@ nlohmann::json plan_json(const ClusterFacts& cluster, const std::vector<PlannedM
     for (const NodeFacts& node : cluster.nodes) {
         nodes.push_back(node_json(cluster, node, moves));
     }
-    return {{"plan", plan_id(cluster, moves)},
-            {"moves", std::move(list)},
-            {"bytes", bytes},
-            {"seconds", seconds_for(moves, cost, moves_per_node)},
-            {"seconds_measured", cost.measured},
-            {"nodes", std::move(nodes)}};
+    return {
+        {"plan", plan_id(cluster, moves)},           {"moves", std::move(list)},          {"bytes", bytes},
+        {"seconds", seconds_for(moves, cost, caps)}, {"seconds_measured", cost.measured}, {"nodes", std::move(nodes)}};
 }
 
 void refuse_short_disk(const std::string& what, const nlohmann::json& planned)

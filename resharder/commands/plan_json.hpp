@@ -18,7 +18,7 @@ std::string plan_id(const ClusterFacts& cluster, const std::vector<PlannedMove>&
 /// "buckets_after","bytes","bytes_after","arriving_bytes","writes_per_second","writes_per_second_after","database_bytes",
 /// "disk_limit","disk_short"}: the last three are null where no limit is set.
 nlohmann::json plan_json(const ClusterFacts& cluster, const std::vector<PlannedMove>& moves, const MoveCost& cost,
-                         int moves_per_node);
+                         const MoveCaps& caps);
 
 /// Throws RefusedError where a node would get more than its disk limit holds.
 void refuse_short_disk(const std::string& what, const nlohmann::json& planned);

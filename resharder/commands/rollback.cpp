@@ -115,7 +115,7 @@ nlohmann::json rollback(pg::Connection& catalog, std::int64_t job, bool dry_run)
         check_not_moved_on(catalog, what, move);
         check_takes_buckets(cluster, what, move.donor);
     }
-    nlohmann::json planned = plan_json(cluster, back(catalog, cluster, id, moves), read_cost(catalog), 1);
+    nlohmann::json planned = plan_json(cluster, back(catalog, cluster, id, moves), read_cost(catalog), {});
     planned["takes_back"] = job;
     if (!dry_run) {
         const std::int64_t begun = begin_job(catalog, what, planned);

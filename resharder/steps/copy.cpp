@@ -57,7 +57,8 @@ void store_position(MoveContext& context, Lsn position)
 class CopyWorkers {
 public:
     CopyWorkers(MoveContext& context, std::string snapshot)
-        : context_(context), snapshot_(std::move(snapshot)), meter_(context.environment.options),
+        : context_(context), snapshot_(std::move(snapshot)),
+          meter_(context.environment.options, [this] { return paused(); }),
           donor_load_(context.environment.options, context.donor, context.move().donor, context.donor_node.slot),
           recipient_load_(context.environment.options, context.recipient, context.move().recipient,
                           context.recipient_node.slot)
@@ -110,13 +111,16 @@ private:
         }
     }
 
+    bool paused() const { return context_.environment.held(context_.move().id); }
+
     void throttle()
     try {
         std::optional<std::string> why = recipient_load_.too_much();
         // What the donor's slot keeps, this copy's own place is a part of: waiting would only make it more.
         why = why ? why : donor_load_.too_much_to_read();
         meter_.hold(why.has_value());
-        context_.journal.waiting_for(why);
+        context_.journal.waiting_for(
+            paused() ? std::optional<std::string>("the job is paused; what is copied so far is kept") : why);
     } catch (...) {
         failed_.request_stop();
         throw;

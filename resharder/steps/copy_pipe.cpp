@@ -50,7 +50,7 @@ void CopyMeter::passed(std::int64_t rows, std::size_t bytes, std::stop_token sto
     ahead(); // a rate that is new counts from before these bytes
     rows_ += rows;
     bytes_ += static_cast<std::int64_t>(bytes);
-    while (held_) {
+    while (held_ || (paused_ && paused_())) {
         if (!sleep_for(kRateLook, stop)) {
             return;
         }
@@ -101,6 +101,10 @@ void copy_table(pg::Connection& donor, pg::Connection& recipient, const BucketMo
     const auto pass_on = [&] {
         recipient.copy_in_put(chunk);
         meter.passed(rows, chunk.size(), stop);
+        if (stop.stop_requested()) { // nothing waits any more: the rest would come as fast as it can
+            throw TransientError({"copying " + move.subject(), "the daemon or the job stops",
+                                  "it begins again when they go on"});
+        }
         chunk.clear();
         rows = 0;
     };

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -18,7 +19,11 @@ namespace keyshift::resharder {
 /// What all workers of one copy have done so far, and the rate they share.
 class CopyMeter {
 public:
-    explicit CopyMeter(std::shared_ptr<const LiveOptions> options) : options_(std::move(options)) {}
+    /// `paused`: asked by every worker before it goes on.
+    explicit CopyMeter(std::shared_ptr<const LiveOptions> options, std::function<bool()> paused = {})
+        : options_(std::move(options)), paused_(std::move(paused))
+    {
+    }
     /// Counts, and waits while the copy is held, or ahead of the rate that is allowed by now.
     void passed(std::int64_t rows, std::size_t bytes, std::stop_token stop);
 
@@ -32,6 +37,7 @@ private:
     std::chrono::milliseconds ahead();
 
     std::shared_ptr<const LiveOptions> options_;
+    std::function<bool()> paused_;
     std::mutex mutex_;
     std::uint64_t rate_ = 0;         ///< guarded by mutex_; 0: no limit
     std::int64_t bytes_at_rate_ = 0; ///< guarded by mutex_; that had passed when the rate changed

@@ -149,9 +149,10 @@ TEST(MoveCost, OfAPlanIsThatOfItsBusiestNode)
     const std::vector<PlannedMove> moves{{"g", BucketId{0}, "n1", "n2", 0, 0, 0, ""},
                                          {"g", BucketId{1}, "n1", "n3", 0, 0, 0, ""},
                                          {"g", BucketId{2}, "n1", "n3", 0, 0, 0, ""}};
-    EXPECT_DOUBLE_EQ(seconds_for(moves, cost, 1), 3);
-    EXPECT_DOUBLE_EQ(seconds_for(moves, cost, 3), 1);
-    EXPECT_DOUBLE_EQ(seconds_for({}, cost, 1), 0);
+    EXPECT_DOUBLE_EQ(seconds_for(moves, cost, {1, 0}), 3);
+    EXPECT_DOUBLE_EQ(seconds_for(moves, cost, {3, 0}), 1);
+    EXPECT_DOUBLE_EQ(seconds_for(moves, cost, {3, 2}), 1.5);
+    EXPECT_DOUBLE_EQ(seconds_for({}, cost, {1, 0}), 0);
 }
 
 TEST(Phase, SaysHowFarTheCopyIsAndHowLongItTakes)

@@ -5,12 +5,31 @@
 #include "core/json.hpp"
 #include "core/kafka/client.hpp"
 
+#include <algorithm>
+#include <vector>
+
 namespace keyshift::bench {
 
 namespace {
 
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
+
+/// Behind the last record of a partition. What follows are the ends of transactions: one or several, there are two producers.
+std::int64_t end_of_records(kafka::Consumer& consumer, const std::string& topic, std::int32_t partition)
+{
+    constexpr std::int64_t kLook = 100;
+    const auto [first, end] = consumer.watermarks(topic, partition);
+    std::int64_t next = std::max(first, end - kLook);
+    const std::vector<kafka::TopicPartition> from{{topic, partition, next}};
+    consumer.assign(from);
+    while (!consumer.passed(topic, partition, next, end)) {
+        for (const kafka::Message& message : consumer.poll(kLook, 100ms)) {
+            next = message.offset + 1;
+        }
+    }
+    return next;
+}
 
 } // namespace
 
@@ -57,9 +76,8 @@ Drain::Drain(const Bench& bench, std::string projection, const std::string& tabl
     const std::string topic = data_topic(bench.settings.prefix, "public", table);
     const int partitions = consumer.partitions(topic);
     for (int partition = 0; partition < partitions; ++partition) {
-        end_ += static_cast<double>(consumer.watermarks(topic, partition).second);
+        end_ += static_cast<double>(end_of_records(consumer, topic, partition));
     }
-    end_ -= partitions; // each ends with the marker of a transaction
     begin_ = progress();
 }
 

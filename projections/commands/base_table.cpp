@@ -141,6 +141,34 @@ std::string plain_type(pg::Connection& node, const QualifiedName& table, const s
             .text(0, 0));
 }
 
+/// An expression for the label of an enum's value: a cast to text is not immutable, since labels can be renamed.
+std::string label_of(pg::Connection& node, const QualifiedName& table, const std::string& column)
+{
+    return std::string(
+        node.query(
+                std::string(kBelowDomains) +
+                    "SELECT format('CASE %I %s END', $2::text, string_agg(format('WHEN %1$L THEN %1$L', e.enumlabel), ' ' ORDER BY e.enumsortorder)) "
+                    "FROM t JOIN pg_enum e ON e.enumtypid = t.id",
+                {table.quoted(), column})
+            .text(0, 0));
+}
+
+[[noreturn]] void refuse_key_type(pg::Connection& node, const CreateRequest& request, const Definition& definition,
+                                  const BaseColumn& column)
+{
+    const std::string why = "a key of type " + column.type + " is not supported";
+    if (column.type_name == "enum" && !column.array) {
+        refuse(request.name, why + ": the hash of an enum is that of an OID, which differs from node to node",
+               fmt::format("Select its label and make that the key: SELECT {} AS {}_label, ... (a label that is added "
+                           "later needs `keyshift projection rebuild` with it)",
+                           label_of(node, definition.base, column.name), column.name));
+    }
+    refuse(
+        request.name, why,
+        "Keys are boolean, smallint, integer, bigint, numeric(p, s), uuid, text, varchar, character(n), bytea, date, "
+        "time, timestamp, timestamptz, inet, cidr, macaddr, or domains over them; an expression may be cast to one.");
+}
+
 /// The key as a column that no event has.
 BaseColumn computed_column(const CreateRequest& request, const Definition& definition, const ParsedSelect& select,
                            std::size_t selected)
@@ -179,10 +207,7 @@ void check_key(pg::Connection& node, const CreateRequest& request, Definition& d
         const BaseColumn& column = definition.base_columns[definition.base_column(base)];
         const std::string type = column.computed.empty() ? plain_type(node, definition.base, base) : column.type;
         if (!definition.everywhere && (!key_type(type) || column.array)) {
-            refuse(
-                request.name, "a key of type " + column.type + " is not supported",
-                "Keys are boolean, smallint, integer, bigint, numeric(p, s), uuid, text, varchar, character(n), bytea, date, "
-                "time, timestamp, timestamptz, inet, cidr, macaddr, or domains over them; an expression may be cast to one.");
+            refuse_key_type(node, request, definition, column);
         }
         definition.key.push_back(name);
         definition.key_base.push_back(base);

@@ -222,6 +222,30 @@ TEST_F(ComputedKey, OtherTypesOfKeysAreRoutedToo)
     }
 }
 
+TEST_F(ComputedKey, OfAnEnumIsItsLabelAsTheRefusalWritesIt)
+{
+    cluster_.connect(0).script(
+        "CREATE TYPE public.mood AS ENUM ('it''s fine', 'bad'); "
+        "CREATE TABLE public.notes (id bigint PRIMARY KEY, \"The mood\" public.mood NOT NULL); "
+        "INSERT INTO public.notes SELECT i, CASE i % 3 WHEN 0 THEN 'bad' ELSE 'it''s fine' END::public.mood FROM generate_series(1, 50) i");
+    cluster_.distribute("notes", "id");
+    std::string next;
+    try {
+        cluster_.create("by_mood", "The mood", "SELECT \"The mood\", id FROM public.notes");
+    } catch (const Error& error) {
+        EXPECT_THAT(error.parts().why, HasSubstr("a key of type public.mood is not supported: the hash of an enum"));
+        next = error.parts().next;
+    }
+    const std::size_t begin = next.find("CASE ");
+    ASSERT_NE(begin, std::string::npos) << next;
+    const std::string label = next.substr(begin, next.find(" END") + 4 - begin);
+    const std::string sql = "SELECT " + label + " AS label, id FROM public.notes";
+    cluster_.create_and_wait("by_mood", "label", sql);
+    cluster_.connect(0).script(
+        "UPDATE public.notes SET \"The mood\" = 'bad' WHERE id % 5 = 0; DELETE FROM public.notes WHERE id % 7 = 0");
+    expect_exact("by_mood", "label", sql);
+}
+
 TEST_F(ComputedKey, IsRefusedWhereItTellsNoRowsApartOrHasNoSuchType)
 {
     for (const auto& [sql, why] :

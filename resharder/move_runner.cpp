@@ -77,7 +77,9 @@ public:
     void note(const Error& error) noexcept
     {
         try {
-            if (passes(error)) {
+            if (passes(error) && stop_.stop_requested()) {
+                context_.journal.waiting_for(std::nullopt); // for nothing: it was told to stop
+            } else if (passes(error)) {
                 context_.journal.waiting_for(error.parts().what + ": " + error.parts().why);
             } else {
                 context_.journal.record_error(error.parts());

@@ -214,7 +214,8 @@ CLI::App* add_job_verb(CLI::App& reshard, CommandContext& context, const std::st
 {
     const auto options = std::make_shared<JobOptions>();
     CLI::App* verb = add_verb(reshard, name, help, "keyshift reshard " + name + " 1");
-    auto* job = verb->add_option("job", options->job, "Number of the job");
+    auto* job = verb->add_option("job", options->job,
+                                 required ? "Number of the job" : "Number of the job; the newest when left out");
     if (required) {
         job->required();
     }
@@ -228,9 +229,10 @@ CLI::App* add_job_verb(CLI::App& reshard, CommandContext& context, const std::st
 using Change = void (*)(pg::Connection&, std::int64_t);
 
 /// A verb that tells the daemon what to do with a job.
-void tell(CommandContext& context, pg::Connection& catalog, std::int64_t job, Change change, const char* done)
+void tell(CommandContext& context, pg::Connection& catalog, std::optional<std::int64_t> wanted, Change change,
+          const char* done)
 {
-    static_cast<void>(resharder::status(catalog, job));
+    const std::int64_t job = resharder::status(catalog, wanted).at("job").get<std::int64_t>();
     if (!context.dry_run) {
         change(catalog, job);
         context.mention_missing_daemon(catalog, fmt::format("queued as {}", job));
@@ -256,14 +258,15 @@ void add_reshard_commands(CLI::App& app, CommandContext& context)
     status->add_option("job", options->job, "Number of the job; the newest when left out");
     status->add_flag("--watch", options->watch, "Again every second until the job ends");
     status->callback([&context, options] { show_status(context, *options); });
-    changes(add_job_verb(*reshard, context, "pause", "Stop after the present step; progress is kept", true,
+    changes(add_job_verb(*reshard, context, "pause", "Hold copies where they are and stop after the present step",
+                         false,
                          [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
-                             tell(common, catalog, job.job, resharder::pause, "pause");
+                             tell(common, catalog, job.wanted(), resharder::pause, "pause");
                          }),
             context);
-    changes(add_job_verb(*reshard, context, "resume", "Go on with a paused job", true,
+    changes(add_job_verb(*reshard, context, "resume", "Go on with a paused job", false,
                          [](CommandContext& common, pg::Connection& catalog, const JobOptions& job) {
-                             tell(common, catalog, job.job, resharder::resume, "run");
+                             tell(common, catalog, job.wanted(), resharder::resume, "run");
                          }),
             context);
     destroys(add_job_verb(*reshard, context, "cancel", "Take back every move that is not past its fence", true,

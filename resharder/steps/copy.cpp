@@ -120,7 +120,7 @@ private:
         why = why ? why : donor_load_.too_much_to_read();
         meter_.hold(why.has_value());
         context_.journal.waiting_for(
-            paused() ? std::optional<std::string>("the job is paused; what is copied so far is kept") : why);
+            paused() ? std::optional<std::string>("the job to be resumed; what is copied so far is kept") : why);
     } catch (...) {
         failed_.request_stop();
         throw;

@@ -192,6 +192,9 @@ TEST(CommandLine, WorkForTheDaemonIsQueuedAndWaitingForItCanBeLeft)
     EXPECT_EQ(installation.keyshift({"reshard", "start"}).status, 5) << "no second job beside an unfinished one";
     installation.must({"reshard", "pause", "1"});
     installation.must({"reshard", "resume", "1"});
+    EXPECT_EQ(installation.json({"reshard", "pause"}), nlohmann::json::parse(R"({"job":1,"wanted":"pause"})"));
+    EXPECT_EQ(installation.json({"reshard", "resume"}), nlohmann::json::parse(R"({"job":1,"wanted":"run"})"));
+    EXPECT_EQ(installation.keyshift({"reshard", "cancel"}).status, 2) << "it wants the job";
 
     BackgroundProgram watching(
         {keyshift_binary(), "--config", installation.config_file(), "reshard", "status", "--watch"});

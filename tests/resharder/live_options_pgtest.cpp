@@ -71,7 +71,7 @@ TEST_F(PausedCopy, GoesOnWhereItWas)
 {
     TwoNodes::Running running(cluster_, options_);
     pause(running);
-    cluster_.wait_until("n1", "SELECT waiting_for LIKE 'the job is paused%' FROM keyshift.move");
+    cluster_.wait_until("n1", "SELECT waiting_for LIKE 'the job to be resumed%' FROM keyshift.move");
     const std::string later = cluster_.value("n1", "SELECT quote_literal(now() + interval '2 s')");
     cluster_.wait_until("n1", "SELECT now() > " + later);
     EXPECT_LT(move().at("bytes"), 1'000'000) << "at the new rate it would have all by now";

@@ -157,11 +157,11 @@ std::string label_of(pg::Connection& node, const QualifiedName& table, const std
                                   const BaseColumn& column)
 {
     const std::string why = "a key of type " + column.type + " is not supported";
-    if (column.type_name == "enum" && !column.array) {
+    if (column.type_name == "enum" && !column.array && column.computed.empty()) {
         refuse(request.name, why + ": the hash of an enum is that of an OID, which differs from node to node",
-               fmt::format("Select its label and make that the key: SELECT {} AS {}_label, ... (a label that is added "
+               fmt::format("Select its label and make that the key: SELECT {} AS label, ... (a label that is added "
                            "later needs `keyshift projection rebuild` with it)",
-                           label_of(node, definition.base, column.name), column.name));
+                           label_of(node, definition.base, column.name)));
     }
     refuse(
         request.name, why,

@@ -52,8 +52,8 @@ struct JobOptions {
     std::optional<std::int64_t> wanted() const { return job == 0 ? std::nullopt : std::optional(job); }
 };
 
-const std::vector<std::string> kStatusColumns{"move", "bucket", "group", "donor", "recipient",  "phase",
-                                              "rows", "rate",   "left",  "lag",   "write_block"};
+const std::vector<std::string> kStatusColumns{"move", "bucket", "group", "donor", "recipient", "phase",
+                                              "rows", "bytes",  "rate",  "left",  "lag",       "write_block"};
 
 std::shared_ptr<PlanOptions> add_wish(CLI::App& verb)
 {
@@ -85,6 +85,7 @@ Json for_people(const Json& move)
     const auto set = [&](const char* column, const char* from, const std::function<std::string(double)>& words) {
         line[column] = move[from].is_null() ? Json() : Json(words(move[from].get<double>()));
     };
+    set("bytes", "bytes", size_words);
     set("rate", "bytes_per_second", [](double value) { return size_words(value) + "/s"; });
     set("left", "seconds_left", duration_words);
     set("lag", "lag_bytes", size_words);
